@@ -1,0 +1,423 @@
+#include "agent.hpp"
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+
+#include "commands.hpp"
+#include "mesh/io/address.hpp"
+#include "mesh/io/system_clock.hpp"
+#include "report/calendar.hpp"
+#include "report/exit_code.hpp"
+#include "report/failures.hpp"
+#include "report/job_report.hpp"
+#include "report/junit.hpp"
+#include "sched/io/machine.hpp"
+
+namespace dagz {
+
+namespace {
+
+// So many messages at a time, then the clock and the children get their turn.
+constexpr std::size_t kMessagesPerTurn = 256;
+// Results of short tests come faster than they need to be handled: reading them in steps of this
+// keeps the agent off the CPU that the tests want. A worker holds more than this in its window.
+constexpr Duration kWorkerReadStep = Duration::milliseconds(3);
+
+Moment moment_now() { return {mesh::monotonic_now(), mesh::wall_now().ms}; }
+
+report::ColorChoice color_choice(ColorMode mode) {
+  switch (mode) {
+    case ColorMode::kAuto: return report::ColorChoice::kAuto;
+    case ColorMode::kAlways: return report::ColorChoice::kAlways;
+    case ColorMode::kNever: return report::ColorChoice::kNever;
+  }
+  return report::ColorChoice::kAuto;
+}
+
+sched::Affinity affinity_of(Affinity affinity) {
+  switch (affinity) {
+    case Affinity::kModule: return sched::Affinity::kModule;
+    case Affinity::kClass: return sched::Affinity::kClass;
+    case Affinity::kFile: return sched::Affinity::kFile;
+    case Affinity::kGroup: return sched::Affinity::kGroup;
+    case Affinity::kNone: return sched::Affinity::kNone;
+  }
+  return sched::Affinity::kModule;
+}
+
+mesh::LinkLoss loss_of(mesh::DownReason reason) {
+  switch (reason) {
+    case mesh::DownReason::kClosed: return mesh::LinkLoss::kClosed;
+    case mesh::DownReason::kRefused: return mesh::LinkLoss::kRefused;
+    case mesh::DownReason::kRejected: return mesh::LinkLoss::kRejected;
+    case mesh::DownReason::kTimedOut: return mesh::LinkLoss::kTimedOut;
+  }
+  return mesh::LinkLoss::kClosed;
+}
+
+}  // namespace
+
+int run_command(const RunOptions& options) {
+  MeshAccess access = open_mesh_access(options.network, options.place);
+  if (!access.error.empty()) {
+    std::fprintf(stderr, "dagz: %s\n", access.error.c_str());
+    return access.exit_code;
+  }
+  return Agent(options, std::move(access)).run();
+}
+
+Agent::Agent(const RunOptions& options, MeshAccess access)
+    : options_(options),
+      access_(std::move(access)),
+      terminal_(STDOUT_FILENO, false, 80, 24),
+      history_(options.place.state_dir),
+      transport_(*access_.keyring) {
+  const report::TerminalTraits traits =
+      report::read_terminal_traits(STDOUT_FILENO, access_.run.platform != "local");
+  color_ = report::use_color(color_choice(options.place.color), traits);
+  for (const Endpoint& peer : options.network.peers) {
+    given_addresses_.push_back(peer.host + ":" + std::to_string(peer.port));
+  }
+}
+
+Agent::~Agent() {
+  if (signal_fd_ >= 0) close(signal_fd_);
+}
+
+void Agent::say(const std::string& line) {
+  terminal_.flush();
+  std::fprintf(stderr, "dagz: %s\n", line.c_str());
+}
+
+int Agent::fail(int code, const std::string& sentence) {
+  say(sentence);
+  failed_with_ = code;
+  return code;
+}
+
+int Agent::run() {
+  began_at_ = mesh::monotonic_now();
+  // What tests start must not see into this process, and what they leave behind comes to us.
+  prctl(PR_SET_DUMPABLE, 0);
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&signals, signal);
+  sigprocmask(SIG_BLOCK, &signals, nullptr);
+  signal_fd_ = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+
+  if (!start_network() || !start_node()) return *failed_with_;
+  start_runner();
+  loop();
+  if (failed_with_) {
+    discovery_->stop();
+    return *failed_with_;
+  }
+  return conclude();
+}
+
+// ---- setting up -------------------------------------------------------------------------------
+
+bool Agent::start_network() {
+  mesh::raise_descriptor_limit();
+  if (const std::string error = transport_.open(); !error.empty()) {
+    fail(report::kExitUnusableEnvironment, error);
+    return false;
+  }
+  const std::string host = options_.network.listen   ? options_.network.listen->host
+                           : access_.loopback_only ? "127.0.0.1"
+                                                   : mesh::route_address(access_.discovery.peers);
+  const uint16_t port = options_.network.listen ? options_.network.listen->port : uint16_t{0};
+  const mesh::Listen listen = transport_.listen(host, port);
+  if (!listen.error.empty()) {
+    fail(options_.network.listen ? report::kExitUsage : report::kExitUnusableEnvironment,
+         listen.error);
+    return false;
+  }
+  listening_on_ = listen.control_address;
+  workers_ = options_.workers.value_or(sched::auto_workers(sched::read_machine()));
+
+  NodeConfig config;
+  config.profile.control_address = listen.control_address;
+  config.profile.bulk_address = listen.bulk_address;
+  config.profile.host = host_name();
+  config.profile.workers = workers_;
+  config.vassal.workers = workers_;
+  config.scheduler.affinity = affinity_of(options_.affinity);
+  config.scheduler.retries = options_.retries;
+  config.scheduler.max_fail = options_.max_fail.count;
+  config.scheduler.deadline = options_.deadline.value_or(Duration{});
+  config.scheduler.drain_within = options_.grace;
+  config.status_every = options_.status_interval;
+  config.grace = options_.grace;
+  config.ci_url = access_.run.job_url;
+  const Moment at = moment_now();
+  config.seed = static_cast<uint64_t>(at.now.ns) ^ static_cast<uint64_t>(getpid());
+  const auto number = history_.next_number({at.wall_ms});
+  config.short_id = report::format_short_id({at.wall_ms}, number.value);
+  config.job_id = access_.job + "/" + std::to_string(at.wall_ms) + "-" +
+                  short_name(access_.crypto->node_id());
+  const auto durations = history_.durations();
+  for (const std::string& message : history_.take_messages()) say(message);
+  if (number.problem) say(*number.problem);
+  std::vector<sched::KnownDuration> known;
+  known.reserve(durations.value.size());
+  for (const report::TestDuration& one : durations.value) known.push_back({one.id, one.duration});
+  node_ = std::make_unique<Node>(config, *access_.crypto, known, at);
+  return true;
+}
+
+bool Agent::start_node() {
+  discovery_ = std::make_unique<mesh::Discovery>(*access_.keyring, access_.discovery);
+  const Moment at = moment_now();
+  const std::string error = discovery_->start({at.wall_ms, {listening_on_}}, at.now);
+  if (!error.empty()) {
+    fail(report::kExitUsage, error);
+    return false;
+  }
+  say("job " + access_.job + ", node " + short_name(node_->id()) + " at " + listening_on_ + ", " +
+      std::to_string(workers_) + (workers_ == 1 ? " worker" : " workers"));
+  say(access_.trust.description);
+  for (const std::string& note : discovery_->notes()) say(note);
+  return true;
+}
+
+void Agent::start_runner() {
+  sched::RunnerConfig config;
+  config.argv = options_.command;
+  config.extra_env = {{"DAGZ_JOB", access_.job}, {"DAGZ_NODE", short_name(node_->id())}};
+  config.run_uid = to_hex(access_.keyring->run_tag());
+  config.grace = options_.grace;
+  runner_started_ = true;
+  if (const auto failure = runner_.start(config)) {
+    runner_failure_ = *failure;
+    runner_ended_ = true;
+    node_->runner_event(moment_now(), *failure);
+  }
+}
+
+// ---- the loop ---------------------------------------------------------------------------------
+
+void Agent::loop() {
+  while (!failed_with_) {
+    Moment at = moment_now();
+    poll_network(at);
+    poll_discovery(at);
+    poll_runner(at);
+    poll_signals(at);
+    at = moment_now();
+    node_->advance(at);
+    perform(at);
+    check_formation(at);
+    finish_runner(at);
+    if (node_->end() && runner_ended_ && node_->may_exit(at.now)) return;
+    Instant next = std::min({node_->next_deadline(), discovery_->next_deadline(),
+                             runner_.next_deadline(), at.now + Duration::seconds(1)});
+    if (node_->end()) next = std::min(next, at.now + Duration::milliseconds(20));
+    wait(next);
+  }
+}
+
+void Agent::wait(Instant until) {
+  terminal_.flush();
+  std::vector<zmq_pollitem_t> items;
+  items.push_back({nullptr, transport_.poll_fd(), ZMQ_POLLIN, 0});
+  items.push_back({nullptr, discovery_->poll_fd(), ZMQ_POLLIN, 0});
+  items.push_back({nullptr, signal_fd_, ZMQ_POLLIN, 0});
+  const Instant now = mesh::monotonic_now();
+  if (!runner_ended_) {
+    if (now >= read_workers_at_) {
+      runner_.append_poll_items(items);
+    } else {
+      until = std::min(until, read_workers_at_);
+    }
+  }
+  // Rounded up: waking just before a deadline would only mean waiting again.
+  const int64_t ms = std::clamp<int64_t>((until - now).ns / 1'000'000 + 1, 0, 1000);
+  zmq_poll(items.data(), static_cast<int>(items.size()), until <= now ? 0 : ms);
+}
+
+void Agent::poll_network(Moment at) {
+  std::vector<mesh::TransportEvent> events;
+  transport_.drain(events, kMessagesPerTurn);
+  for (mesh::TransportEvent& event : events) {
+    if (auto* received = std::get_if<mesh::Received>(&event)) {
+      node_->receive(at, received->link, received->lane, received->bytes);
+    } else if (const auto* up = std::get_if<mesh::LinkUp>(&event)) {
+      node_->link_up(at, up->link);
+    } else if (const auto* down = std::get_if<mesh::LinkDown>(&event)) {
+      node_->link_down(at, down->link, loss_of(down->reason));
+      const auto dialled = dialled_.find(down->link);
+      if (dialled == dialled_.end()) continue;
+      const bool given = std::find(given_addresses_.begin(), given_addresses_.end(),
+                                   dialled->second) != given_addresses_.end();
+      if (down->reason == mesh::DownReason::kRejected && given && members_seen_ == 1) {
+        fail(report::kExitUsage,
+             "the peer at " + dialled->second +
+                 " refuses our key: it has another secret, or belongs to another job; give all "
+                 "nodes the same DAGZ_SECRET and --job");
+      }
+      dialled_.erase(dialled);
+    }
+  }
+}
+
+void Agent::poll_discovery(Moment at) {
+  std::vector<mesh::Candidate> candidates;
+  discovery_->poll(at.now, {at.wall_ms}, candidates);
+  for (const mesh::Candidate& candidate : candidates) node_->candidate(at, candidate.address);
+}
+
+void Agent::poll_runner(Moment at) {
+  if (runner_ended_ || at.now < read_workers_at_) return;
+  std::vector<sched::RunnerEvent> events;
+  runner_.poll(at.now, events);
+  bool urgent = events.empty();
+  for (const sched::RunnerEvent& event : events) {
+    if (const auto* failed = std::get_if<sched::RunnerFailed>(&event)) {
+      runner_failure_ = *failed;
+      runner_ended_ = true;
+    } else if (const auto* finished = std::get_if<sched::RunnerFinished>(&event)) {
+      runner_output_ = finished->output;
+      runner_ended_ = true;
+    }
+    if (!std::holds_alternative<sched::TestDone>(event)) urgent = true;
+    node_->runner_event(moment_now(), event);
+  }
+  if (!urgent) read_workers_at_ = at.now + kWorkerReadStep;
+}
+
+void Agent::poll_signals(Moment at) {
+  signalfd_siginfo info;
+  while (read(signal_fd_, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+    if (++interrupts_ == 1) {
+      say("interrupted: what runs may finish (again to stop at once)");
+      node_->interrupt(at);
+    } else {
+      runner_.kill_all();
+      node_->interrupt(at);
+      failed_with_ = report::kExitInterrupted;
+    }
+  }
+}
+
+void Agent::perform(Moment at) {
+  NodeActions actions = node_->take_actions();
+  perform_links(at, std::move(actions.links));
+  for (const sched::RunnerCommand& command : actions.commands) runner_.perform(command);
+  if (!actions.commands.empty()) read_workers_at_ = std::min(read_workers_at_, at.now);
+  show(actions, at);
+}
+
+void Agent::perform_links(Moment at, mesh::LinkActions actions) {
+  for (const auto& dial : actions.dials) {
+    const mesh::LinkId link = transport_.dial(dial.address, dial.lane);
+    if (link == 0) continue;
+    dialled_[link] = dial.address;
+    node_->dialled(at, dial.address, dial.lane, link);
+  }
+  for (const auto& send : actions.sends) transport_.send(send.link, send.bytes);
+  for (const mesh::LinkId link : actions.closes) {
+    transport_.close(link);
+    dialled_.erase(link);
+    node_->link_down(at, link, mesh::LinkLoss::kClosed);
+  }
+}
+
+void Agent::show(const NodeActions& actions, Moment at) {
+  for (const report::ProgressEvent& event : actions.progress) {
+    terminal_.print(report::format_progress(event, color_));
+  }
+  const Duration elapsed = node_->elapsed(at);
+  for (const report::WorkerStatus& status : actions.statuses) {
+    terminal_.print(report::format_status(elapsed, status, color_));
+  }
+  for (const std::string& notice : actions.notices) say(notice);
+}
+
+void Agent::check_formation(Moment at) {
+  const std::size_t members = node_->membership().live_count();
+  if (members == members_seen_ || node_->end()) return;
+  members_seen_ = members;
+  const std::string elapsed = report::format_clock(at.now - began_at_);
+  say(std::to_string(members) + (members == 1 ? " node" : " nodes") + " after " + elapsed);
+}
+
+// Once the job is over, the runner's own session ends too: plug-ins print their summaries.
+void Agent::finish_runner(Moment) {
+  if (!node_->end() || finish_asked_) return;
+  finish_asked_ = true;
+  if (runner_ended_) return;
+  sched::FinishRunner finish;
+  const NodeEnd& end = *node_->end();
+  finish.hard = interrupts_ > 0 || end.kind == NodeEnd::Kind::kDeparted;
+  for (const report::TestSummary& test : end.summary.tests) {
+    if (report::is_failure(test.verdict)) finish.failed.push_back(test.id);
+  }
+  read_workers_at_ = Instant{};
+  runner_.perform(finish);
+}
+
+// ---- the end ----------------------------------------------------------------------------------
+
+void Agent::write_junit(const report::JobSummary& summary) {
+  if (options_.junit.empty()) return;
+  const std::string temporary = options_.junit + ".new";
+  std::ofstream file(temporary, std::ios::binary);
+  file << report::format_junit(summary);
+  file.close();
+  if (!file || std::rename(temporary.c_str(), options_.junit.c_str()) != 0) {
+    say("the JUnit file " + options_.junit + " could not be written");
+  }
+}
+
+int Agent::conclude() {
+  const NodeEnd end = *node_->end();
+  const Moment at = moment_now();
+  node_->say_goodbye(at);
+  perform(at);
+  discovery_->stop();
+
+  if (!runner_output_.empty()) terminal_.print(runner_output_);
+  if (end.kind == NodeEnd::Kind::kDeparted) {
+    terminal_.flush();
+    say("left the job; what had not begun was handed back");
+    transport_.flush_and_close(Duration::milliseconds(500));
+    return report::kExitInterrupted;
+  }
+  // A node that could run nothing says why; when nobody could, that is the job's result.
+  const bool nobody = end.reason == report::CloseReason::kUnable;
+  if (runner_failure_ || nobody) {
+    const std::string& text = runner_failure_ ? runner_failure_->text : end.unable_text;
+    const int code = runner_failure_ ? runner_failure_->exit_code : static_cast<int>(end.unable_code);
+    if (nobody && code == 0) {
+      terminal_.print(text);
+      terminal_.flush();
+      transport_.flush_and_close(Duration::milliseconds(200));
+      return 0;
+    }
+    say(text);
+  }
+  const std::string failures = report::format_failures(end.summary);
+  if (!failures.empty()) terminal_.print(failures);
+  const auto hash = [this](Bytes bytes) { return access_.crypto->hash(bytes); };
+  terminal_.print(report::to_text(report::format_job_report(end.summary, hash), color_));
+  terminal_.flush();
+  write_junit(end.summary);
+  if (const auto problem = history_.record(end.summary)) say(*problem);
+  for (const std::string& message : history_.take_messages()) say(message);
+  transport_.flush_and_close(Duration::milliseconds(500));
+  if (nobody) return static_cast<int>(end.unable_code);
+  report::ExitPolicy policy;
+  policy.flaky_fails = options_.flaky == FlakyPolicy::kFail;
+  return report::exit_code(end.summary, policy);
+}
+
+}  // namespace dagz

@@ -1,0 +1,81 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent_setup.hpp"
+#include "mesh/io/discovery.hpp"
+#include "mesh/io/transport.hpp"
+#include "node.hpp"
+#include "options.hpp"
+#include "report/io/history.hpp"
+#include "report/io/terminal.hpp"
+#include "sched/io/runner_host.hpp"
+
+// The shell around a Node: one poll loop that feeds it messages, process events, signals and the
+// time, and performs what it decides. No decision about the job is made here.
+
+namespace dagz {
+
+class Agent {
+ public:
+  Agent(const RunOptions& options, MeshAccess access);
+  ~Agent();
+
+  // Runs this node's part of the job to its end. Returns the exit code.
+  int run();
+
+ private:
+  struct Deadline;
+
+  bool start_network();
+  bool start_node();
+  void start_runner();
+  void loop();
+  void wait(Instant until);
+  void poll_network(Moment at);
+  void poll_discovery(Moment at);
+  void poll_runner(Moment at);
+  void poll_signals(Moment at);
+  void perform(Moment at);
+  void perform_links(Moment at, mesh::LinkActions actions);
+  void show(const NodeActions& actions, Moment at);
+  void check_formation(Moment at);
+  void finish_runner(Moment at);
+  int conclude();
+  void write_junit(const report::JobSummary& summary);
+  void say(const std::string& line);
+  int fail(int code, const std::string& sentence);
+
+  RunOptions options_;
+  MeshAccess access_;
+  report::Terminal terminal_;
+  bool color_ = false;
+  report::History history_;
+  mesh::Transport transport_;
+  std::unique_ptr<mesh::Discovery> discovery_;
+  sched::RunnerHost runner_;
+  std::unique_ptr<Node> node_;
+  std::string listening_on_;
+  uint32_t workers_ = 1;
+
+  int signal_fd_ = -1;
+  int interrupts_ = 0;
+  std::map<mesh::LinkId, std::string> dialled_;
+  std::vector<std::string> given_addresses_;  // by --peers
+  std::size_t members_seen_ = 1;
+  Instant began_at_;
+  bool runner_started_ = false;
+  bool runner_ended_ = false;
+  bool finish_asked_ = false;
+  Instant read_workers_at_;
+  std::optional<sched::RunnerFailed> runner_failure_;
+  std::string runner_output_;
+  int exit_code_ = 0;
+  std::optional<int> failed_with_;
+};
+
+}  // namespace dagz

@@ -1,0 +1,117 @@
+#include "agent_setup.hpp"
+
+#include <pwd.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "report/exit_code.hpp"
+
+extern "C" char** environ;
+
+namespace dagz {
+namespace {
+
+std::string user_name() {
+  const passwd* entry = getpwuid(geteuid());
+  return entry != nullptr ? entry->pw_name : std::to_string(geteuid());
+}
+
+// The value is overwritten where it lies, so that /proc/self/environ does not show it either.
+std::string take_secret(const char* name) {
+  char* value = std::getenv(name);
+  if (value == nullptr) return {};
+  std::string secret = value;
+  std::memset(value, 0, std::strlen(value));
+  unsetenv(name);
+  return secret;
+}
+
+mesh::TrustMode trust_mode(Trust trust) {
+  switch (trust) {
+    case Trust::kAuto: return mesh::TrustMode::kAuto;
+    case Trust::kSecret: return mesh::TrustMode::kSecret;
+    case Trust::kOpen: return mesh::TrustMode::kOpen;
+  }
+  return mesh::TrustMode::kAuto;
+}
+
+std::string join(const Endpoint& endpoint) {
+  const bool v6 = endpoint.host.find(':') != std::string::npos;
+  return (v6 ? "[" + endpoint.host + "]" : endpoint.host) + ":" + std::to_string(endpoint.port);
+}
+
+bool is_loopback(const std::string& host) {
+  return host == "localhost" || host == "::1" || host.rfind("127.", 0) == 0;
+}
+
+// Everything stays on this host unless something says that there are others.
+bool stays_on_this_host(const NetworkOptions& network, const CiRun& run) {
+  if (network.listen) return is_loopback(network.listen->host);
+  for (const Endpoint& peer : network.peers) {
+    if (!is_loopback(peer.host)) return false;
+  }
+  if (!network.rendezvous.empty()) return false;
+  return !run.multi_host;
+}
+
+}  // namespace
+
+std::optional<std::string> environment_variable(const std::string& name) {
+  const char* value = std::getenv(name.c_str());
+  if (value == nullptr) return std::nullopt;
+  return value;
+}
+
+std::string host_name() {
+  char name[256] = {};
+  gethostname(name, sizeof name - 1);
+  return environment_variable("SLURMD_NODENAME").value_or(name);
+}
+
+MeshAccess open_mesh_access(const NetworkOptions& network, const PlaceOptions& place) {
+  MeshAccess access;
+  access.run = detect_ci(environment_variable)
+                   .value_or(local_run(host_name(), user_name(), place.project_root));
+  access.job = job_key(access.run, network.group, network.job);
+  access.identity = run_identity(access.run, access.job);
+  access.loopback_only = stays_on_this_host(network, access.run);
+
+  mesh::TrustRequest request;
+  request.mode = trust_mode(network.trust);
+  request.secret_file = network.secret_file;
+  request.secret = take_secret("DAGZ_SECRET");
+  request.rendezvous_dir = network.rendezvous;
+  request.state_dir = mesh::user_state_directory();
+  request.loopback_only = access.loopback_only;
+  request.project_root = place.project_root;
+  request.identity = access.identity;
+  access.trust = mesh::resolve_trust(std::move(request));
+  if (access.trust.failure != mesh::TrustFailure::kNone) {
+    access.error = access.trust.error;
+    access.exit_code = access.trust.failure == mesh::TrustFailure::kUsage
+                           ? report::kExitUsage
+                           : report::kExitUnusableEnvironment;
+    return access;
+  }
+  access.keyring = std::make_unique<mesh::Keyring>(access.trust.key, access.identity);
+  access.crypto = std::make_unique<mesh::SodiumCrypto>(*access.keyring);
+
+  for (const Endpoint& peer : network.peers) access.discovery.peers.push_back(join(peer));
+  access.discovery.rendezvous_dir = network.rendezvous;
+  access.discovery.beacon = network.beacon;
+  access.discovery.beacon_interface = network.beacon_interface;
+  access.discovery.loopback_only = access.loopback_only;
+  if (access.run.platform == "slurm" && !access.loopback_only) {
+    access.discovery.slurm_nodes = environment_variable("SLURM_STEP_NODELIST")
+                                       .value_or(environment_variable("SLURM_JOB_NODELIST")
+                                                     .value_or(""));
+  }
+  if (const auto names = environment_variable("DAGZ_DNS"); names && !access.loopback_only) {
+    access.discovery.dns_names = split_list(*names, ',');
+  }
+  return access;
+}
+
+}  // namespace dagz

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "mesh/ci_platform.hpp"
+#include "mesh/io/discovery.hpp"
+#include "mesh/io/keyring.hpp"
+#include "mesh/io/seal.hpp"
+#include "mesh/io/trust.hpp"
+#include "options.hpp"
+
+// What every command that meets the mesh needs first: which run this is, whom it trusts, and where
+// to look for the others.
+
+namespace dagz {
+
+struct MeshAccess {
+  CiRun run;
+  std::string job;       // the job's key, the same in all attempts
+  std::string identity;  // of this attempt: nodes of different identities never meet
+  bool loopback_only = true;
+  mesh::TrustRoot trust;
+  std::unique_ptr<mesh::Keyring> keyring;
+  std::unique_ptr<mesh::SodiumCrypto> crypto;
+  mesh::DiscoveryConfig discovery;
+
+  // Set when it cannot be had: one sentence, and the exit code.
+  std::string error;
+  int exit_code = 0;
+};
+
+// Reads the environment (CI, Slurm, Kubernetes, DAGZ_SECRET, which it removes from it).
+MeshAccess open_mesh_access(const NetworkOptions& network, const PlaceOptions& place);
+
+// This machine's name, for people.
+std::string host_name();
+std::optional<std::string> environment_variable(const std::string& name);
+
+}  // namespace dagz

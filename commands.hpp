@@ -1,0 +1,16 @@
+#pragma once
+
+#include "options.hpp"
+
+// The commands that touch the world. Each returns the exit code of the process; what it has to say
+// is printed by then. Defined by the IO shell (agent*.cpp).
+
+namespace dagz {
+
+int run_command(const RunOptions& options);
+int report_command(const ReportOptions& options);
+int jobs_command(const JobsOptions& options);
+int mesh_command(const MeshOptions& options);
+int doctor_command(const DoctorOptions& options);
+
+}  // namespace dagz

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+
+#include "mesh/ids.hpp"
+
+namespace dagz::mesh {
+
+// A node's claim to be the scheduler.
+struct Claim {
+  Birth lineage;         // of the cluster's first scheduler, fixed at its first election
+  uint64_t term = 0;     // 0: no claim
+  Birth scheduler;
+
+  bool operator==(const Claim&) const = default;
+  bool exists() const { return term > 0; }
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(lineage, term, scheduler);
+  }
+};
+
+// A total order: the older lineage, then the higher term, then the earlier birth.
+bool is_better(const Claim& claim, const Claim& than);
+// The fence: obeying `claim` after `accepted` would be going back.
+bool is_stale(const Claim& claim, const Claim& accepted);
+
+}  // namespace dagz::mesh

@@ -1,0 +1,54 @@
+#pragma once
+
+#include "mesh/time.hpp"
+
+// Every number of the mesh, with its reason. The defaults suit 2 to 500 nodes on a LAN or in a cloud.
+
+namespace dagz::mesh {
+
+struct Config {
+  // Long enough for simultaneous starters to meet (they see each other within 50 ms), short against
+  // the start of an interpreter. Longer where addresses come from slow sources only.
+  Duration settle = Duration::milliseconds(250);
+  // How much longer the others wait for the eldest to claim before somebody else does.
+  Duration claim_patience = Duration::seconds(1);
+  // The scheduler repeats its claim to everybody: a lost announcement is repaired, a merged mesh
+  // hears of it.
+  Duration announce_every = Duration::seconds(1);
+
+  // SWIM: one probe a period, answered within the timeout or asked for through three others.
+  Duration probe_every = Duration::milliseconds(500);
+  Duration probe_timeout = Duration::milliseconds(200);
+  uint32_t indirect_probes = 3;
+  // Lifeguard: shrinks from max to min with independent accusers. The minimum outlasts the stalls
+  // that CPU quotas cause (up to 0.8 s measured) and a refutation's way back.
+  Duration suspicion_min = Duration::seconds(2);
+  Duration suspicion_max = Duration::seconds(6);
+  uint32_t suspicion_confirmations = 3;
+
+  // Rumours: fast while the view is young or moving, then slow. Each is sent
+  // multiplier * ceil(log2(members + 1)) times.
+  Duration gossip_fast_every = Duration::milliseconds(50);
+  Duration gossip_slow_every = Duration::milliseconds(200);
+  Duration gossip_fast_for = Duration::seconds(1);
+  uint32_t gossip_fanout = 3;
+  uint32_t gossip_multiplier = 4;
+  uint32_t gossip_batch_max = 64;
+
+  // Full exchange of views with a random member: often while young, then rarely.
+  Duration push_pull_young_every = Duration::milliseconds(250);
+  Duration push_pull_every = Duration::seconds(5);
+  Duration young_for = Duration::seconds(3);
+
+  // Dials of one address: doubling from min to max.
+  Duration dial_retry_min = Duration::milliseconds(50);
+  Duration dial_retry_max = Duration::milliseconds(1600);
+  // A link that has not said hello by then is given up.
+  Duration handshake_within = Duration::seconds(3);
+
+  // Logs: a batch waits this long for company; a digest goes to a random member each second.
+  Duration log_flush_every = Duration::milliseconds(100);
+  Duration log_digest_every = Duration::seconds(1);
+};
+
+}  // namespace dagz::mesh

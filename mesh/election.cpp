@@ -1,0 +1,60 @@
+#include "mesh/election.hpp"
+
+#include <algorithm>
+
+namespace dagz::mesh {
+
+Election::Election(const Config& config, Instant started_at)
+    : config_(config),
+      settle_at_(started_at + config.settle),
+      patience_ends_at_(started_at + config.settle + config.claim_patience) {}
+
+void Election::adopt(const Claim& claim) {
+  claim_ = claim;
+  uint64_t& highest = highest_term_[claim.lineage];
+  highest = std::max(highest, claim.term);
+  settle_at_ = Instant::never();
+}
+
+bool Election::receive(const Claim& claim, const Membership& membership) {
+  if (!claim.exists()) return false;
+  const Member* claimant = membership.find(claim.scheduler.node);
+  if (claimant == nullptr || !takes_part(claimant->state)) return false;
+  if (claimant->profile.birth() != claim.scheduler || claim.scheduler < claim.lineage) return false;
+  const auto highest = highest_term_.find(claim.lineage);
+  if (highest != highest_term_.end() && claim.term < highest->second) return false;
+  const Member* incumbent = claim_.exists() ? membership.find(claim_.scheduler.node) : nullptr;
+  const bool vacant = incumbent == nullptr || !takes_part(incumbent->state);
+  // A dead incumbent yields to any claim of its own line and to older lines, not to younger ones.
+  if (vacant && claim_.exists() && claim.lineage == claim_.lineage && claim.term >= claim_.term &&
+      claim != claim_) {
+    adopt(claim);
+    return true;
+  }
+  if (!is_better(claim, claim_)) return false;
+  adopt(claim);
+  return true;
+}
+
+bool Election::advance(Instant now, const Membership& membership) {
+  const Member& me = membership.self();
+  if (!takes_part(me.state)) return false;
+  if (!claim_.exists()) {
+    if (now < settle_at_) return false;
+    const bool eldest = membership.eldest().profile.id == me.profile.id;
+    if (!eldest && now < patience_ends_at_) {
+      settle_at_ = patience_ends_at_;
+      return false;
+    }
+    adopt({me.profile.birth(), 1, me.profile.birth()});
+    return true;
+  }
+  const Member* incumbent = membership.find(claim_.scheduler.node);
+  if (incumbent != nullptr && takes_part(incumbent->state)) return false;
+  if (membership.eldest().profile.id != me.profile.id) return false;
+  const uint64_t term = std::max(claim_.term, highest_term_[claim_.lineage]) + 1;
+  adopt({claim_.lineage, term, me.profile.birth()});
+  return true;
+}
+
+}  // namespace dagz::mesh

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <map>
+#include <optional>
+
+#include "mesh/claim.hpp"
+#include "mesh/config.hpp"
+#include "mesh/ids.hpp"
+#include "mesh/membership.hpp"
+
+// Who schedules. The first node up does, and an incumbent stays. No votes and no quorum: whoever is
+// left must finish the job, and the signed logs make a double scheduler a waste of time, never a
+// wrong result. Everything a scheduler hands out is fenced by (lineage, term).
+
+namespace dagz::mesh {
+
+class Election {
+ public:
+  Election(const Config& config, Instant started_at);
+
+  const Claim& claim() const { return claim_; }
+  bool is_scheduler(const NodeId& id) const { return claim_.exists() && claim_.scheduler.node == id; }
+
+  // The claimant itself said so (second-hand beliefs resurrect the dead). True if adopted.
+  bool receive(const Claim& claim, const Membership& membership);
+  // Settles, claims, takes over. True if the claim changed.
+  bool advance(Instant now, const Membership& membership);
+  Instant next_deadline() const { return settle_at_; }
+
+ private:
+  void adopt(const Claim& claim);
+
+  const Config& config_;
+  Instant settle_at_;
+  Instant patience_ends_at_;
+  Claim claim_;
+  std::map<Birth, uint64_t> highest_term_;  // per lineage
+};
+
+}  // namespace dagz::mesh

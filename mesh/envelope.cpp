@@ -1,0 +1,46 @@
+#include "mesh/envelope.hpp"
+
+namespace dagz::mesh {
+namespace {
+
+Buffer signed_part(const Envelope& envelope) {
+  Buffer out;
+  out.reserve(envelope.content.size() + 64);
+  WireWriter writer(out);
+  writer.write_bytes("envelope", 8);
+  writer(envelope.kind, envelope.from, envelope.to, envelope.sequence, envelope.content);
+  return out;
+}
+
+}  // namespace
+
+Buffer seal_envelope(const Crypto& crypto, EnvelopeKind kind, const NodeId& to, uint64_t sequence,
+                     Buffer content) {
+  Envelope envelope{kind, crypto.node_id(), to, sequence, std::move(content), {}};
+  envelope.signature = crypto.sign(signed_part(envelope));
+  return encode(envelope);
+}
+
+bool verify_envelope(const Crypto& crypto, const PublicKey& key, const Envelope& envelope) {
+  return crypto.verify(key, signed_part(envelope), envelope.signature);
+}
+
+bool ReplayWindow::accept(uint64_t sequence) {
+  if (sequence == 0) return false;
+  if (sequence > highest_) {
+    const uint64_t steps = sequence - highest_;
+    if (steps >= kSize) {
+      seen_.assign(kSize, false);
+    } else {
+      for (uint64_t i = 1; i <= steps; ++i) seen_[(highest_ + i) % kSize] = false;
+    }
+    highest_ = sequence;
+  } else if (highest_ - sequence >= kSize) {
+    return false;
+  }
+  if (seen_[sequence % kSize]) return false;
+  seen_[sequence % kSize] = true;
+  return true;
+}
+
+}  // namespace dagz::mesh

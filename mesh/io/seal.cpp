@@ -1,0 +1,55 @@
+#include "mesh/io/seal.hpp"
+
+#include <sodium.h>
+
+#include <vector>
+
+namespace dagz::mesh {
+namespace {
+
+std::vector<uint8_t> bound_to(const MeshId& mesh_id, Bytes data) {
+  std::vector<uint8_t> message;
+  message.reserve(mesh_id.bytes.size() + data.size());
+  message.insert(message.end(), mesh_id.bytes.begin(), mesh_id.bytes.end());
+  message.insert(message.end(), data.begin(), data.end());
+  return message;
+}
+
+}  // namespace
+
+Hash SodiumCrypto::hash(Bytes data) const {
+  Hash hash;
+  crypto_generichash(hash.bytes.data(), hash.bytes.size(), data.data(), data.size(), nullptr, 0);
+  return hash;
+}
+
+NodeId SodiumCrypto::node_id_of(const PublicKey& key) const {
+  NodeId id;
+  crypto_generichash(id.bytes.data(), id.bytes.size(), key.bytes.data(), key.bytes.size(), nullptr,
+                     0);
+  return id;
+}
+
+Signature SodiumCrypto::sign(Bytes data) const {
+  const std::vector<uint8_t> message = bound_to(mesh_id(), data);
+  Signature signature;
+  crypto_sign_detached(signature.bytes.data(), nullptr, message.data(), message.size(),
+                       keyring_.signing_key().data());
+  return signature;
+}
+
+bool SodiumCrypto::verify(const PublicKey& key, Bytes data, const Signature& signature) const {
+  const std::vector<uint8_t> message = bound_to(mesh_id(), data);
+  return crypto_sign_verify_detached(signature.bytes.data(), message.data(), message.size(),
+                                     key.bytes.data()) == 0;
+}
+
+Endorsement SodiumCrypto::endorse(const PublicKey& key) const {
+  Endorsement endorsement;
+  const Secret& secret = keyring_.endorsement_key();
+  crypto_generichash(endorsement.bytes.data(), endorsement.bytes.size(), key.bytes.data(),
+                     key.bytes.size(), secret.data(), secret.size());
+  return endorsement;
+}
+
+}  // namespace dagz::mesh

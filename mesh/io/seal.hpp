@@ -1,0 +1,28 @@
+#pragma once
+
+#include "mesh/crypto.hpp"
+#include "mesh/io/keyring.hpp"
+
+namespace dagz::mesh {
+
+// The real Crypto: libsodium over the keys of a Keyring, which must outlive it. Holds no key itself
+// and no state, so it may be used from several threads.
+class SodiumCrypto : public Crypto {
+ public:
+  explicit SodiumCrypto(const Keyring& keyring) : keyring_(keyring) {}
+
+  const PublicKey& public_key() const override { return keyring_.public_key(); }
+  const NodeId& node_id() const override { return keyring_.node_id(); }
+  const MeshId& mesh_id() const override { return keyring_.mesh_id(); }
+
+  Hash hash(Bytes data) const override;
+  NodeId node_id_of(const PublicKey& key) const override;
+  Signature sign(Bytes data) const override;
+  bool verify(const PublicKey& key, Bytes data, const Signature& signature) const override;
+  Endorsement endorse(const PublicKey& key) const override;
+
+ private:
+  const Keyring& keyring_;
+};
+
+}  // namespace dagz::mesh

@@ -1,0 +1,163 @@
+#include "mesh/ledger.hpp"
+
+#include <algorithm>
+
+#include "mesh/check.hpp"
+
+namespace dagz::mesh {
+
+Buffer Ledger::signed_part(const LogBatch& batch) const {
+  Buffer out;
+  WireWriter writer(out);
+  writer.write_bytes("log", 3);
+  writer(batch.origin, batch.first, batch.previous);
+  writer.write_varint(batch.entries.size());
+  for (const Buffer& entry : batch.entries) {
+    writer.write_varint(entry.size());
+    writer.write_bytes(entry.data(), entry.size());
+  }
+  return out;
+}
+
+void Ledger::append(Buffer entry) {
+  CHECK(entry.size() <= kEntryMax);
+  const NodeId& me = crypto_.node_id();
+  const uint64_t index = logs_[me].length + pending_.size();
+  unread_.push_back({me, index, entry});
+  pending_.push_back(std::move(entry));
+}
+
+const LogBatch* Ledger::flush() {
+  if (pending_.empty()) return nullptr;
+  const NodeId& me = crypto_.node_id();
+  Log& log = logs_[me];
+  LogBatch batch;
+  batch.origin = me;
+  batch.first = log.length;
+  batch.previous = log.head;
+  std::size_t bytes = 0;
+  std::size_t count = 0;
+  while (count < pending_.size() && count < kBatchEntriesMax) {
+    bytes += pending_[count].size();
+    if (count > 0 && bytes > kBatchBytesMax) break;
+    ++count;
+  }
+  const auto end = pending_.begin() + static_cast<std::ptrdiff_t>(count);
+  batch.entries.assign(std::make_move_iterator(pending_.begin()), std::make_move_iterator(end));
+  pending_.erase(pending_.begin(), end);
+  const Buffer bytes_to_sign = signed_part(batch);
+  batch.signature = crypto_.sign(bytes_to_sign);
+  seal(log, std::move(batch), bytes_to_sign);
+  return &log.batches.back();
+}
+
+void Ledger::seal(Log& log, LogBatch batch, Bytes signed_bytes) {
+  log.head = crypto_.hash(signed_bytes);
+  log.length += batch.entries.size();
+  log.batches.push_back(std::move(batch));
+}
+
+Ledger::Verdict Ledger::accept(const LogBatch& batch, const PublicKey& key) {
+  if (batch.origin == crypto_.node_id()) return Verdict::kKnown;
+  if (batch.entries.empty()) return Verdict::kForged;
+  Log& log = logs_[batch.origin];
+  if (log.forked) return Verdict::kForked;
+  if (batch.first > log.length) return Verdict::kGap;
+  const Buffer bytes = signed_part(batch);
+  if (batch.first < log.length) {
+    // Known, unless its author tells two stories: same place, both signed, different content.
+    const auto held = std::lower_bound(
+        log.batches.begin(), log.batches.end(), batch.first,
+        [](const LogBatch& other, uint64_t first) { return other.first < first; });
+    if (held != log.batches.end() && held->first == batch.first &&
+        held->signature == batch.signature) {
+      return Verdict::kKnown;
+    }
+    if (!crypto_.verify(key, bytes, batch.signature)) return Verdict::kForged;
+    log.forked = true;
+    return Verdict::kForked;
+  }
+  if (!crypto_.verify(key, bytes, batch.signature)) return Verdict::kForged;
+  if (batch.previous != log.head) {
+    log.forked = true;
+    return Verdict::kForked;
+  }
+  for (std::size_t i = 0; i < batch.entries.size(); ++i) {
+    unread_.push_back({batch.origin, batch.first + i, batch.entries[i]});
+  }
+  seal(log, batch, bytes);
+  return Verdict::kAppended;
+}
+
+uint64_t Ledger::length(const NodeId& origin) const {
+  const auto log = logs_.find(origin);
+  return log == logs_.end() ? 0 : log->second.length;
+}
+
+std::vector<LogPosition> Ledger::positions() const {
+  std::vector<LogPosition> positions;
+  positions.reserve(logs_.size());
+  for (const auto& [origin, log] : logs_) {
+    if (log.length > 0) positions.push_back({origin, log.length});
+  }
+  return positions;
+}
+
+bool Ledger::covers(const std::vector<LogPosition>& positions) const {
+  return std::all_of(positions.begin(), positions.end(), [this](const LogPosition& position) {
+    return length(position.origin) >= position.length;
+  });
+}
+
+bool Ledger::lacks(const std::vector<LogPosition>& theirs) const { return !covers(theirs); }
+
+std::vector<LogBatch> Ledger::missing_for(const std::vector<LogPosition>& theirs,
+                                          std::size_t byte_limit) const {
+  std::map<NodeId, uint64_t> known;
+  for (const LogPosition& position : theirs) known[position.origin] = position.length;
+  std::vector<LogBatch> missing;
+  std::size_t bytes = 0;
+  for (const auto& [origin, log] : logs_) {
+    const auto found = known.find(origin);
+    const uint64_t from = found == known.end() ? 0 : found->second;
+    auto batch = std::lower_bound(
+        log.batches.begin(), log.batches.end(), from,
+        [](const LogBatch& other, uint64_t first) { return other.first < first; });
+    for (; batch != log.batches.end(); ++batch) {
+      if (missing.size() >= 1024 || (bytes > 0 && bytes > byte_limit)) return missing;
+      for (const Buffer& entry : batch->entries) bytes += entry.size();
+      missing.push_back(*batch);
+    }
+  }
+  return missing;
+}
+
+void Ledger::drain(const Reader& reader) {
+  while (!unread_.empty()) {
+    const Unread next = std::move(unread_.front());
+    unread_.pop_front();
+    reader(next.origin, next.index, next.entry);
+  }
+}
+
+void Ledger::read(
+    const std::vector<LogPosition>& positions,
+    const std::function<void(const NodeId& origin, const Buffer& entry)>& reader) const {
+  for (const LogPosition& position : positions) {
+    const auto log = logs_.find(position.origin);
+    if (log == logs_.end()) continue;
+    uint64_t index = 0;
+    for (const LogBatch& batch : log->second.batches) {
+      for (const Buffer& entry : batch.entries) {
+        if (index++ < position.length) reader(position.origin, entry);
+      }
+    }
+  }
+}
+
+bool Ledger::is_shut_out(const NodeId& origin) const {
+  const auto log = logs_.find(origin);
+  return log != logs_.end() && log->second.forked;
+}
+
+}  // namespace dagz::mesh

@@ -1,0 +1,127 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "mesh/config.hpp"
+#include "mesh/envelope.hpp"
+#include "mesh/link.hpp"
+#include "mesh/message.hpp"
+#include "mesh/rng.hpp"
+
+// Which connection leads to whom: dials candidates with a growing pause, exchanges hellos, seals and
+// opens envelopes, and keeps one control link per pair (the one dialled by the lower id) whoever
+// dialled first. Bulk links are one-way, each node dials its own.
+
+namespace dagz::mesh {
+
+inline constexpr std::size_t kLinksMax = 4096;
+inline constexpr std::size_t kDialAddressesMax = 16'384;
+
+struct LinkActions {
+  struct Dial {
+    std::string address;
+    Lane lane;
+  };
+  struct Send {
+    LinkId link;
+    Buffer bytes;
+  };
+  std::vector<Dial> dials;
+  std::vector<Send> sends;
+  std::vector<LinkId> closes;
+};
+
+enum class LinkLoss : uint8_t { kClosed, kRefused, kRejected, kTimedOut };
+
+class Links {
+ public:
+  // A message that its sender really sent.
+  struct Received {
+    NodeId from;
+    Buffer content;
+    bool from_observer = false;
+  };
+  struct Stats {
+    uint64_t rejected = 0;
+    uint64_t sent = 0;
+    uint64_t received = 0;
+  };
+
+  Links(const Config& config, const Crypto& crypto, Rng& rng, Profile self);
+
+  // ---- the shell tells
+  void candidate(Instant now, const std::string& address);
+  void dialled(Instant now, const std::string& address, Lane lane, LinkId link);
+  void link_up(Instant now, LinkId link);
+  void link_down(Instant now, LinkId link, LinkLoss loss);
+  // `new_peer` is set when this message completed a handshake with somebody verified.
+  std::optional<Received> receive(Instant now, LinkId link, Lane lane, Bytes bytes,
+                                  std::optional<Profile>& new_peer);
+
+  // ---- the node uses
+  bool send(Instant now, const NodeId& to, Lane lane, Buffer content);
+  bool is_connected(const NodeId& peer) const;
+  // Dials a member that has no link; the lower id dials at once, the other after a while.
+  void want(Instant now, const Profile& profile);
+  void forget(const NodeId& peer);
+  void advance(Instant now);
+  Instant next_deadline() const { return next_check_at_; }
+  LinkActions take_actions() { return std::exchange(actions_, {}); }
+  const Stats& stats() const { return stats_; }
+  // An address that was given by the user answered, but would not accept our key.
+  bool was_rejected(const std::string& address) const;
+
+ private:
+  struct Link {
+    Lane lane = Lane::kControl;
+    bool dialled = false;
+    bool observer = false;
+    std::string address;
+    NodeId peer;  // zero until it said hello
+    PublicKey key;
+    ReplayWindow seen;
+    uint64_t sent = 0;
+    Instant opened_at;
+  };
+  struct Candidate {
+    Instant next_dial_at;
+    Duration pause;
+    LinkId link = 0;  // under way or up
+    Lane lane = Lane::kControl;
+    NodeId peer;  // known once it said hello
+    bool rejected = false;
+    bool wanted = true;
+  };
+  struct Peer {
+    LinkId control = 0;
+    LinkId bulk = 0;  // own, dialled
+    bool bulk_ready = false;
+    std::string bulk_address;
+  };
+
+  void say_hello(Link& link, LinkId id, bool answer);
+  std::optional<Profile> hear_hello(Instant now, LinkId id, Link& link, const Envelope& envelope);
+  void bind(LinkId id, Link& link, const Profile& profile);
+  Instant earliest() const;
+  void close(LinkId link);
+  void forget_address(const std::string& address);
+  void add_candidate(Instant at, const std::string& address, Lane lane);
+
+  const Config& config_;
+  const Crypto& crypto_;
+  Rng& rng_;
+  Profile self_;
+  std::map<LinkId, Link> links_;
+  std::map<NodeId, Peer> peers_;
+  std::map<std::string, Candidate> candidates_;
+  Instant next_check_at_ = Instant::never();
+  LinkActions actions_;
+  Stats stats_;
+};
+
+}  // namespace dagz::mesh

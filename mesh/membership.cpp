@@ -1,0 +1,161 @@
+#include "mesh/membership.hpp"
+
+#include <algorithm>
+
+#include "mesh/check.hpp"
+
+namespace dagz::mesh {
+
+Membership::Membership(const Config& config, const Crypto& crypto, Profile self, Listener listener)
+    : config_(config), crypto_(crypto), self_(self.id), listener_(std::move(listener)) {
+  members_[self_] = Member{std::move(self), 0, MemberState::kAlive, Instant{}, {}};
+  live_count_ = 1;
+}
+
+const Member* Membership::find(const NodeId& id) const {
+  const auto found = members_.find(id);
+  return found == members_.end() ? nullptr : &found->second;
+}
+
+const Member& Membership::eldest() const {
+  const Member* best = nullptr;
+  for (const auto& [id, member] : members_) {
+    if (!takes_part(member.state)) continue;
+    if (best == nullptr || member.profile.birth() < best->profile.birth()) best = &member;
+  }
+  return best == nullptr ? self() : *best;
+}
+
+bool Membership::introduce(Instant now, const Profile& profile) {
+  CHECK(!profile.observer);
+  if (members_.contains(profile.id) || members_.size() >= kMembersMax) return false;
+  Member& member = members_[profile.id];
+  member = Member{profile, 0, MemberState::kAlive, now, {}};
+  ++live_count_;
+  listener_(now, member, MemberChange::kJoined);
+  return true;
+}
+
+bool Membership::receive(Instant now, const Statement& statement) {
+  const auto found = members_.find(statement.subject);
+  const Member* author = find(statement.author);
+  if (found == members_.end() || author == nullptr) return false;
+  Member& member = found->second;
+  if (statement.incarnation > member.incarnation + kIncarnationJumpMax) return false;
+  const bool confirms = statement.state == MemberState::kSuspect &&
+                        member.state == MemberState::kSuspect &&
+                        statement.incarnation == member.incarnation;
+  const bool newer =
+      statement.incarnation > member.incarnation ||
+      (statement.incarnation == member.incarnation && statement.state > member.state);
+  if (!newer && !confirms) return true;
+  if (!verify_statement(crypto_, author->profile.key, statement)) return false;
+  if (statement.subject == self_) {
+    const bool accusation =
+        statement.state == MemberState::kSuspect || statement.state == MemberState::kDead;
+    if (accusation && member.state != MemberState::kLeft) refute(now, statement.incarnation);
+    return true;
+  }
+  if (confirms) {
+    confirm(now, member, statement.author);
+    return true;
+  }
+  // No single accuser kills a live member: somebody else's "dead" counts here as a suspicion, and
+  // this node's own clock decides.
+  if (statement.state == MemberState::kDead) {
+    if (member.state == MemberState::kAlive || statement.incarnation > member.incarnation) {
+      set_state(now, member, statement.incarnation, MemberState::kSuspect, statement);
+    } else {
+      confirm(now, member, statement.author);
+    }
+    return true;
+  }
+  set_state(now, member, statement.incarnation, statement.state, statement);
+  return true;
+}
+
+void Membership::confirm(Instant, Member& member, const NodeId& accuser) {
+  const auto found = suspicions_.find(member.profile.id);
+  if (found != suspicions_.end()) found->second.confirm(accuser);
+}
+
+void Membership::accuse(Instant now, const NodeId& id) {
+  const auto found = members_.find(id);
+  if (found == members_.end() || id == self_) return;
+  Member& member = found->second;
+  if (member.state == MemberState::kAlive) {
+    set_state(now, member, member.incarnation, MemberState::kSuspect,
+              make_statement(crypto_, id, member.incarnation, MemberState::kSuspect));
+  } else if (member.state == MemberState::kSuspect) {
+    const auto suspicion = suspicions_.find(id);
+    if (suspicion != suspicions_.end() && suspicion->second.confirm(self_)) {
+      gossip_.push(make_statement(crypto_, id, member.incarnation, MemberState::kSuspect));
+    }
+  }
+}
+
+void Membership::leave(Instant now) {
+  Member& me = members_.at(self_);
+  if (me.state == MemberState::kLeft) return;
+  me.state = MemberState::kLeft;
+  me.since = now;
+  --live_count_;
+  me.statement = make_statement(crypto_, self_, me.incarnation, MemberState::kLeft);
+  gossip_.push(me.statement);
+}
+
+void Membership::refute(Instant now, Incarnation at_least) {
+  Member& me = members_.at(self_);
+  me.incarnation = std::max(me.incarnation, at_least) + 1;
+  me.since = now;
+  me.statement = make_statement(crypto_, self_, me.incarnation, MemberState::kAlive);
+  gossip_.push(me.statement);
+}
+
+void Membership::set_state(Instant now, Member& member, Incarnation incarnation, MemberState state,
+                           const Statement& statement) {
+  const MemberState before = member.state;
+  member.incarnation = incarnation;
+  member.state = state;
+  member.since = now;
+  member.statement = statement;
+  if (takes_part(before) && !takes_part(state)) --live_count_;
+  if (!takes_part(before) && takes_part(state)) ++live_count_;
+  if (state == MemberState::kSuspect) {
+    Suspicion suspicion(now, config_);
+    suspicion.confirm(statement.author);
+    suspicions_.insert_or_assign(member.profile.id, std::move(suspicion));
+  } else {
+    suspicions_.erase(member.profile.id);
+  }
+  gossip_.push(statement);
+  switch (state) {
+    case MemberState::kAlive:
+      listener_(now, member,
+                takes_part(before) ? MemberChange::kCleared : MemberChange::kReturned);
+      break;
+    case MemberState::kSuspect: listener_(now, member, MemberChange::kSuspected); break;
+    case MemberState::kDead: listener_(now, member, MemberChange::kDied); break;
+    case MemberState::kLeft: listener_(now, member, MemberChange::kLeft); break;
+  }
+}
+
+void Membership::advance(Instant now) {
+  std::vector<NodeId> expired;
+  for (const auto& [id, suspicion] : suspicions_) {
+    if (suspicion.dead_at() <= now) expired.push_back(id);
+  }
+  for (const NodeId& id : expired) {
+    Member& member = members_.at(id);
+    set_state(now, member, member.incarnation, MemberState::kDead,
+              make_statement(crypto_, id, member.incarnation, MemberState::kDead));
+  }
+}
+
+Instant Membership::next_deadline() const {
+  Instant next = Instant::never();
+  for (const auto& [id, suspicion] : suspicions_) next = std::min(next, suspicion.dead_at());
+  return next;
+}
+
+}  // namespace dagz::mesh

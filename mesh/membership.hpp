@@ -1,0 +1,69 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <vector>
+
+#include "mesh/config.hpp"
+#include "mesh/gossip.hpp"
+#include "mesh/member.hpp"
+#include "mesh/statement.hpp"
+#include "mesh/suspicion.hpp"
+
+// Who is here, as this node believes it. SWIM's rules (Das, Gupta, Motivala 2002) over signed
+// statements; every change is handed to gossip. Pure: all times are passed in.
+
+namespace dagz::mesh {
+
+inline constexpr std::size_t kMembersMax = 12'000;
+
+enum class MemberChange : uint8_t { kJoined, kSuspected, kCleared, kDied, kLeft, kReturned };
+
+class Membership {
+ public:
+  using Listener = std::function<void(Instant, const Member&, MemberChange)>;
+
+  Membership(const Config& config, const Crypto& crypto, Profile self, Listener listener);
+
+  const Member& self() const { return members_.at(self_); }
+  const std::map<NodeId, Member>& members() const { return members_; }
+  const Member* find(const NodeId& id) const;
+  // Alive and suspected ones, this node included.
+  std::size_t live_count() const { return live_count_; }
+  // The eldest of those: the order of birth.
+  const Member& eldest() const;
+
+  // A verified profile. True if it was new.
+  bool introduce(Instant now, const Profile& profile);
+
+  // Returns false when the statement was refused (unknown author, bad signature); one that is merely
+  // old changes nothing and is no fault.
+  bool receive(Instant now, const Statement& statement);
+
+  // This node's own prober heard nothing from it / heard from it.
+  void accuse(Instant now, const NodeId& id);
+  void leave(Instant now);
+
+  void advance(Instant now);
+  Instant next_deadline() const;
+
+  GossipQueue& gossip() { return gossip_; }
+  const GossipQueue& gossip() const { return gossip_; }
+
+ private:
+  void set_state(Instant now, Member& member, Incarnation incarnation, MemberState state,
+                 const Statement& statement);
+  void refute(Instant now, Incarnation at_least);
+  void confirm(Instant now, Member& member, const NodeId& accuser);
+
+  const Config& config_;
+  const Crypto& crypto_;
+  NodeId self_;
+  Listener listener_;
+  std::map<NodeId, Member> members_;
+  std::map<NodeId, Suspicion> suspicions_;
+  std::size_t live_count_ = 0;
+  GossipQueue gossip_;
+};
+
+}  // namespace dagz::mesh

@@ -1,0 +1,125 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "mesh/archive.hpp"
+#include "mesh/ledger.hpp"
+#include "mesh/election.hpp"
+#include "mesh/link.hpp"
+#include "mesh/profile.hpp"
+#include "mesh/statement.hpp"
+
+// What members say to one another about the mesh. README.md has the table: who sends which, when.
+
+namespace dagz::mesh {
+
+inline constexpr std::size_t kStatementsMax = 256;
+inline constexpr std::size_t kRecordsMax = 12'000;
+inline constexpr std::size_t kBatchesMax = 4096;
+inline constexpr std::size_t kPositionsMax = 12'000;
+
+// The first message on every link, both ways.
+struct Hello {
+  Profile profile;
+  Lane lane = Lane::kControl;
+  bool answer = false;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(profile, lane, answer);
+  }
+};
+
+struct Ping {
+  uint64_t number = 0;
+  std::vector<Statement> rumours;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(number, bounded(rumours, kStatementsMax));
+  }
+};
+
+struct Ack {
+  uint64_t number = 0;
+  std::vector<Statement> rumours;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(number, bounded(rumours, kStatementsMax));
+  }
+};
+
+// Please ping the target for me.
+struct PingRequest {
+  uint64_t number = 0;
+  NodeId target;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(number, target);
+  }
+};
+
+struct Rumours {
+  std::vector<Statement> rumours;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(bounded(rumours, kStatementsMax));
+  }
+};
+
+struct MemberRecord {
+  Profile profile;
+  Statement statement;  // zero subject: as introduced
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(profile, statement);
+  }
+};
+
+// The whole view, and the wish for the other's.
+struct PushPull {
+  bool answer = false;
+  std::vector<MemberRecord> records;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(answer, bounded(records, kRecordsMax));
+  }
+};
+
+// A scheduler's own claim, said by itself.
+struct Announce {
+  Claim claim;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(claim);
+  }
+};
+
+// "I hold this much of each log"; whoever has more sends it, and asks back where it has less.
+struct LogDigest {
+  bool answer = false;
+  std::vector<LogPosition> positions;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(answer, bounded(positions, kPositionsMax));
+  }
+};
+
+struct LogPush {
+  std::vector<LogBatch> batches;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(bounded(batches, kBatchesMax));
+  }
+};
+
+}  // namespace dagz::mesh

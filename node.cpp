@@ -1,0 +1,333 @@
+#include "node.hpp"
+
+#include <algorithm>
+
+#include "mesh/check.hpp"
+
+namespace dagz {
+
+using mesh::Lane;
+using mesh::Member;
+using mesh::MemberChange;
+
+namespace {
+
+mesh::Profile signed_profile(const Crypto& crypto, mesh::Profile profile, int64_t wall_ms,
+                             bool observer) {
+  profile.birth_wall_ms = wall_ms;
+  profile.observer = observer;
+  mesh::sign_profile(crypto, profile);
+  return profile;
+}
+
+}  // namespace
+
+Node::Node(NodeConfig config, const Crypto& crypto,
+           const std::vector<sched::KnownDuration>& history, Moment at)
+    : config_(std::move(config)),
+      crypto_(crypto),
+      rng_(config_.seed),
+      self_(signed_profile(crypto, config_.profile, at.wall_ms, config_.observer)),
+      started_at_(at.now),
+      started_wall_ms_(at.wall_ms),
+      links_(config_.mesh, crypto_, rng_, self_),
+      membership_(config_.mesh, crypto_, self_,
+                  [this](Instant now, const Member& member, MemberChange change) {
+                    on_member_change(now, member, change);
+                  }),
+      prober_(config_.mesh, rng_, at.now),
+      election_(config_.mesh, at.now),
+      ledger_(crypto_),
+      estimates_(history),
+      scheduler_(config_.scheduler, job_, estimates_),
+      vassal_(config_.vassal, job_, estimates_),
+      next_gossip_at_(at.now),
+      view_changed_at_(at.now),
+      next_push_pull_at_(at.now + config_.mesh.push_pull_young_every),
+      next_announce_at_(at.now),
+      next_log_digest_at_(at.now + Duration{rng_.between(0, config_.mesh.log_digest_every.ns)}),
+      next_worker_report_at_(at.now + Duration::seconds(1)),
+      next_status_at_(at.now + config_.status_every) {
+  if (!config_.observer) {
+    write(report::Opened{self_.host, config_.ci_url, self_.workers, at.wall_ms});
+  }
+}
+
+// ---- events from the shell --------------------------------------------------------------------
+
+void Node::candidate(Moment at, const std::string& address) { links_.candidate(at.now, address); }
+
+void Node::dialled(Moment at, const std::string& address, Lane lane, mesh::LinkId link) {
+  links_.dialled(at.now, address, lane, link);
+}
+
+void Node::link_up(Moment at, mesh::LinkId link) { links_.link_up(at.now, link); }
+
+void Node::link_down(Moment at, mesh::LinkId link, mesh::LinkLoss loss) {
+  links_.link_down(at.now, link, loss);
+}
+
+void Node::receive(Moment at, mesh::LinkId link, Lane lane, Bytes bytes) {
+  std::optional<mesh::Profile> new_peer;
+  const auto received = links_.receive(at.now, link, lane, bytes, new_peer);
+  if (new_peer && lane == Lane::kControl) on_new_peer(at, *new_peer);
+  if (!received) return;
+  Message message;
+  if (!decode(received->content, message)) return;
+  handle(at, received->from, message, received->from_observer);
+}
+
+void Node::on_new_peer(Moment at, const mesh::Profile& profile) {
+  if (config_.observer) {
+    if (query_) send(at.now, profile.id, *query_);
+    return;
+  }
+  if (profile.observer) return;
+  membership_.introduce(at.now, profile);
+  send(at.now, profile.id, view(false), Lane::kControl);
+  if (is_scheduler()) send(at.now, profile.id, mesh::Announce{election_.claim()});
+  send(at.now, profile.id, mesh::LogDigest{false, ledger_.positions()});
+}
+
+void Node::ask(Moment, Query query) { query_ = query; }
+
+// ---- membership -------------------------------------------------------------------------------
+
+void Node::on_member_change(Instant now, const Member& member, MemberChange change) {
+  view_changed_at_ = now;
+  next_gossip_at_ = std::min(next_gossip_at_, now + config_.mesh.gossip_fast_every);
+  live_nodes_dirty_ = true;
+  const std::string name = member.profile.control_address;
+  switch (change) {
+    case MemberChange::kJoined: links_.want(now, member.profile); break;
+    case MemberChange::kDied:
+      actions_.notices.push_back("lost node " + name);
+      break;
+    case MemberChange::kReturned:
+      actions_.notices.push_back("node " + name + " is back");
+      links_.want(now, member.profile);
+      break;
+    case MemberChange::kLeft: links_.forget(member.profile.id); break;
+    case MemberChange::kSuspected:
+    case MemberChange::kCleared: break;
+  }
+}
+
+void Node::take_rumours(Moment at, const std::vector<mesh::Statement>& rumours) {
+  for (const mesh::Statement& rumour : rumours) membership_.receive(at.now, rumour);
+}
+
+std::vector<mesh::Statement> Node::some_rumours() {
+  return membership_.gossip().take(
+      config_.mesh.gossip_batch_max,
+      mesh::transmit_limit(config_.mesh.gossip_multiplier, membership_.live_count()));
+}
+
+mesh::PushPull Node::view(bool answer) const {
+  mesh::PushPull message;
+  message.answer = answer;
+  for (const auto& [id, member] : membership_.members()) {
+    message.records.push_back({member.profile, member.statement});
+  }
+  return message;
+}
+
+const NodeId* Node::random_peer() {
+  std::vector<const NodeId*> peers;
+  for (const auto& [id, member] : membership_.members()) {
+    if (id != self_.id && mesh::takes_part(member.state) && links_.is_connected(id)) {
+      peers.push_back(&id);
+    }
+  }
+  return peers.empty() ? nullptr : peers[rng_.below(peers.size())];
+}
+
+// ---- messages ---------------------------------------------------------------------------------
+
+bool Node::send(Instant now, const NodeId& to, const Message& message, Lane lane) {
+  return links_.send(now, to, lane, encode(message));
+}
+
+void Node::handle(Moment at, const NodeId& from, const Message& message, bool from_observer) {
+  if (from_observer || config_.observer) {
+    if (const auto* query = std::get_if<Query>(&message)) on(at, from, *query);
+    if (const auto* reply = std::get_if<QueryAnswer>(&message)) on(at, from, *reply);
+    return;
+  }
+  std::visit([&](const auto& one) { on(at, from, one); }, message);
+}
+
+void Node::on(Moment at, const NodeId& from, const mesh::Ping& message) {
+  take_rumours(at, message.rumours);
+  // A member that is believed dead must hear of it, or it could never object.
+  std::vector<mesh::Statement> rumours = some_rumours();
+  const Member* member = membership_.find(from);
+  if (member != nullptr && member->state != mesh::MemberState::kAlive) {
+    rumours.push_back(member->statement);
+  }
+  if (rumours.size() > mesh::kStatementsMax) rumours.resize(mesh::kStatementsMax);
+  send(at.now, from, mesh::Ack{message.number, std::move(rumours)});
+}
+
+void Node::on(Moment at, const NodeId&, const mesh::Ack& message) {
+  take_rumours(at, message.rumours);
+  mesh::Prober::Requests requests;
+  prober_.acked(message.number, requests);
+  perform(at.now, requests);
+}
+
+void Node::on(Moment at, const NodeId& from, const mesh::PingRequest& message) {
+  mesh::Prober::Requests requests;
+  prober_.asked(at.now, from, message.number, message.target, requests);
+  perform(at.now, requests);
+}
+
+void Node::on(Moment at, const NodeId&, const mesh::Rumours& message) {
+  take_rumours(at, message.rumours);
+}
+
+void Node::on(Moment at, const NodeId& from, const mesh::PushPull& message) {
+  for (const mesh::MemberRecord& record : message.records) {
+    mesh::Profile profile = record.profile;
+    if (profile.observer) continue;
+    const NodeId id = crypto_.node_id_of(profile.key);
+    if (membership_.find(id) == nullptr) {
+      if (!mesh::verify_profile(crypto_, profile)) continue;
+      membership_.introduce(at.now, profile);
+    }
+  }
+  for (const mesh::MemberRecord& record : message.records) {
+    if (!record.statement.subject.is_zero()) membership_.receive(at.now, record.statement);
+  }
+  if (!message.answer) send(at.now, from, view(true));
+}
+
+void Node::on(Moment at, const NodeId& from, const mesh::Announce& message) {
+  if (message.claim.scheduler.node != from) return;
+  if (election_.receive(message.claim, membership_)) {
+    claim_changed(at);
+  } else if (is_scheduler() && mesh::is_better(election_.claim(), message.claim)) {
+    send(at.now, from, mesh::Announce{election_.claim()});
+  }
+}
+
+void Node::on(Moment at, const NodeId& from, const Query& message) {
+  if (config_.observer) return;
+  send(at.now, from, QueryAnswer{answer_query(at, message)});
+}
+
+void Node::on(Moment, const NodeId&, const QueryAnswer& message) {
+  if (config_.observer && !answer_) answer_ = message.json;
+}
+
+// ---- probing, gossip, election ----------------------------------------------------------------
+
+void Node::perform(Instant now, const mesh::Prober::Requests& requests) {
+  for (const auto& probe : requests.pings) {
+    send(now, probe.to, mesh::Ping{probe.number, some_rumours()});
+  }
+  for (const auto& probe : requests.ping_requests) {
+    send(now, probe.via, mesh::PingRequest{probe.number, probe.target});
+  }
+  for (const auto& ack : requests.acks) send(now, ack.to, mesh::Ack{ack.number, {}});
+  for (const NodeId& accused : requests.accused) {
+    membership_.accuse(now, accused);
+    // The subject hears it first, so that it can object.
+    const Member* member = membership_.find(accused);
+    if (member != nullptr && member->state == mesh::MemberState::kSuspect) {
+      send(now, accused, mesh::Rumours{{member->statement}});
+    }
+  }
+}
+
+void Node::advance_gossip(Moment at) {
+  if (at.now >= next_gossip_at_) {
+    const bool fast = at.now < view_changed_at_ + config_.mesh.gossip_fast_for;
+    next_gossip_at_ =
+        at.now + (fast ? config_.mesh.gossip_fast_every : config_.mesh.gossip_slow_every);
+    for (uint32_t i = 0; i < config_.mesh.gossip_fanout; ++i) {
+      if (membership_.gossip().empty()) break;
+      const NodeId* peer = random_peer();
+      if (peer == nullptr) break;
+      send(at.now, *peer, mesh::Rumours{some_rumours()});
+    }
+  }
+  if (at.now >= next_push_pull_at_) {
+    const bool young = at.now < started_at_ + config_.mesh.young_for;
+    next_push_pull_at_ =
+        at.now + (young ? config_.mesh.push_pull_young_every : config_.mesh.push_pull_every);
+    if (const NodeId* peer = random_peer()) send(at.now, *peer, view(false));
+  }
+}
+
+void Node::claim_changed(Moment at) {
+  vassal_.resume();
+  if (is_scheduler()) {
+    report::Named name;
+    name.full_id = config_.job_id;
+    name.short_id = config_.short_id;
+    name.started_wall_ms = started_wall_ms_;
+    scheduler_.begin(at.now, election_.claim(), std::move(name));
+    next_announce_at_ = at.now;
+    next_status_at_ = at.now + config_.status_every;
+  } else {
+    scheduler_.step_down();
+    // What it lacks of ours, it should have now.
+    send(at.now, election_.claim().scheduler.node,
+         mesh::LogDigest{false, ledger_.positions()});
+  }
+}
+
+void Node::advance_mesh(Moment at) {
+  mesh::Prober::Requests requests;
+  prober_.advance(at.now, membership_, requests);
+  perform(at.now, requests);
+  membership_.advance(at.now);
+  advance_gossip(at);
+  if (election_.advance(at.now, membership_)) claim_changed(at);
+  if (is_scheduler() && at.now >= next_announce_at_) {
+    next_announce_at_ = at.now + config_.mesh.announce_every;
+    for (const auto& [id, member] : membership_.members()) {
+      if (id != self_.id && mesh::takes_part(member.state)) {
+        send(at.now, id, mesh::Announce{election_.claim()});
+      }
+    }
+  }
+}
+
+void Node::advance(Moment at) {
+  if (!config_.observer) {
+    if (!goodbye_said_) advance_mesh(at);
+    advance_work(at);
+  }
+  links_.advance(at.now);
+}
+
+Instant Node::next_deadline() const {
+  if (config_.observer) return links_.next_deadline();
+  Instant next = std::min({links_.next_deadline(), membership_.next_deadline(),
+                           prober_.next_deadline(), election_.next_deadline(),
+                           scheduler_.next_deadline(), vassal_.next_deadline(),
+                           next_push_pull_at_, next_log_flush_at_, next_log_digest_at_,
+                           next_worker_report_at_, depart_by_});
+  if (!membership_.gossip().empty()) next = std::min(next, next_gossip_at_);
+  if (is_scheduler()) next = std::min({next, next_announce_at_, next_status_at_});
+  return next;
+}
+
+NodeActions Node::take_actions() {
+  actions_.links = links_.take_actions();
+  return std::exchange(actions_, {});
+}
+
+void Node::say_goodbye(Moment at) {
+  if (goodbye_said_ || config_.observer) return;
+  goodbye_said_ = true;
+  membership_.leave(at.now);
+  const mesh::Statement farewell = membership_.self().statement;
+  for (const auto& [id, member] : membership_.members()) {
+    if (id != self_.id) send(at.now, id, mesh::Rumours{{farewell}});
+  }
+}
+
+}  // namespace dagz

@@ -1,0 +1,225 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "mesh/config.hpp"
+#include "mesh/election.hpp"
+#include "mesh/ledger.hpp"
+#include "mesh/links.hpp"
+#include "mesh/membership.hpp"
+#include "mesh/probe.hpp"
+#include "mesh/rng.hpp"
+#include "report/job_state.hpp"
+#include "report/progress.hpp"
+#include "report/status.hpp"
+#include "sched/estimate.hpp"
+#include "sched/runner.hpp"
+#include "sched/scheduler.hpp"
+#include "sched/vassal.hpp"
+#include "wire.hpp"
+
+// One mesh member, whole and pure: events and the time go in, actions come out. The agent performs
+// them with sockets, processes and a terminal; the simulator with none of these.
+
+namespace dagz {
+
+// Both clocks at one moment: decisions use the first, records the second.
+struct Moment {
+  Instant now;
+  int64_t wall_ms = 0;
+};
+
+struct NodeConfig {
+  mesh::Config mesh;
+  sched::SchedulerConfig scheduler;
+  sched::VassalConfig vassal;
+  mesh::Profile profile;  // unsigned; the node completes it
+  std::string ci_url;
+  std::string job_id;     // names the job if this node becomes its scheduler
+  std::string short_id;
+  uint64_t seed = 1;
+  bool observer = false;
+  Duration status_every = Duration::seconds(30);
+  // After the end: how long the scheduler stays for those that lack a part of the logs.
+  Duration linger = Duration::seconds(3);
+  // Between the polite and the hard end of what runs.
+  Duration grace = Duration::seconds(10);
+};
+
+// Everything that one call wants done, in order of the fields.
+struct NodeActions {
+  mesh::LinkActions links;
+  std::vector<sched::RunnerCommand> commands;
+  std::vector<report::ProgressEvent> progress;
+  std::vector<report::WorkerStatus> statuses;
+  std::vector<std::string> notices;  // one line each, for stderr
+};
+
+// How this node's part ended.
+struct NodeEnd {
+  enum class Kind : uint8_t {
+    kClosed,    // the job is over and this node holds all of it
+    kDeparted,  // this node left before the end
+  } kind = Kind::kClosed;
+  report::JobSummary summary;
+  report::CloseReason reason = report::CloseReason::kComplete;
+  uint32_t unable_code = 0;  // why nobody could run anything, as an exit code
+  std::string unable_text;
+};
+
+class Node {
+ public:
+  Node(NodeConfig config, const Crypto& crypto, const std::vector<sched::KnownDuration>& history,
+       Moment at);
+
+  // ---- events
+  void candidate(Moment at, const std::string& address);
+  void dialled(Moment at, const std::string& address, mesh::Lane lane, mesh::LinkId link);
+  void link_up(Moment at, mesh::LinkId link);
+  void link_down(Moment at, mesh::LinkId link, mesh::LinkLoss loss);
+  void receive(Moment at, mesh::LinkId link, mesh::Lane lane, Bytes bytes);
+  void runner_event(Moment at, const sched::RunnerEvent& event);
+  // Once: hand back what has not begun, finish what runs, leave. Twice: leave now.
+  void interrupt(Moment at);
+  void advance(Moment at);
+
+  Instant next_deadline() const;
+  NodeActions take_actions();
+
+  // Set once this node has nothing more to do but wind up its runner.
+  const std::optional<NodeEnd>& end() const { return end_; }
+  // True once others no longer need this node either: the process may exit.
+  bool may_exit(Instant now) const;
+  // Says goodbye; call before exiting.
+  void say_goodbye(Moment at);
+
+  // ---- for the agent's eyes and the simulator's checkers
+  const NodeId& id() const { return self_.id; }
+  const mesh::Membership& membership() const { return membership_; }
+  const mesh::Election& election() const { return election_; }
+  const report::JobState& job() const { return job_; }
+  const mesh::Ledger& ledger() const { return ledger_; }
+  const mesh::Links& links() const { return links_; }
+  const sched::Vassal& vassal() const { return vassal_; }
+  const mesh::Claim& fence() const { return fence_; }
+  bool is_scheduler() const { return election_.is_scheduler(self_.id); }
+  Duration elapsed(Moment at) const;
+  // Every worker of the job as this node last heard.
+  std::vector<report::WorkerStatus> worker_statuses(Moment at) const;
+
+  // ---- for observers
+  void ask(Moment at, Query query);
+  const std::optional<std::string>& answer() const { return answer_; }
+
+ private:
+  // mesh (node.cpp)
+  void on_member_change(Instant now, const mesh::Member& member, mesh::MemberChange change);
+  void on_new_peer(Moment at, const mesh::Profile& profile);
+  void handle(Moment at, const NodeId& from, const Message& message, bool from_observer);
+  void on(Moment at, const NodeId& from, const mesh::Ping& message);
+  void on(Moment at, const NodeId& from, const mesh::Ack& message);
+  void on(Moment at, const NodeId& from, const mesh::PingRequest& message);
+  void on(Moment at, const NodeId& from, const mesh::Rumours& message);
+  void on(Moment at, const NodeId& from, const mesh::PushPull& message);
+  void on(Moment at, const NodeId& from, const mesh::Announce& message);
+  void on(Moment at, const NodeId& from, const mesh::LogDigest& message);
+  void on(Moment at, const NodeId& from, const mesh::LogPush& message);
+  void on(Moment at, const NodeId& from, const sched::NamesWanted& message);
+  void on(Moment at, const NodeId& from, const sched::StealRequest& message);
+  void on(Moment at, const NodeId& from, const sched::WorkerReport& message);
+  void on(Moment at, const NodeId& from, const sched::StopRequest& message);
+  void on(Moment at, const NodeId& from, const Query& message);
+  void on(Moment at, const NodeId& from, const QueryAnswer& message);
+  bool send(Instant now, const NodeId& to, const Message& message,
+            mesh::Lane lane = mesh::Lane::kControl);
+  void take_rumours(Moment at, const std::vector<mesh::Statement>& rumours);
+  std::vector<mesh::Statement> some_rumours();
+  mesh::PushPull view(bool answer) const;
+  const NodeId* random_peer();
+  void perform(Instant now, const mesh::Prober::Requests& requests);
+  void advance_mesh(Moment at);
+  void advance_gossip(Moment at);
+  void claim_changed(Moment at);
+
+  // logs and work (node_work.cpp)
+  void write(report::Entry entry);
+  void advance_work(Moment at);
+  void fold(Moment at);
+  void folded(Moment at, const NodeId& origin, const report::Entry& entry);
+  void tests_changed(Moment at);
+  void run_scheduler(Moment at);
+  void perform(Moment at, sched::Vassal::Output output);
+  void publish_logs(Moment at);
+  void push_batches(Instant now, const NodeId& to, std::vector<mesh::LogBatch> batches);
+  void offer(const sched::FileCollected& file);
+  void list(report::FileKey key);
+  void close(report::Closed closed);
+  void take_grants(Moment at);
+  void drain(Moment at);
+  void finish(Moment at);
+  void depart(Moment at, const std::string& reason);
+  void report_workers(Moment at);
+  void update_live_nodes();
+  std::string answer_query(Moment at, const Query& query) const;
+
+  NodeConfig config_;
+  const Crypto& crypto_;
+  Rng rng_;
+  mesh::Profile self_;
+  Instant started_at_;
+  int64_t started_wall_ms_ = 0;
+
+  mesh::Links links_;
+  mesh::Membership membership_;
+  mesh::Prober prober_;
+  mesh::Election election_;
+  mesh::Ledger ledger_;
+  report::JobState job_;
+  sched::Estimates estimates_;
+  sched::Scheduler scheduler_;
+  sched::Vassal vassal_;
+
+  NodeActions actions_;
+  std::optional<NodeEnd> end_;
+  std::optional<Query> query_;
+  std::optional<std::string> answer_;
+
+  Instant next_gossip_at_;
+  Instant view_changed_at_;
+  Instant next_push_pull_at_;
+  Instant next_announce_at_;
+  Instant next_log_flush_at_ = Instant::never();
+  Instant next_log_digest_at_;
+  Instant next_worker_report_at_;
+  Instant next_status_at_;
+  bool flush_now_ = false;
+  bool live_nodes_dirty_ = true;
+
+  std::map<report::FileKey, sched::FileCollected> catalog_;
+  std::set<report::FileKey> listed_;
+  std::map<NodeId, std::vector<report::WorkerStatus>> reported_;
+  mesh::Claim fence_;  // the best claim under which work was taken
+  std::map<uint32_t, Duration> lag_;  // per worker of the mesh
+  std::set<NodeId> departed_;
+  std::vector<mesh::LogBatch> to_forward_;
+  mesh::Claim draining_;  // the scheduler that wants everything torn down
+  mesh::Claim drained_told_;
+  struct WaitingGrant {
+    report::Run run;
+    bool valid = false;
+  };
+  std::vector<WaitingGrant> waiting_grants_;  // for names that are still on their way
+  bool departing_ = false;
+  Instant depart_by_ = Instant::never();
+  std::string depart_reason_;
+  std::optional<Instant> ended_at_;
+  bool goodbye_said_ = false;
+};
+
+}  // namespace dagz

@@ -1,0 +1,52 @@
+#include <nlohmann/json.hpp>
+
+#include "node.hpp"
+#include "report/json_report.hpp"
+
+// What a member tells an observer.
+
+namespace dagz {
+namespace {
+
+std::string_view to_string(mesh::MemberState state) {
+  switch (state) {
+    case mesh::MemberState::kAlive: return "alive";
+    case mesh::MemberState::kSuspect: return "suspect";
+    case mesh::MemberState::kDead: return "dead";
+    case mesh::MemberState::kLeft: return "left";
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+std::string Node::answer_query(Moment at, const Query& query) const {
+  if (query.kind == Query::Kind::kReport) {
+    report::JobSummary summary = job_.summary();
+    if (!job_.closed()) summary.duration = elapsed(at);
+    return report::format_json(summary);
+  }
+  nlohmann::json answer;
+  answer["term"] = election_.claim().term;
+  answer["job"] = job_.named() ? job_.named()->short_id : "";
+  answer["members"] = nlohmann::json::array();
+  for (const auto& [id, member] : membership_.members()) {
+    const report::NodeIndex index = job_.node_index(id);
+    nlohmann::json one;
+    one["id"] = short_name(id);
+    one["address"] = member.profile.control_address;
+    one["host"] = member.profile.host;
+    one["state"] = to_string(member.state);
+    one["incarnation"] = member.incarnation;
+    one["role"] = election_.is_scheduler(id) ? "scheduler" : "vassal";
+    one["workers"] = member.profile.workers;
+    one["self"] = id == self_.id;
+    if (index != report::kNone && job_.nodes()[index].enlisted) {
+      one["name"] = "node-" + std::to_string(job_.nodes()[index].enlisted->number);
+    }
+    answer["members"].push_back(std::move(one));
+  }
+  return answer.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+}  // namespace dagz

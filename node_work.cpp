@@ -1,0 +1,510 @@
+#include <algorithm>
+
+#include "mesh/check.hpp"
+#include "node.hpp"
+
+// The part of a node that deals with logs and work: entries are folded into the job's state, the
+// state moves the scheduler and the vassal, and what they decide becomes entries again.
+
+namespace dagz {
+
+using report::Change;
+using report::Entry;
+
+namespace {
+
+// So much of a log in one message; the rest follows the next digest.
+constexpr std::size_t kPushBytesMax = 512 * 1024;
+// Names and outputs of one entry.
+constexpr std::size_t kListedBytesMax = 128 * 1024;
+
+report::FileKey key_of(const Crypto& crypto, const sched::FileCollected& file) {
+  Buffer content;
+  WireWriter writer(content);
+  writer(file.path);
+  for (const std::string& id : file.ids) writer(id);
+  const Hash hash = crypto.hash(content);
+  report::FileKey key = 0;
+  for (int i = 0; i < 8; ++i) key = (key << 8) | hash.bytes[static_cast<std::size_t>(i)];
+  return key;
+}
+
+}  // namespace
+
+void Node::write(Entry entry) { ledger_.append(encode(entry)); }
+
+Duration Node::elapsed(Moment at) const {
+  const int64_t began = job_.named() ? job_.named()->started_wall_ms : started_wall_ms_;
+  return Duration::milliseconds(std::max<int64_t>(0, at.wall_ms - began));
+}
+
+// ---- logs -------------------------------------------------------------------------------------
+
+void Node::push_batches(Instant now, const NodeId& to, std::vector<mesh::LogBatch> batches) {
+  std::size_t bytes = 0;
+  std::vector<mesh::LogBatch> part;
+  for (mesh::LogBatch& batch : batches) {
+    std::size_t size = 256;
+    for (const Buffer& entry : batch.entries) size += entry.size() + 4;
+    if (!part.empty() && bytes + size > kPushBytesMax) {
+      send(now, to, mesh::LogPush{std::move(part)}, mesh::Lane::kBulk);
+      part.clear();
+      bytes = 0;
+    }
+    bytes += size;
+    part.push_back(std::move(batch));
+  }
+  if (!part.empty()) send(now, to, mesh::LogPush{std::move(part)}, mesh::Lane::kBulk);
+}
+
+// Own batches go straight to the scheduler; the scheduler sends everything new to everybody.
+void Node::publish_logs(Moment at) {
+  if (ledger_.has_pending() && next_log_flush_at_ == Instant::never()) {
+    next_log_flush_at_ = at.now + config_.mesh.log_flush_every;
+  }
+  if (!flush_now_ && at.now < next_log_flush_at_) return;
+  flush_now_ = false;
+  next_log_flush_at_ = Instant::never();
+  while (const mesh::LogBatch* batch = ledger_.flush()) to_forward_.push_back(*batch);
+  if (to_forward_.empty()) return;
+  std::vector<mesh::LogBatch> batches = std::exchange(to_forward_, {});
+  if (!is_scheduler()) {
+    if (election_.claim().exists()) {
+      push_batches(at.now, election_.claim().scheduler.node, std::move(batches));
+    }
+    return;
+  }
+  for (const auto& [id, member] : membership_.members()) {
+    if (id == self_.id || !mesh::takes_part(member.state)) continue;
+    std::vector<mesh::LogBatch> news;
+    for (const mesh::LogBatch& batch : batches) {
+      if (batch.origin != id) news.push_back(batch);
+    }
+    push_batches(at.now, id, std::move(news));
+  }
+}
+
+void Node::on(Moment at, const NodeId& from, const mesh::LogDigest& message) {
+  std::vector<mesh::LogBatch> missing = ledger_.missing_for(message.positions, kPushBytesMax);
+  if (!missing.empty()) push_batches(at.now, from, std::move(missing));
+  if (!message.answer && ledger_.lacks(message.positions)) {
+    send(at.now, from, mesh::LogDigest{true, ledger_.positions()});
+  }
+}
+
+void Node::on(Moment at, const NodeId& from, const mesh::LogPush& message) {
+  bool gap = false;
+  bool news = false;
+  for (const mesh::LogBatch& batch : message.batches) {
+    const mesh::Member* author = membership_.find(batch.origin);
+    if (author == nullptr) continue;
+    switch (ledger_.accept(batch, author->profile.key)) {
+      case mesh::Ledger::Verdict::kAppended:
+        news = true;
+        if (is_scheduler()) to_forward_.push_back(batch);
+        break;
+      case mesh::Ledger::Verdict::kGap: gap = true; break;
+      case mesh::Ledger::Verdict::kForked:
+        actions_.notices.push_back("node " + author->profile.control_address +
+                                   " signed two different logs: its results are ignored");
+        break;
+      case mesh::Ledger::Verdict::kKnown:
+      case mesh::Ledger::Verdict::kForged: break;
+    }
+  }
+  // More may follow a full message, and a gap wants filling at once.
+  if (gap || (news && message.batches.size() > 1)) {
+    send(at.now, from, mesh::LogDigest{true, ledger_.positions()});
+  }
+  if (news) fold(at);
+}
+
+void Node::fold(Moment at) {
+  ledger_.drain([&](const NodeId& origin, uint64_t, const Buffer& bytes) {
+    Entry entry;
+    // A log with an entry of a newer version is still a log.
+    if (!decode(bytes, entry)) return;
+    job_.apply(origin, entry);
+    tests_changed(at);
+    folded(at, origin, entry);
+  });
+}
+
+void Node::tests_changed(Moment at) {
+  for (const Change& change : job_.take_changes()) {
+    if (change.kind == Change::Kind::kKnown) {
+      estimates_.add(job_.tests()[change.test]);
+    }
+    scheduler_.changed(change);
+    if (change.kind != Change::Kind::kFinished) continue;
+    const report::Test& test = job_.tests()[change.test];
+    const report::Finished& result = test.attempts.back().result;
+    Duration& lag = lag_[result.worker];
+    lag += result.duration - estimates_.of(change.test);
+    estimates_.learn(change.test, result.duration);
+    if (job_.nodes()[change.node].id != self_.id && !is_scheduler()) continue;
+    report::ProgressEvent event;
+    event.elapsed = elapsed(at);
+    event.counts = job_.counts();
+    event.verdict = test.verdict;
+    event.duration = result.duration;
+    event.lag = lag;
+    event.id = test.id;
+    event.cpu_percent = result.cpu_percent;
+    event.worker = result.worker;
+    actions_.progress.push_back(std::move(event));
+  }
+}
+
+void Node::folded(Moment at, const NodeId& origin, const Entry& entry) {
+  scheduler_.seen(at.now, origin, entry);
+  sched::Vassal::Output out;
+  if (const auto* enlisted = std::get_if<report::Enlisted>(&entry)) {
+    if (enlisted->node == self_.id) vassal_.enlisted(*enlisted, job_.workers_enlisted());
+  } else if (const auto* granted = std::get_if<report::Granted>(&entry)) {
+    if (granted->to == self_.id) {
+      const bool stale = mesh::is_stale(granted->claim, fence_) ||
+                         granted->claim.scheduler.node != origin;
+      if (!stale) fence_ = granted->claim;
+      for (const report::Run& run : granted->runs) waiting_grants_.push_back({run, !stale});
+    }
+  } else if (const auto* recalled = std::get_if<report::Recalled>(&entry)) {
+    if (recalled->victim == self_.id) vassal_.recalled(recalled->number, recalled->wanted, out);
+  } else if (const auto* draining = std::get_if<report::Draining>(&entry)) {
+    if (draining->claim.scheduler.node == origin) draining_ = draining->claim;
+  } else if (std::get_if<report::Departed>(&entry) != nullptr) {
+    departed_.insert(origin);
+    live_nodes_dirty_ = true;
+  } else if (std::get_if<report::Closed>(&entry) != nullptr) {
+    vassal_.drain(out);
+  }
+  perform(at, std::move(out));
+}
+
+// A grant may overtake the names of what it grants: they come from another log.
+void Node::take_grants(Moment at) {
+  if (waiting_grants_.empty()) return;
+  std::vector<report::Run> valid;
+  std::vector<report::Run> fenced;
+  std::erase_if(waiting_grants_, [&](const WaitingGrant& grant) {
+    const auto version = job_.files().find(grant.run.file);
+    if (version == job_.files().end() || !version->second.known()) return false;
+    (grant.valid ? valid : fenced).push_back(grant.run);
+    return true;
+  });
+  sched::Vassal::Output out;
+  if (!valid.empty()) vassal_.granted(valid, true, out);
+  if (!fenced.empty()) vassal_.granted(fenced, false, out);
+  perform(at, std::move(out));
+}
+
+// Only the scheduler that this node follows may end its work.
+void Node::drain(Moment at) {
+  if (!draining_.exists() || draining_ != election_.claim() || job_.closed()) return;
+  sched::Vassal::Output out;
+  vassal_.drain(out);
+  perform(at, std::move(out));
+  if (!vassal_.is_drained() || drained_told_ == draining_) return;
+  drained_told_ = draining_;
+  write(report::Drained{draining_});
+  flush_now_ = true;
+}
+
+// ---- work -------------------------------------------------------------------------------------
+
+void Node::runner_event(Moment at, const sched::RunnerEvent& event) {
+  sched::Vassal::Output out;
+  if (const auto* file = std::get_if<sched::FileCollected>(&event)) {
+    offer(*file);
+  } else if (const auto* done = std::get_if<sched::CollectionDone>(&event)) {
+    for (const sched::CollectionError& error : done->errors) {
+      write(report::CollectionFailed{error.path.substr(0, report::kPathMax),
+                                     error.text.substr(0, report::kOutputMax)});
+    }
+    write(report::Collected{done->files, done->tests, done->deselected});
+    if (done->max_fail > 0) scheduler_.limit_failures(done->max_fail);
+    flush_now_ = true;
+  } else if (const auto* failed = std::get_if<sched::RunnerFailed>(&event)) {
+    vassal_.runner_failed(out);
+    write(report::Unable{static_cast<uint32_t>(failed->exit_code),
+                         failed->text.substr(0, report::kOutputMax)});
+    flush_now_ = true;
+  } else if (const auto* exit = std::get_if<sched::ExitRequested>(&event)) {
+    out.stop_request = exit->reason;
+  } else {
+    vassal_.handle(at.now, at.wall_ms, event, out);
+  }
+  perform(at, std::move(out));
+}
+
+void Node::offer(const sched::FileCollected& file) {
+  const report::FileKey key = key_of(crypto_, file);
+  vassal_.offer(key, file.file);
+  catalog_[key] = file;
+  write(report::Offered{key, static_cast<uint32_t>(file.ids.size())});
+  // The scheduler's names serve everybody; others are asked when theirs differ.
+  if (is_scheduler()) list(key);
+}
+
+void Node::list(report::FileKey key) {
+  const auto found = catalog_.find(key);
+  if (found == catalog_.end() || !listed_.insert(key).second) return;
+  const auto known = job_.files().find(key);
+  if (known != job_.files().end() && known->second.known()) return;
+  const sched::FileCollected& file = found->second;
+  const auto count = static_cast<uint32_t>(file.ids.size());
+  std::size_t at = 0;
+  do {
+    report::Listed part{key, file.path, count, static_cast<uint32_t>(at), {}};
+    std::size_t bytes = 0;
+    while (at < file.ids.size() && part.ids.size() < report::kIdsPerEntryMax &&
+           bytes < kListedBytesMax) {
+      bytes += file.ids[at].size();
+      part.ids.push_back(file.ids[at++]);
+    }
+    write(std::move(part));
+  } while (at < file.ids.size());
+  for (const sched::LocalGroup& group : file.groups) {
+    write(report::Grouped{key, group.name, group.indexes});
+  }
+  flush_now_ = true;
+}
+
+void Node::on(Moment, const NodeId&, const sched::NamesWanted& message) {
+  for (const report::FileKey key : message.files) list(key);
+}
+
+void Node::on(Moment, const NodeId& from, const sched::StealRequest&) {
+  scheduler_.steal_requested(from);
+}
+
+void Node::on(Moment, const NodeId& from, const sched::WorkerReport& message) {
+  reported_[from] = message.workers;
+}
+
+void Node::on(Moment, const NodeId&, const sched::StopRequest& message) {
+  if (is_scheduler()) scheduler_.stop(report::CloseReason::kInterrupted, message.reason);
+}
+
+void Node::perform(Moment at, sched::Vassal::Output output) {
+  for (Entry& entry : output.entries) write(std::move(entry));
+  // What others wait for leaves at once; results wait for company.
+  for (const Entry& entry : output.entries) {
+    if (std::holds_alternative<report::GaveUp>(entry)) flush_now_ = true;
+  }
+  if (!output.entries.empty() && !output.has_finished_test) flush_now_ = true;
+  for (sched::RunnerCommand& command : output.commands) {
+    actions_.commands.push_back(std::move(command));
+  }
+  const NodeId& scheduler = election_.claim().scheduler.node;
+  if (output.steal_request && election_.claim().exists()) {
+    if (is_scheduler()) {
+      scheduler_.steal_requested(self_.id);
+    } else {
+      send(at.now, scheduler, sched::StealRequest{*output.steal_request});
+    }
+  }
+  if (output.stop_request) {
+    const std::string reason = output.stop_request->substr(0, report::kPathMax);
+    if (is_scheduler()) {
+      scheduler_.stop(report::CloseReason::kInterrupted, reason);
+    } else if (election_.claim().exists()) {
+      send(at.now, scheduler, sched::StopRequest{reason});
+    }
+  }
+}
+
+void Node::update_live_nodes() {
+  live_nodes_dirty_ = false;
+  std::vector<const mesh::Member*> members;
+  for (const auto& [id, member] : membership_.members()) {
+    if (mesh::takes_part(member.state) && !departed_.contains(id)) members.push_back(&member);
+  }
+  std::sort(members.begin(), members.end(), [](const mesh::Member* a, const mesh::Member* b) {
+    return a->profile.birth() < b->profile.birth();
+  });
+  std::vector<sched::LiveNode> live;
+  for (const mesh::Member* member : members) {
+    live.push_back({member->profile.id, member->profile.workers});
+  }
+  scheduler_.set_live(live);
+}
+
+void Node::run_scheduler(Moment at) {
+  if (live_nodes_dirty_) update_live_nodes();
+  if (!scheduler_.is_active()) return;
+  // Catalogs collected before this node was the scheduler.
+  for (const auto& [key, file] : catalog_) {
+    if (!listed_.contains(key)) list(key);
+  }
+  sched::Scheduler::Output out;
+  scheduler_.advance(at.now, out);
+  if (!out.entries.empty()) flush_now_ = true;
+  for (Entry& entry : out.entries) write(std::move(entry));
+  for (auto& [node, files] : out.names_wanted) {
+    if (node == self_.id) {
+      for (const report::FileKey key : files) list(key);
+    } else {
+      send(at.now, node, sched::NamesWanted{std::move(files)});
+    }
+  }
+  if (out.closed) {
+    fold(at);
+    out.closed->duration = elapsed(at);
+    close(std::move(*out.closed));
+  }
+}
+
+// The closing entry covers everything this node holds, its own log up to here included.
+void Node::close(report::Closed closed) {
+  while (const mesh::LogBatch* batch = ledger_.flush()) to_forward_.push_back(*batch);
+  closed.positions = ledger_.positions();
+  for (const auto& [id, member] : membership_.members()) {
+    if (member.state == mesh::MemberState::kDead && ledger_.length(id) > 0) {
+      closed.lost.push_back(id);
+    }
+  }
+  write(std::move(closed));
+  flush_now_ = true;
+}
+
+void Node::advance_work(Moment at) {
+  // What is decided becomes entries, which are folded, which may lead to the next decision; each
+  // round consumes entries, and there are only finitely many tests to speak of.
+  for (int round = 0; round < 8; ++round) {
+    fold(at);
+    take_grants(at);
+    drain(at);
+    const std::size_t commands = actions_.commands.size();
+    run_scheduler(at);
+    sched::Vassal::Output out;
+    vassal_.advance(at.now, out);
+    perform(at, std::move(out));
+    if (!ledger_.has_unread() && actions_.commands.size() == commands) break;
+  }
+  publish_logs(at);
+  if (at.now >= next_log_digest_at_) {
+    next_log_digest_at_ = at.now + config_.mesh.log_digest_every;
+    if (const NodeId* peer = random_peer()) {
+      send(at.now, *peer, mesh::LogDigest{false, ledger_.positions()});
+    }
+    // Nodes that wait for the end ask the one who has it.
+    if (job_.closed() && !end_) {
+      send(at.now, job_.closed_by(), mesh::LogDigest{false, ledger_.positions()});
+    }
+  }
+  report_workers(at);
+  finish(at);
+}
+
+void Node::report_workers(Moment at) {
+  if (at.now >= next_worker_report_at_) {
+    next_worker_report_at_ = at.now + Duration::seconds(1);
+    if (!is_scheduler() && election_.claim().exists() && !job_.closed()) {
+      send(at.now, election_.claim().scheduler.node,
+           sched::WorkerReport{vassal_.statuses(at.now)});
+    }
+  }
+  if (!is_scheduler() || at.now < next_status_at_ || job_.closed()) return;
+  next_status_at_ = at.now + config_.status_every;
+  actions_.statuses = worker_statuses(at);
+}
+
+std::vector<report::WorkerStatus> Node::worker_statuses(Moment at) const {
+  std::vector<report::WorkerStatus> list;
+  for (const report::NodeState& node : job_.nodes()) {
+    if (!node.enlisted) continue;
+    const mesh::Member* member = membership_.find(node.id);
+    const bool lost = member == nullptr || !mesh::takes_part(member->state);
+    const auto reported = reported_.find(node.id);
+    std::vector<report::WorkerStatus> mine;
+    if (node.id == self_.id) {
+      mine = vassal_.statuses(at.now);
+    } else if (reported != reported_.end()) {
+      mine = reported->second;
+    }
+    for (uint32_t i = 0; i < node.enlisted->workers; ++i) {
+      report::WorkerStatus status;
+      if (i < mine.size()) status = mine[i];
+      status.number = node.enlisted->first_worker + i;
+      if (lost) status.state = report::WorkerState::kDisconnected;
+      list.push_back(std::move(status));
+    }
+  }
+  std::sort(list.begin(), list.end(), [](const auto& a, const auto& b) {
+    return a.number < b.number;
+  });
+  return list;
+}
+
+// ---- the end ----------------------------------------------------------------------------------
+
+// The report is folded anew from exactly what the closing entry names, so that no node's report has
+// more in it than another's.
+void Node::finish(Moment at) {
+  if (end_) return;
+  const bool has_left = departing_ && (vassal_.is_drained() || at.now >= depart_by_);
+  if (!job_.closed()) {
+    if (!has_left) return;
+    write(report::Departed{depart_reason_});
+    flush_now_ = true;
+    publish_logs(at);
+    end_ = NodeEnd{};
+    end_->kind = NodeEnd::Kind::kDeparted;
+    end_->summary = job_.summary();
+    ended_at_ = at.now;
+    return;
+  }
+  const report::Closed closed = *job_.closed();
+  if (!ledger_.covers(closed.positions)) return;
+  report::JobState final_state;
+  NodeEnd end;
+  std::vector<mesh::LogPosition> positions = closed.positions;
+  ledger_.read(positions, [&](const NodeId& origin, const Buffer& bytes) {
+    Entry entry;
+    if (decode(bytes, entry)) final_state.apply(origin, entry);
+  });
+  final_state.apply(job_.closed_by(), closed);
+  end.reason = closed.reason;
+  end.summary = final_state.summary();
+  for (const report::NodeState& node : final_state.nodes()) {
+    if (!node.unable) continue;
+    if (node.id == self_.id || end.unable_code == 0) {
+      end.unable_code = node.unable->exit_code;
+      end.unable_text = node.unable->reason;
+    }
+  }
+  end_ = std::move(end);
+  ended_at_ = at.now;
+  publish_logs(at);
+}
+
+bool Node::may_exit(Instant now) const {
+  if (!end_) return false;
+  if (now >= *ended_at_ + config_.linger) return true;
+  if (end_->kind == NodeEnd::Kind::kDeparted) return now >= *ended_at_ + Duration::milliseconds(50);
+  // Whoever closed the job stays until the others have left or are lost.
+  if (job_.closed_by() != self_.id) return true;
+  return membership_.live_count() <= 1;
+}
+
+void Node::interrupt(Moment at) {
+  if (end_) return;
+  if (departing_) {
+    depart_by_ = at.now;
+    return;
+  }
+  departing_ = true;
+  depart_by_ = at.now + config_.grace;
+  depart_reason_ = "interrupted";
+  const bool alone = membership_.live_count() <= 1;
+  if (alone && is_scheduler()) {
+    scheduler_.stop(report::CloseReason::kInterrupted, "interrupted");
+    return;
+  }
+  sched::Vassal::Output out;
+  vassal_.leave(out);
+  perform(at, std::move(out));
+}
+
+}  // namespace dagz

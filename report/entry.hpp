@@ -1,0 +1,281 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "mesh/archive.hpp"
+#include "mesh/claim.hpp"
+#include "mesh/ids.hpp"
+#include "mesh/ledger.hpp"
+#include "mesh/time.hpp"
+#include "report/outcome.hpp"
+
+// What nodes write into their logs. The alternatives of `Entry` are numbered on the wire by their
+// place: append only. Lists and strings have limits, enforced as they are decoded.
+
+namespace dagz::report {
+
+inline constexpr std::size_t kTestIdMax = 16 * 1024;
+inline constexpr std::size_t kPathMax = 4096;
+inline constexpr std::size_t kTestsPerFileMax = 1'000'000;
+inline constexpr std::size_t kIdsPerEntryMax = 4096;
+inline constexpr std::size_t kRunsPerEntryMax = 65'536;
+inline constexpr std::size_t kMessageMax = 1024;
+inline constexpr std::size_t kOutputMax = 128 * 1024;
+
+// One version of one file of the catalog: the first 8 bytes of the hash of its path and ids. Nodes
+// that collected the same tests from it use the same key.
+using FileKey = uint64_t;
+
+// Neighbouring tests of one file, `first` to `first + count - 1`.
+struct Run {
+  FileKey file = 0;
+  uint32_t first = 0;
+  uint32_t count = 0;
+
+  bool operator==(const Run&) const = default;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(file, first, count);
+  }
+};
+
+// A node's first entry.
+struct Opened {
+  std::string host;
+  std::string ci_url;
+  uint32_t workers = 0;
+  int64_t wall_ms = 0;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(bounded(host, kPathMax), bounded(ci_url, kPathMax), workers, wall_ms);
+  }
+};
+
+// "I can run these": one file of this node's collection.
+struct Offered {
+  FileKey file = 0;
+  uint32_t count = 0;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(file, count);
+  }
+};
+
+// The names behind a key, from whoever was asked first; long files come in parts.
+struct Listed {
+  FileKey file = 0;
+  std::string path;
+  uint32_t count = 0;  // of the whole file
+  uint32_t first = 0;  // of this part
+  std::vector<std::string> ids;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(file, bounded(path, kPathMax), count, first, bounded(ids, kIdsPerEntryMax));
+  }
+};
+
+// Tests of a file that ask for one worker (xdist_group).
+struct Grouped {
+  FileKey file = 0;
+  std::string name;
+  std::vector<uint32_t> indexes;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(file, bounded(name, kPathMax), bounded(indexes, kTestsPerFileMax));
+  }
+};
+
+struct CollectionFailed {
+  std::string path;
+  std::string text;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(bounded(path, kPathMax), bounded(text, kOutputMax));
+  }
+};
+
+// This node's whole catalog has been offered; it can run tests from here on.
+struct Collected {
+  uint32_t files = 0;
+  uint32_t tests = 0;
+  uint32_t deselected = 0;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(files, tests, deselected);
+  }
+};
+
+// This node will run nothing: its runner could not start or ended early.
+struct Unable {
+  uint32_t exit_code = 3;
+  std::string reason;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(exit_code, bounded(reason, kOutputMax));
+  }
+};
+
+// The scheduler names the job.
+struct Named {
+  std::string short_id;
+  std::string full_id;
+  int64_t started_wall_ms = 0;
+  uint32_t retries = 0;  // tries of a failing test after the first
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(bounded(short_id, kPathMax), bounded(full_id, kPathMax), started_wall_ms, retries);
+  }
+};
+
+// The scheduler numbers a node and its workers.
+struct Enlisted {
+  NodeId node;
+  uint32_t number = 0;        // node-<number>
+  uint32_t first_worker = 0;
+  uint32_t workers = 0;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(node, number, first_worker, workers);
+  }
+};
+
+// The scheduler made its first plan.
+struct Planned {
+  Duration makespan;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(makespan);
+  }
+};
+
+// The scheduler hands out work; it counts only under the claim it was made.
+struct Granted {
+  mesh::Claim claim;
+  NodeId to;
+  bool stolen = false;  // taken from another node
+  std::vector<Run> runs;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(claim, to, stolen, bounded(runs, kRunsPerEntryMax));
+  }
+};
+
+// The scheduler asks a node to give up work.
+struct Recalled {
+  mesh::Claim claim;
+  NodeId victim;
+  uint64_t number = 0;  // the scheduler's own count
+  Duration wanted;      // about this much expected time, on one worker
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(claim, victim, number, wanted);
+  }
+};
+
+// What a node truly gave up: nobody has begun these. Answers a recall (0: of its own accord).
+struct GaveUp {
+  uint64_t recall = 0;
+  std::vector<Run> runs;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(recall, bounded(runs, kRunsPerEntryMax));
+  }
+};
+
+struct Finished {
+  FileKey file = 0;
+  uint32_t index = 0;
+  Outcome outcome = Outcome::kPassed;
+  // A second word on an attempt: wider fixtures failed to tear down after it was told.
+  bool amends = false;
+  uint32_t worker = 0;
+  int64_t started_wall_ms = 0;
+  Duration duration;
+  uint32_t cpu_percent = 0;
+  std::string message;
+  std::string output;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(file, index, outcome, amends, worker, started_wall_ms, duration, cpu_percent,
+            bounded(message, kMessageMax), bounded(output, kOutputMax));
+  }
+};
+
+// The scheduler: nothing is left to hand out; tear down.
+struct Draining {
+  mesh::Claim claim;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(claim);
+  }
+};
+
+// This node's workers have torn everything down, as the scheduler of this claim wished. It also says
+// that the node follows that scheduler and no other: a job is closed only with everybody's word.
+struct Drained {
+  mesh::Claim claim;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(claim);
+  }
+};
+
+// This node leaves before the end, by its own will.
+struct Departed {
+  std::string reason;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(bounded(reason, kPathMax));
+  }
+};
+
+enum class CloseReason : uint8_t {
+  kComplete = 0,
+  kInterrupted = 1,  // by a signal, or by a test that asked for the end
+  kStopped = 2,      // --max-fail
+  kDeadline = 3,
+  kUnable = 4,       // no node can run what is left
+};
+
+// The scheduler ends the job. The report is made from exactly these lengths of the logs.
+struct Closed {
+  mesh::Claim claim;
+  CloseReason reason = CloseReason::kComplete;
+  std::string detail;
+  Duration duration;
+  std::vector<NodeId> lost;
+  std::vector<mesh::LogPosition> positions;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(claim, reason, bounded(detail, kPathMax), duration, bounded(lost, 12'000),
+            bounded(positions, 12'000));
+  }
+};
+
+using Entry = std::variant<Opened, Offered, Listed, Grouped, CollectionFailed, Collected, Unable,
+                           Named, Enlisted, Planned, Granted, Recalled, GaveUp, Finished, Draining,
+                           Drained, Departed, Closed>;
+
+}  // namespace dagz::report

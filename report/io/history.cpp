@@ -1,0 +1,277 @@
+#include "report/io/history.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "report/calendar.hpp"
+
+namespace dagz::report {
+namespace {
+
+constexpr int kLockTries = 500;
+constexpr int kLockWaitMs = 10;
+constexpr int kSetAsideMax = 1'000;
+
+// Opening, migrating and setting aside are done by one process at a time. Without the lock (a
+// read-only directory, a file system without locks) we carry on: SQLite still guards the data.
+class OpenLock {
+ public:
+  explicit OpenLock(const std::string& path)
+      : descriptor_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
+    for (int i = 0; descriptor_ >= 0 && i < kLockTries; ++i) {
+      if (flock(descriptor_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) break;
+      ::poll(nullptr, 0, kLockWaitMs);
+    }
+  }
+  ~OpenLock() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+  OpenLock(const OpenLock&) = delete;
+  OpenLock& operator=(const OpenLock&) = delete;
+
+ private:
+  int descriptor_;
+};
+
+uint64_t inode_of(const std::string& path) {
+  struct stat status = {};
+  return ::stat(path.c_str(), &status) == 0 ? static_cast<uint64_t>(status.st_ino) : 0;
+}
+
+// Best effort: a missing .gitignore is no reason to do without a history.
+void write_gitignore(const std::string& directory) {
+  const std::string path = directory + "/.gitignore";
+  const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+  if (descriptor < 0) return;
+  const bool written = ::write(descriptor, "*\n", 2) == 2;
+  ::close(descriptor);
+  if (!written) ::unlink(path.c_str());
+}
+
+}  // namespace
+
+History::History(std::string directory, HistoryLimits limits)
+    : directory_(std::move(directory)), path_(directory_ + "/history.db"), limits_(limits) {}
+
+Problem History::explain(const std::string& what) {
+  return "cannot " + what + " the history " + path_ + ": " + database_.error();
+}
+
+std::vector<std::string> History::take_messages() { return std::exchange(messages_, {}); }
+
+Problem History::open() {
+  if (database_.is_open()) return std::nullopt;
+  std::error_code error;
+  std::filesystem::create_directories(directory_, error);
+  if (error) return "cannot make the directory " + directory_ + ": " + error.message();
+  write_gitignore(directory_);
+  const OpenLock lock(directory_ + "/history.lock");
+  return open_locked();
+}
+
+Problem History::open_locked() {
+  Problem problem = open_file();
+  if (!database_.is_damaged() && !is_foreign()) {
+    if (problem) database_.close();
+    return problem;
+  }
+  problem = set_aside();
+  if (problem) return problem;
+  problem = open_file();
+  if (problem) database_.close();
+  return problem;
+}
+
+// A database, but none of ours.
+bool History::is_foreign() {
+  if (!database_.ok()) return false;
+  const int64_t application = database_.query_integer("PRAGMA application_id");
+  return application != kHistoryApplicationId &&
+         database_.query_integer("SELECT count(*) FROM sqlite_master") > 0;
+}
+
+Problem History::open_file() {
+  if (!database_.open(path_, Database::Mode::kWrite)) return explain("open");
+  inode_ = inode_of(path_);
+  if (database_.is_read_only()) return open_read_only();
+  const int64_t version = database_.query_integer("PRAGMA user_version");
+  if (!database_.ok()) return explain("open");
+  if (is_foreign()) return std::nullopt;
+  if (version > kHistorySchema) {
+    return "the history " + path_ + " was written by a newer dagz: upgrade, or choose another " +
+           "--state-dir";
+  }
+  // Where the file system cannot do WAL, SQLite stays with its default.
+  database_.execute("PRAGMA journal_mode = WAL");
+  if (!database_.ok() && !database_.is_damaged()) database_.clear_error();
+  database_.execute(
+      "PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY; "
+      "PRAGMA journal_size_limit = 4194304; PRAGMA cell_size_check = ON");
+  if (database_.ok()) migrate_history(database_);
+  return database_.ok() ? std::nullopt : explain("open");
+}
+
+Problem History::open_read_only() {
+  if (database_.query_integer("PRAGMA user_version") != kHistorySchema || !database_.ok()) {
+    // A WAL file cannot be shared in a directory that cannot be written.
+    if (!database_.open(path_, Database::Mode::kImmutable)) return explain("open");
+    const int64_t version = database_.query_integer("PRAGMA user_version");
+    if (!database_.ok()) return explain("open");
+    if (version != kHistorySchema) {
+      return "the history " + path_ + " is read-only and of another version of dagz";
+    }
+  }
+  return std::nullopt;
+}
+
+// Under the lock. When another process has already done it, the path leads to a new file.
+Problem History::set_aside() {
+  const uint64_t damaged = inode_;
+  database_.close();
+  if (inode_of(path_) != damaged) return std::nullopt;
+  for (int number = 1; number <= kSetAsideMax; ++number) {
+    const std::string target = path_ + ".damaged-" + std::to_string(number);
+    if (inode_of(target) != 0) continue;
+    if (::rename(path_.c_str(), target.c_str()) != 0) {
+      return "the history " + path_ +
+             " is damaged and cannot be moved aside: " + std::strerror(errno);
+    }
+    ::rename((path_ + "-wal").c_str(), (target + "-wal").c_str());
+    ::unlink((path_ + "-shm").c_str());
+    messages_.push_back("the history was damaged: moved to " + target + ", a new one was begun");
+    return std::nullopt;
+  }
+  return "the history " + path_ + " is damaged, and so are " + std::to_string(kSetAsideMax) +
+         " before it: remove them";
+}
+
+// Runs `work` on the open database; once more on a new file when the old one turns out damaged.
+template <class Work>
+Problem History::attempt(Work work) {
+  for (int round = 0;; ++round) {
+    Problem problem = open();
+    if (problem) return problem;
+    database_.clear_error();
+    problem = work();
+    if (database_.ok()) return problem;
+    problem = explain("use");
+    if (!database_.is_damaged() || database_.is_read_only() || round > 0) {
+      database_.close();
+      return problem;
+    }
+    const OpenLock lock(directory_ + "/history.lock");
+    problem = set_aside();
+    if (problem) return problem;
+  }
+}
+
+Problem History::record(const JobSummary& summary) {
+  if (summary.status == JobStatus::kRunning) return "the job is not over: it is not kept";
+  return attempt([&]() -> Problem {
+    if (database_.is_read_only()) return "the history " + path_ + " is read-only: nothing is kept";
+    Transaction transaction(database_);
+    if (!insert_job(database_, summary)) return std::nullopt;
+    prune_jobs(database_, limits_);
+    transaction.commit();
+    return std::nullopt;
+  });
+}
+
+Result<std::vector<JobRow>> History::list(uint32_t limit) {
+  Result<std::vector<JobRow>> result;
+  result.problem = attempt([&]() -> Problem {
+    result.value = read_rows(database_, limit);
+    return std::nullopt;
+  });
+  return result;
+}
+
+Result<std::optional<JobSummary>> History::load(const std::string& key) {
+  Result<std::optional<JobSummary>> result;
+  result.problem = attempt([&]() -> Problem {
+    // One snapshot over all tables, whatever others write meanwhile.
+    database_.execute("BEGIN");
+    result.value = read_job(database_, key);
+    database_.execute("ROLLBACK");
+    return std::nullopt;
+  });
+  return result;
+}
+
+Result<uint32_t> History::next_number(WallTime now) {
+  Result<uint32_t> result{1, std::nullopt};
+  result.problem = attempt([&]() -> Problem {
+    const int64_t day = start_of_day(now).ms;
+    // The highest number rather than the count alone: busy days lose their first jobs to pruning.
+    Statement jobs(database_,
+                   "SELECT max(count(*), ifnull(max(number), 0)) FROM jobs "
+                   "WHERE started_ms >= ? AND started_ms < ?");
+    jobs.add(day).add(day + kDayMs);
+    if (jobs.next_row()) result.value = static_cast<uint32_t>(jobs.integer(0)) + 1;
+    return std::nullopt;
+  });
+  return result;
+}
+
+Result<std::vector<TestDuration>> History::durations() {
+  Result<std::vector<TestDuration>> result;
+  result.problem = attempt([&]() -> Problem {
+    result.value = read_durations(database_);
+    return std::nullopt;
+  });
+  return result;
+}
+
+Problem History::prune() {
+  return attempt([&]() -> Problem {
+    if (database_.is_read_only()) return "the history " + path_ + " is read-only";
+    {
+      Transaction transaction(database_);
+      prune_jobs(database_, limits_);
+      transaction.commit();
+    }
+    database_.execute("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)");
+    return std::nullopt;
+  });
+}
+
+Problem History::export_to(const std::string& path) {
+  std::error_code error;
+  if (std::filesystem::exists(path, error)) return path + " exists: choose another file";
+  return attempt([&]() -> Problem {
+    Statement copy(database_, "VACUUM INTO CAST(? AS TEXT)");
+    copy.add(path).run();
+    return std::nullopt;
+  });
+}
+
+Problem History::import_from(const std::string& path) {
+  Database other;
+  const int64_t version =
+      other.open(path, Database::Mode::kRead) ? other.query_integer("PRAGMA user_version") : 0;
+  const bool ours = other.ok() &&
+                    other.query_integer("PRAGMA application_id") == kHistoryApplicationId &&
+                    version == kHistorySchema;
+  if (!other.ok()) return "cannot import " + path + ": " + other.error();
+  if (!ours) return "cannot import " + path + ": it is no history of this version of dagz";
+  for (const JobRow& row : read_rows(other, UINT32_MAX)) {
+    const std::optional<JobSummary> summary = read_job(other, row.full_id);
+    if (!other.ok()) break;
+    if (!summary) continue;
+    Problem problem = record(*summary);
+    if (problem) return problem;
+  }
+  if (!other.ok()) return "cannot import " + path + ": " + other.error();
+  return std::nullopt;
+}
+
+}  // namespace dagz::report

@@ -1,0 +1,85 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "mesh/time.hpp"
+#include "report/io/database.hpp"
+#include "report/io/history_rows.hpp"
+#include "report/job_table.hpp"
+#include "report/summary.hpp"
+
+// The jobs that this host remembers: history.db in the state directory, shared by all dagz
+// processes of the host. Writers queue up (20 s at most); what the first of them records of a job
+// stays.
+//
+// Nothing here throws, and no failure stops a job: every call says what went wrong in one sentence
+// for the user, and the next call starts afresh. A damaged file is moved aside, a new one begun,
+// and take_messages() says so. A file of a newer dagz is left alone. On a read-only file system the
+// history can be read.
+// Bounded by HistoryLimits; the oldest jobs go first. Not for several threads.
+
+namespace dagz::report {
+
+// A sentence for the user; none when all is well.
+using Problem = std::optional<std::string>;
+
+template <class T>
+struct Result {
+  T value{};
+  Problem problem;
+};
+
+class History {
+ public:
+  // Touches nothing yet. The directory is made when it is needed, with a .gitignore of "*".
+  explicit History(std::string directory, HistoryLimits limits = {});
+
+  // The calls below open by themselves; this only says beforehand whether it works.
+  Problem open();
+  // What the user should know besides: each only once.
+  std::vector<std::string> take_messages();
+
+  // Keeps a job that is over, in one transaction, and prunes. Nothing happens when its full id is
+  // there already.
+  Problem record(const JobSummary& summary);
+  // Newest first.
+  Result<std::vector<JobRow>> list(uint32_t limit);
+  // A short id (the latest such job), a full id, or "last". Empty when there is no such job.
+  Result<std::optional<JobSummary>> load(const std::string& key);
+  // The next job's number on that day (UTC), from 1: what follows "j0517."
+  Result<uint32_t> next_number(WallTime now);
+  // For each test that did not always fail, the median of its last 5 durations that were no
+  // failure. In no particular order.
+  Result<std::vector<TestDuration>> durations();
+
+  // Applies the limits now and gives the space back.
+  Problem prune();
+  // Writes a copy to a file that must not exist.
+  Problem export_to(const std::string& path);
+  // Adds the jobs of another history file that are not here yet.
+  Problem import_from(const std::string& path);
+
+  const std::string& path() const { return path_; }
+
+ private:
+  template <class Work>
+  Problem attempt(Work work);
+  Problem open_locked();
+  Problem open_file();
+  Problem open_read_only();
+  Problem set_aside();
+  bool is_foreign();
+  Problem explain(const std::string& what);
+
+  std::string directory_;
+  std::string path_;
+  HistoryLimits limits_;
+  Database database_;
+  uint64_t inode_ = 0;  // of the open file: another process may have moved it aside
+  std::vector<std::string> messages_;
+};
+
+}  // namespace dagz::report

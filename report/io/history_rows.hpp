@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "mesh/time.hpp"
+#include "report/io/database.hpp"
+#include "report/job_table.hpp"
+#include "report/summary.hpp"
+
+// The tables of the history, and how a job gets in and out of them. Everything here runs on an open
+// database; failures are in its sticky error.
+//
+// Names are kept once: `tests` holds what follows the file's path, `results` refers to it by number
+// (about 20 bytes per test and job), `texts` only what has a message or output. `samples` keeps the
+// last durations of each test, so that planning needs one scan and outlives the jobs themselves.
+
+namespace dagz::report {
+
+// "dagz" in ASCII: tells our files from others.
+inline constexpr int64_t kHistoryApplicationId = 0x6461677a;
+// Kept in user_version. Every version has a step that leads to it from the one before.
+inline constexpr int64_t kHistorySchema = 1;
+
+struct TestDuration {
+  std::string id;
+  std::string file;
+  Duration duration;
+};
+
+struct HistoryLimits {
+  uint32_t jobs = 100;
+  Duration age = Duration::seconds(30LL * 24 * 3'600);
+  uint64_t bytes = 1ULL << 30;
+};
+
+// Brings a schema of this or an older version up to date, in one transaction.
+bool migrate_history(Database& database);
+
+// False when the job was there already. Inside a transaction of the caller.
+bool insert_job(Database& database, const JobSummary& summary);
+// Applies the limits, by age relative to the newest job. Inside a transaction of the caller.
+void prune_jobs(Database& database, const HistoryLimits& limits);
+
+// `key`: a short id (the latest such job), a full id, or "last".
+std::optional<JobSummary> read_job(Database& database, const std::string& key);
+// Newest first.
+std::vector<JobRow> read_rows(Database& database, uint32_t limit);
+std::vector<TestDuration> read_durations(Database& database);
+
+}  // namespace dagz::report

@@ -1,0 +1,126 @@
+#include "report/job_report.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string_view>
+
+#include "report/progress.hpp"
+#include "report/text.hpp"
+
+namespace dagz::report {
+namespace {
+
+constexpr std::size_t kRuleWidth = 79;
+
+// "═══ title ═══…", 79 columns; the title is ASCII.
+std::string rule(std::string_view title) {
+  std::string text = fmt::format("═══ {} ", title);
+  for (std::size_t column = title.size() + 5; column < kRuleWidth; ++column) text += "═";
+  return text;
+}
+
+std::string test_line(const TestSummary& test) {
+  std::string line = fmt::format("{:<8} {}", to_string(test.verdict), visible(test.id));
+  const AttemptSummary* attempt = shown_attempt(test);
+  if (attempt == nullptr) return line;
+  line += fmt::format("   {}  worker #{} on {}", format_seconds(attempt->duration, 2),
+                      attempt->worker, visible(attempt->node));
+  if (!attempt->message.empty()) {
+    line += "   " + cut(visible(first_line(attempt->message)), kReportMessageMax);
+  }
+  return line;
+}
+
+template <class Predicate>
+void append_tests(const JobSummary& summary, Predicate shown, std::vector<std::string>& lines) {
+  std::vector<const TestSummary*> tests;
+  for (const TestSummary& test : summary.tests) {
+    if (shown(test.verdict)) tests.push_back(&test);
+  }
+  std::stable_sort(tests.begin(), tests.end(),
+                   [](const TestSummary* a, const TestSummary* b) { return a->id < b->id; });
+  for (const TestSummary* test : tests) lines.push_back(test_line(*test));
+}
+
+std::string plan_line(const JobSummary& summary) {
+  const std::string plan = summary.plan.ns > 0 ? format_seconds(summary.plan, 1) : "unknown";
+  return fmt::format("plan {} · ideal {} · efficiency {}.{}% · saved {} · {} · {} · {} · {}", plan,
+                     format_seconds(summary.ideal, 1), summary.efficiency_permille / 10,
+                     summary.efficiency_permille % 10, format_duration(summary.saved),
+                     counted(summary.nodes.size(), "node"), counted(summary.workers, "worker"),
+                     counted(summary.steals, "steal"), counted(summary.lost_nodes, "lost node"));
+}
+
+Color color_of(JobStatus status) {
+  switch (status) {
+    case JobStatus::kPassed:
+      return Color::kGreen;
+    case JobStatus::kFailed:
+      return Color::kRed;
+    default:
+      return Color::kYellow;
+  }
+}
+
+std::string digest_of(const std::vector<std::string>& lines, const Hasher& hash) {
+  std::string text;
+  for (const std::string& line : lines) text += line + "\n";
+  const Hash value = hash(Bytes(reinterpret_cast<const uint8_t*>(text.data()), text.size()));
+  return to_hex(value).substr(0, 8);
+}
+
+}  // namespace
+
+std::string format_summary_line(const JobSummary& summary) {
+  const Counts& counts = summary.counts;
+  std::string line =
+      fmt::format("{} {}: {} failed, {} passed, {} flaky, {} errors, {} skipped, {} redundant",
+                  visible(summary.short_id), to_string(summary.status), counts.failed,
+                  counts.passed, counts.flaky, counts.errors, counts.skipped, counts.redundant);
+  if (counts.unfinished > 0) line += fmt::format(", {} not run", counts.unfinished);
+  return line + fmt::format(" of {} in {}", counted(counts.total, "test"),
+                            format_duration(summary.duration));
+}
+
+std::string dashboard_link(const JobSummary& summary) {
+  if (summary.dashboard_url.empty()) return {};
+  std::string url = visible(summary.dashboard_url);
+  if (summary.status == JobStatus::kFailed || summary.counts.failed + summary.counts.errors > 0) {
+    url += url.find('?') == std::string::npos ? '?' : '&';
+    url += "spanTypes=failures";
+  }
+  return url;
+}
+
+JobReport format_job_report(const JobSummary& summary, const Hasher& hash) {
+  JobReport report;
+  report.status = summary.status;
+  std::vector<std::string>& lines = report.lines;
+  for (const CollectionErrorSummary& error : summary.collection_errors) {
+    lines.push_back(fmt::format("{:<8} {}   collection   {}", to_string(Verdict::kError),
+                                visible(error.path),
+                                cut(visible(first_line(error.text)), kReportMessageMax)));
+  }
+  append_tests(
+      summary, [](Verdict verdict) { return is_failure(verdict); }, lines);
+  append_tests(
+      summary, [](Verdict verdict) { return verdict == Verdict::kOkFlaky; }, lines);
+  for (const std::string& note : summary.notes) lines.push_back(visible(note));
+  lines.push_back(format_summary_line(summary));
+  lines.push_back(plan_line(summary));
+  if (!summary.ci_url.empty()) lines.push_back("CI: " + visible(summary.ci_url));
+  const std::string dashboard = dashboard_link(summary);
+  if (!dashboard.empty()) lines.push_back("Dashboard: " + dashboard);
+  report.digest = digest_of(lines, hash);
+  return report;
+}
+
+std::string to_text(const JobReport& report, bool color) {
+  const Color tone = color_of(report.status);
+  std::string text = paint(tone, rule("DAGZ job report"), color) + "\n";
+  for (const std::string& line : report.lines) text += paint(tone, line, color) + "\n";
+  return text + paint(tone, rule("end of report " + report.digest), color) + "\n";
+}
+
+}  // namespace dagz::report

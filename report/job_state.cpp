@@ -1,0 +1,390 @@
+#include "report/job_state.hpp"
+
+#include <algorithm>
+
+namespace dagz::report {
+
+JobState::JobState() : groups_(1) {}
+
+NodeIndex JobState::intern(const NodeId& id) {
+  const auto [found, added] = node_index_.try_emplace(id, static_cast<NodeIndex>(nodes_.size()));
+  if (added) {
+    nodes_.emplace_back();
+    nodes_.back().id = id;
+  }
+  return found->second;
+}
+
+NodeIndex JobState::node_index(const NodeId& id) const {
+  const auto found = node_index_.find(id);
+  return found == node_index_.end() ? kNone : found->second;
+}
+
+TestIndex JobState::test_at(FileKey file, uint32_t index) const {
+  const auto found = files_.find(file);
+  if (found == files_.end() || index >= found->second.tests.size()) return kNone;
+  return found->second.tests[index];
+}
+
+std::optional<Place> JobState::place_on(TestIndex test, NodeIndex node) const {
+  for (const Place& place : tests_[test].places) {
+    const auto& owners = files_.at(place.file).offered_by;
+    if (std::find(owners.begin(), owners.end(), node) != owners.end()) return place;
+  }
+  return std::nullopt;
+}
+
+void JobState::apply(const NodeId& origin, const Entry& entry) {
+  const NodeIndex node = intern(origin);
+  std::visit([&](const auto& one) { on(node, one); }, entry);
+}
+
+// Entries about a file whose names are not all here yet wait for them.
+bool JobState::defer(NodeIndex origin, FileKey file, const Entry& entry) {
+  FileVersion& version = files_[file];
+  if (version.known()) return false;
+  version.waiting.emplace_back(origin, entry);
+  return true;
+}
+
+void JobState::on(NodeIndex origin, const Opened& entry) { nodes_[origin].opened = entry; }
+
+void JobState::on(NodeIndex origin, const Offered& entry) {
+  FileVersion& version = files_[entry.file];
+  auto& owners = version.offered_by;
+  if (std::find(owners.begin(), owners.end(), origin) != owners.end()) return;
+  owners.push_back(origin);
+  nodes_[origin].offered.push_back(entry.file);
+}
+
+void JobState::on(NodeIndex, const Listed& entry) {
+  FileVersion& version = files_[entry.file];
+  if (version.known()) return;
+  if (entry.count > kTestsPerFileMax || tests_.size() + entry.count > kJobTestsMax) return;
+  if (version.path == kNone) {
+    const auto [found, added] =
+        path_index_.try_emplace(entry.path, static_cast<uint32_t>(paths_.size()));
+    if (added) paths_.push_back(entry.path);
+    version.path = found->second;
+    version.count = entry.count;
+    version.tests.assign(entry.count, kNone);
+  }
+  add_names(entry);
+  if (!version.known()) return;
+  auto waiting = std::exchange(version.waiting, {});
+  for (const auto& [node, late] : waiting) {
+    std::visit([&, origin = node](const auto& one) { on(origin, one); }, late);
+  }
+}
+
+void JobState::add_names(const Listed& entry) {
+  FileVersion& version = files_[entry.file];
+  // The same id twice in one file is two tests; the second has its rank in the key.
+  std::unordered_map<std::string_view, uint32_t> seen;
+  for (std::size_t i = 0; i < entry.ids.size(); ++i) {
+    const std::size_t at = entry.first + i;
+    if (at >= version.tests.size() || version.tests[at] != kNone) continue;
+    const uint32_t rank = seen[entry.ids[i]]++;
+    std::string key = entry.ids[i];
+    if (rank > 0) key += "\n#" + std::to_string(rank);
+    const TestIndex test = intern_test(key, entry.ids[i], version.path);
+    version.tests[at] = test;
+    ++version.listed;
+    tests_[test].places.push_back({entry.file, static_cast<uint32_t>(at)});
+  }
+}
+
+TestIndex JobState::intern_test(const std::string& key, const std::string& id, uint32_t path) {
+  const auto [found, added] = test_index_.try_emplace(key, static_cast<TestIndex>(tests_.size()));
+  if (added) {
+    Test& test = tests_.emplace_back();
+    test.id = id;
+    test.path = path;
+    ++counts_.total;
+    ++counts_.unfinished;
+    changes_.push_back({Change::Kind::kKnown, found->second, kNone});
+  }
+  return found->second;
+}
+
+void JobState::on(NodeIndex origin, const Grouped& entry) {
+  if (defer(origin, entry.file, entry)) return;
+  const auto [found, added] =
+      group_index_.try_emplace(entry.name, static_cast<uint32_t>(groups_.size()));
+  if (added) groups_.push_back(entry.name);
+  for (const uint32_t index : entry.indexes) {
+    const TestIndex test = test_at(entry.file, index);
+    if (test != kNone) tests_[test].group = found->second;
+  }
+}
+
+void JobState::on(NodeIndex, const CollectionFailed& entry) {
+  // Several nodes report the same error: it counts once, in the words that sort first.
+  auto [found, added] = collection_errors_.try_emplace(entry.path, entry.text);
+  if (!added && entry.text < found->second) found->second = entry.text;
+}
+
+void JobState::on(NodeIndex origin, const Collected&) { nodes_[origin].collected = true; }
+
+void JobState::on(NodeIndex origin, const Unable& entry) { nodes_[origin].unable = entry; }
+
+void JobState::on(NodeIndex origin, const Named& entry) {
+  names_.try_emplace(nodes_[origin].id, entry);
+  // Two halves of a split job may each have named it: the earlier start wins, then the id.
+  const Named* best = nullptr;
+  for (const auto& [by, name] : names_) {
+    if (best == nullptr || std::pair(name.started_wall_ms, name.full_id) <
+                               std::pair(best->started_wall_ms, best->full_id)) {
+      best = &name;
+    }
+  }
+  const bool tries_changed = named_ && named_->retries != best->retries;
+  named_ = *best;
+  if (!tries_changed) return;
+  for (Test& test : tests_) judge(test);
+}
+
+void JobState::on(NodeIndex origin, const Enlisted& entry) {
+  const NodeId by = nodes_[origin].id;
+  NodeState& node = nodes_[intern(entry.node)];
+  if (node.enlisted && node.enlisted_by < by) return;
+  if (node.enlisted && node.enlisted_by == by) return;
+  node.enlisted = entry;
+  node.enlisted_by = by;
+}
+
+void JobState::on(NodeIndex origin, const Planned& entry) {
+  plans_.try_emplace(nodes_[origin].id, entry.makespan);
+}
+
+template <class Visit>
+void JobState::for_each_test(NodeIndex origin, const std::vector<Run>& runs, const Entry& whole,
+                             const Visit& visit) {
+  for (const Run& run : runs) {
+    const FileVersion& version = files_[run.file];
+    if (!version.known()) {
+      // Only this run waits, as an entry of its own.
+      Entry part = whole;
+      std::visit(
+          [&run](auto& one) {
+            if constexpr (requires { one.runs; }) one.runs = {run};
+          },
+          part);
+      if (auto* granted = std::get_if<Granted>(&part)) granted->stolen = false;
+      files_[run.file].waiting.emplace_back(origin, std::move(part));
+      continue;
+    }
+    const uint64_t end = std::min<uint64_t>(uint64_t{run.first} + run.count, version.tests.size());
+    for (uint64_t i = run.first; i < end; ++i) visit(version.tests[i]);
+  }
+}
+
+Assignment& JobState::assignment(Test& test, NodeIndex node) {
+  for (Assignment& one : test.assignments) {
+    if (one.node == node) return one;
+  }
+  return test.assignments.emplace_back(Assignment{node, 0, 0, 0});
+}
+
+void JobState::on(NodeIndex origin, const Granted& entry) {
+  if (entry.stolen) ++steals_;
+  const NodeIndex to = intern(entry.to);
+  for_each_test(origin, entry.runs, entry, [&](TestIndex index) {
+    Test& test = tests_[index];
+    ++assignment(test, to).grants;
+    changes_.push_back({Change::Kind::kGranted, index, to});
+    if (!test.attempts.empty()) judge(test);
+  });
+}
+
+void JobState::on(NodeIndex, const Recalled&) {}
+
+void JobState::on(NodeIndex origin, const GaveUp& entry) {
+  for_each_test(origin, entry.runs, entry, [&](TestIndex index) {
+    ++assignment(tests_[index], origin).gave_up;
+    changes_.push_back({Change::Kind::kReleased, index, origin});
+  });
+}
+
+void JobState::on(NodeIndex origin, const Finished& entry) {
+  if (defer(origin, entry.file, entry)) return;
+  const TestIndex index = test_at(entry.file, entry.index);
+  if (index == kNone) return;
+  Test& test = tests_[index];
+  if (!entry.amends) ++assignment(test, origin).finished;
+  test.attempts.push_back({origin, entry});
+  judge(test);
+  changes_.push_back({Change::Kind::kFinished, index, origin});
+}
+
+void JobState::on(NodeIndex, const Draining&) {}
+
+void JobState::on(NodeIndex origin, const Drained& entry) {
+  mesh::Claim& drained = nodes_[origin].drained;
+  if (mesh::is_better(entry.claim, drained)) drained = entry.claim;
+}
+
+void JobState::on(NodeIndex origin, const Departed&) { nodes_[origin].departed = true; }
+
+void JobState::on(NodeIndex origin, const Closed& entry) {
+  if (closed_ && !mesh::is_better(entry.claim, closed_->claim)) return;
+  closed_ = entry;
+  closed_by_ = nodes_[origin].id;
+  for (Test& test : tests_) judge(test);
+}
+
+// A result counts only from a node that was given that test.
+void JobState::judge(Test& test) {
+  std::vector<Outcome> outcomes;
+  outcomes.reserve(test.attempts.size());
+  bool amended = false;
+  std::size_t tries = 0;
+  for (const Attempt& attempt : test.attempts) {
+    if (assignment(test, attempt.node).grants == 0) continue;
+    outcomes.push_back(attempt.result.outcome);
+    amended |= attempt.result.amends;
+    if (!attempt.result.amends) ++tries;
+  }
+  // What failed to be torn down is not mended by another run of the test.
+  if (amended) std::erase_if(outcomes, [](Outcome outcome) { return !is_failure(outcome); });
+  const bool final = closed_.has_value() || amended || tries > max_retries();
+  const Verdict verdict = decide(outcomes, final);
+  if (verdict == test.verdict) return;
+  const auto counter = [this](Verdict which) -> uint64_t& {
+    switch (bucket_of(which)) {
+      case Bucket::kPassed: return counts_.passed;
+      case Bucket::kFailed: return counts_.failed;
+      case Bucket::kFlaky: return counts_.flaky;
+      case Bucket::kErrors: return counts_.errors;
+      case Bucket::kSkipped: return counts_.skipped;
+      case Bucket::kRedundant: return counts_.redundant;
+      case Bucket::kUnfinished: break;
+    }
+    return counts_.unfinished;
+  };
+  --counter(test.verdict);
+  ++counter(verdict);
+  if (test.verdict == Verdict::kRetry) --retrying_;
+  if (verdict == Verdict::kRetry) ++retrying_;
+  test.verdict = verdict;
+}
+
+uint32_t JobState::workers_enlisted() const {
+  uint32_t workers = 0;
+  for (const NodeState& node : nodes_) {
+    if (node.enlisted) {
+      workers = std::max(workers, node.enlisted->first_worker + node.enlisted->workers);
+    }
+  }
+  return workers;
+}
+
+TestSummary JobState::summarize(const Test& test, int64_t started_wall_ms) const {
+  TestSummary out;
+  out.id = test.id;
+  out.file = paths_[test.path];
+  out.verdict = test.verdict;
+  std::vector<const Attempt*> order;
+  for (const Attempt& attempt : test.attempts) {
+    const auto given = std::find_if(
+        test.assignments.begin(), test.assignments.end(),
+        [&](const Assignment& one) { return one.node == attempt.node && one.grants > 0; });
+    if (given != test.assignments.end()) order.push_back(&attempt);
+  }
+  const auto key = [this](const Attempt* attempt) {
+    return std::tuple(attempt->result.started_wall_ms, nodes_[attempt->node].id,
+                      attempt->result.worker);
+  };
+  std::stable_sort(order.begin(), order.end(),
+                   [&](const Attempt* a, const Attempt* b) { return key(a) < key(b); });
+  for (const Attempt* attempt : order) {
+    const NodeState& node = nodes_[attempt->node];
+    const Finished& result = attempt->result;
+    AttemptSummary& one = out.attempts.emplace_back();
+    one.outcome = result.outcome;
+    one.node = "node-" + std::to_string(node.enlisted ? node.enlisted->number : 0);
+    one.worker = result.worker;
+    one.started_after =
+        Duration::milliseconds(std::max<int64_t>(0, result.started_wall_ms - started_wall_ms));
+    one.duration = result.duration;
+    one.cpu_percent = result.cpu_percent;
+    one.message = result.message;
+    one.output = result.output;
+  }
+  return out;
+}
+
+void JobState::summarize_times(JobSummary& summary) const {
+  Duration total;
+  Duration longest;
+  for (const TestSummary& test : summary.tests) {
+    Duration spent;
+    for (const AttemptSummary& attempt : test.attempts) spent += attempt.duration;
+    total += spent;
+    longest = std::max(longest, spent);
+  }
+  if (!plans_.empty()) summary.plan = plans_.begin()->second;
+  if (summary.workers > 0) summary.ideal = std::max(total / summary.workers, longest);
+  if (closed_) summary.duration = closed_->duration;
+  if (summary.duration.ns > 0) {
+    summary.efficiency_permille = static_cast<uint32_t>(
+        std::min<int64_t>(1000, summary.ideal.us() * 1000 / std::max<int64_t>(
+                                                                1, summary.duration.us())));
+    summary.saved = std::max(Duration{}, total - summary.duration);
+  }
+}
+
+JobSummary JobState::summary() const {
+  JobSummary out;
+  if (named_) {
+    out.full_id = named_->full_id;
+    out.short_id = named_->short_id;
+    out.started = {named_->started_wall_ms};
+  }
+  std::vector<const NodeState*> nodes;
+  for (const NodeState& node : nodes_) {
+    if (node.enlisted) nodes.push_back(&node);
+  }
+  std::sort(nodes.begin(), nodes.end(), [](const NodeState* a, const NodeState* b) {
+    return std::pair(a->enlisted->number, a->id) < std::pair(b->enlisted->number, b->id);
+  });
+  for (const NodeState* node : nodes) {
+    NodeSummary& one = out.nodes.emplace_back();
+    one.name = "node-" + std::to_string(node->enlisted->number);
+    one.host = node->opened.host;
+    one.ci_url = node->opened.ci_url;
+    one.workers = node->enlisted->workers;
+    one.lost = closed_ && std::find(closed_->lost.begin(), closed_->lost.end(), node->id) !=
+                              closed_->lost.end();
+    out.workers += one.workers;
+    if (one.lost) ++out.lost_nodes;
+    if (out.ci_url.empty()) out.ci_url = one.ci_url;
+  }
+  out.steals = steals_;
+  out.counts = counts_;
+  out.counts.errors += collection_errors_.size();
+  for (const Test& test : tests_) out.tests.push_back(summarize(test, out.started.ms));
+  std::stable_sort(out.tests.begin(), out.tests.end(),
+            [](const TestSummary& a, const TestSummary& b) {
+              return std::tie(a.id, a.file) < std::tie(b.id, b.file);
+            });
+  for (const auto& [path, text] : collection_errors_) out.collection_errors.push_back({path, text});
+  summarize_times(out);
+  if (!closed_) return out;
+  const Counts& counts = out.counts;
+  if (closed_->reason == CloseReason::kInterrupted) {
+    out.status = JobStatus::kInterrupted;
+  } else if (counts.failed + counts.errors > 0) {
+    out.status = JobStatus::kFailed;
+  } else if (counts.total == 0) {
+    out.status = JobStatus::kEmpty;
+  } else if (counts.unfinished > 0) {
+    out.status = JobStatus::kIncomplete;
+  } else {
+    out.status = JobStatus::kPassed;
+  }
+  if (!closed_->detail.empty()) out.notes.push_back(closed_->detail);
+  return out;
+}
+
+}  // namespace dagz::report

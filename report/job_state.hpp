@@ -1,0 +1,175 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "report/entry.hpp"
+#include "report/summary.hpp"
+#include "report/verdict.hpp"
+
+// The state of the job: a fold over the union of all nodes' logs. The entries of one log come in
+// order; between logs any order gives the same state (entries that arrive before what they speak of
+// wait inside). Tests and nodes are numbered as they become known, which differs between nodes:
+// the numbers are for use inside a process only.
+
+namespace dagz::report {
+
+using TestIndex = uint32_t;
+using NodeIndex = uint32_t;
+inline constexpr uint32_t kNone = UINT32_MAX;
+// Files and tests one job may have; entries that would exceed it are ignored and counted.
+inline constexpr std::size_t kJobTestsMax = 8'000'000;
+
+struct Attempt {
+  NodeIndex node = 0;
+  Finished result;
+};
+
+// What one node was told about one test, and what it answered. Each grant is answered by one result
+// or one giving-up, unless the node dies.
+struct Assignment {
+  NodeIndex node = 0;
+  uint32_t grants = 0;
+  uint32_t gave_up = 0;
+  uint32_t finished = 0;
+
+  bool held() const { return grants > gave_up + finished; }
+};
+
+// A place in a version of a file.
+struct Place {
+  FileKey file = 0;
+  uint32_t index = 0;
+};
+
+struct Test {
+  std::string id;
+  uint32_t path = 0;   // see JobState::path
+  uint32_t group = 0;  // 0: none, else see JobState::group
+  Verdict verdict = Verdict::kPending;
+  std::vector<Place> places;  // one, unless nodes collected the file differently
+  std::vector<Assignment> assignments;
+  std::vector<Attempt> attempts;
+};
+
+struct FileVersion {
+  uint32_t path = kNone;             // unknown until listed
+  uint32_t count = 0;
+  uint32_t listed = 0;
+  std::vector<TestIndex> tests;      // kNone until listed
+  std::vector<NodeIndex> offered_by;
+  std::vector<std::pair<NodeIndex, Entry>> waiting;  // until all names are known
+
+  bool known() const { return path != kNone && listed == count; }
+};
+
+struct NodeState {
+  NodeId id;
+  Opened opened;
+  std::optional<Enlisted> enlisted;
+  NodeId enlisted_by;
+  bool collected = false;
+  std::optional<Unable> unable;
+  mesh::Claim drained;  // the best claim under which it said so
+  bool departed = false;
+  std::vector<FileKey> offered;
+};
+
+// What the last `apply` did to tests, for those who keep books of their own.
+struct Change {
+  enum class Kind : uint8_t { kKnown, kGranted, kReleased, kFinished } kind;
+  TestIndex test = 0;
+  NodeIndex node = 0;
+};
+
+class JobState {
+ public:
+  JobState();
+
+  void apply(const NodeId& origin, const Entry& entry);
+  std::vector<Change> take_changes() { return std::exchange(changes_, {}); }
+
+  const std::vector<Test>& tests() const { return tests_; }
+  const std::vector<NodeState>& nodes() const { return nodes_; }
+  const std::map<FileKey, FileVersion>& files() const { return files_; }
+  const std::string& path(uint32_t index) const { return paths_[index]; }
+  const std::string& group(uint32_t index) const { return groups_[index]; }
+  NodeIndex node_index(const NodeId& id) const;  // kNone if never heard of
+  TestIndex test_at(FileKey file, uint32_t index) const;  // kNone if unknown
+  // Where this node can run this test, if it can.
+  std::optional<Place> place_on(TestIndex test, NodeIndex node) const;
+
+  const Counts& counts() const { return counts_; }
+  uint64_t retrying() const { return retrying_; }
+  const std::optional<Named>& named() const { return named_; }
+  const std::optional<Closed>& closed() const { return closed_; }
+  const NodeId& closed_by() const { return closed_by_; }
+  std::size_t collection_errors() const { return collection_errors_.size(); }
+  uint32_t max_retries() const { return named_ ? named_->retries : 0; }
+  // Which highest worker number is taken.
+  uint32_t workers_enlisted() const;
+  uint32_t steals() const { return steals_; }
+
+  // The job as every node reports it. Equal for equal sets of logs. `lost` and the times come from
+  // the closing entry once there is one.
+  JobSummary summary() const;
+
+ private:
+  NodeIndex intern(const NodeId& id);
+  bool defer(NodeIndex origin, FileKey file, const Entry& entry);
+  void add_names(const Listed& listed);
+  TestIndex intern_test(const std::string& key, const std::string& id, uint32_t path);
+  Assignment& assignment(Test& test, NodeIndex node);
+  void judge(Test& test);
+  void on(NodeIndex origin, const Opened& entry);
+  void on(NodeIndex origin, const Offered& entry);
+  void on(NodeIndex origin, const Listed& entry);
+  void on(NodeIndex origin, const Grouped& entry);
+  void on(NodeIndex origin, const CollectionFailed& entry);
+  void on(NodeIndex origin, const Collected& entry);
+  void on(NodeIndex origin, const Unable& entry);
+  void on(NodeIndex origin, const Named& entry);
+  void on(NodeIndex origin, const Enlisted& entry);
+  void on(NodeIndex origin, const Planned& entry);
+  void on(NodeIndex origin, const Granted& entry);
+  void on(NodeIndex origin, const Recalled& entry);
+  void on(NodeIndex origin, const GaveUp& entry);
+  void on(NodeIndex origin, const Finished& entry);
+  void on(NodeIndex origin, const Draining& entry);
+  void on(NodeIndex origin, const Drained& entry);
+  void on(NodeIndex origin, const Departed& entry);
+  void on(NodeIndex origin, const Closed& entry);
+  template <class Visit>
+  void for_each_test(NodeIndex origin, const std::vector<Run>& runs, const Entry& whole,
+                     const Visit& visit);
+  TestSummary summarize(const Test& test, int64_t started_wall_ms) const;
+  void summarize_times(JobSummary& summary) const;
+
+  std::vector<NodeState> nodes_;
+  std::map<NodeId, NodeIndex> node_index_;
+  std::vector<std::string> paths_;
+  std::unordered_map<std::string, uint32_t> path_index_;
+  std::vector<std::string> groups_;
+  std::unordered_map<std::string, uint32_t> group_index_;
+  std::map<FileKey, FileVersion> files_;
+  std::vector<Test> tests_;
+  std::unordered_map<std::string, TestIndex> test_index_;
+  std::map<std::string, std::string> collection_errors_;
+  std::map<NodeId, Named> names_;
+  std::optional<Named> named_;
+  std::map<NodeId, Duration> plans_;
+  std::optional<Closed> closed_;
+  NodeId closed_by_;
+  Counts counts_;
+  uint64_t retrying_ = 0;
+  uint32_t steals_ = 0;
+  std::vector<Change> changes_;
+};
+
+}  // namespace dagz::report

@@ -1,0 +1,97 @@
+#include "report/summary.hpp"
+
+namespace dagz::report {
+namespace {
+
+// Does this outcome explain the verdict?
+bool explains(Outcome outcome, Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kFailed:
+      return outcome == Outcome::kFailed;
+    case Verdict::kError:
+      return outcome == Outcome::kError;
+    case Verdict::kTimeout:
+      return outcome == Outcome::kTimedOut;
+    case Verdict::kCrashed:
+      return outcome == Outcome::kCrashed;
+    case Verdict::kRetry:
+    case Verdict::kOkFlaky:
+      return is_failure(outcome);
+    default:
+      return true;
+  }
+}
+
+}  // namespace
+
+std::string_view to_string(JobStatus status) {
+  switch (status) {
+    case JobStatus::kRunning:
+      return "RUNNING";
+    case JobStatus::kPassed:
+      return "PASSED";
+    case JobStatus::kFailed:
+      return "FAILED";
+    case JobStatus::kInterrupted:
+      return "INTERRUPTED";
+    case JobStatus::kIncomplete:
+      return "INCOMPLETE";
+    case JobStatus::kEmpty:
+      return "EMPTY";
+  }
+  return "UNKNOWN";
+}
+
+Counts count_tests(const std::vector<TestSummary>& tests, std::size_t collection_errors) {
+  Counts counts;
+  counts.errors = collection_errors;
+  counts.total = tests.size();
+  for (const TestSummary& test : tests) {
+    switch (bucket_of(test.verdict)) {
+      case Bucket::kPassed:
+        ++counts.passed;
+        break;
+      case Bucket::kFailed:
+        ++counts.failed;
+        break;
+      case Bucket::kFlaky:
+        ++counts.flaky;
+        break;
+      case Bucket::kErrors:
+        ++counts.errors;
+        break;
+      case Bucket::kSkipped:
+        ++counts.skipped;
+        break;
+      case Bucket::kRedundant:
+        ++counts.redundant;
+        break;
+      case Bucket::kUnfinished:
+        ++counts.unfinished;
+        break;
+    }
+    if (test.verdict == Verdict::kRetry) ++counts.retrying;
+  }
+  return counts;
+}
+
+JobStatus final_status(const Counts& counts, bool interrupted) {
+  if (interrupted) return JobStatus::kInterrupted;
+  if (counts.failed + counts.errors > 0) return JobStatus::kFailed;
+  if (counts.unfinished > 0) return JobStatus::kIncomplete;
+  return counts.total == 0 ? JobStatus::kEmpty : JobStatus::kPassed;
+}
+
+const AttemptSummary* shown_attempt(const TestSummary& test) {
+  const AttemptSummary* shown = nullptr;
+  const AttemptSummary* failed = nullptr;
+  for (const AttemptSummary& attempt : test.attempts) {
+    if (explains(attempt.outcome, test.verdict)) shown = &attempt;
+    if (is_failure(attempt.outcome)) failed = &attempt;
+  }
+  if (shown != nullptr) return shown;
+  if (failed != nullptr) return failed;
+  return test.attempts.empty() ? nullptr : &test.attempts.back();
+}
+
+}  // namespace dagz::report

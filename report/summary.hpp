@@ -1,0 +1,103 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mesh/time.hpp"
+#include "report/outcome.hpp"
+#include "report/verdict.hpp"
+
+// The finished (or running) job as data: what the fold over the logs yields, what every report is
+// formatted from, and what the history keeps. Two nodes with the same logs hold equal summaries.
+
+namespace dagz::report {
+
+struct AttemptSummary {
+  Outcome outcome = Outcome::kPassed;
+  std::string node;        // its name in the job, as in "node-2"
+  uint32_t worker = 0;     // numbered across the mesh
+  Duration started_after;  // since the job began
+  Duration duration;
+  uint32_t cpu_percent = 0;
+  std::string message;  // one line
+  std::string output;   // traceback and captured output of a failure, bounded; may be no UTF-8
+};
+
+struct TestSummary {
+  std::string id;    // byte for byte as the runner spells it
+  std::string file;  // the part of the catalog it belongs to
+  Verdict verdict = Verdict::kPending;
+  std::vector<AttemptSummary> attempts;  // in order of (start, node, worker)
+};
+
+struct CollectionErrorSummary {
+  std::string path;
+  std::string text;
+};
+
+struct NodeSummary {
+  std::string name;
+  std::string host;
+  std::string ci_url;
+  uint32_t workers = 0;
+  bool lost = false;  // died, rather than left
+};
+
+enum class JobStatus : uint8_t {
+  kRunning = 0,
+  kPassed = 1,
+  kFailed = 2,
+  kInterrupted = 3,
+  kIncomplete = 4,  // nothing failed, but some tests have no verdict
+  kEmpty = 5,       // nothing collected
+};
+// RUNNING PASSED FAILED INTERRUPTED INCOMPLETE EMPTY
+std::string_view to_string(JobStatus status);
+
+struct Counts {
+  uint64_t passed = 0;
+  uint64_t failed = 0;
+  uint64_t flaky = 0;
+  uint64_t errors = 0;  // tests in error and collection errors
+  uint64_t skipped = 0;
+  uint64_t redundant = 0;
+  uint64_t unfinished = 0;
+  uint64_t retrying = 0;  // of the unfinished: failed, and tries are left
+  uint64_t total = 0;     // tests, without collection errors
+};
+
+struct JobSummary {
+  std::string full_id;   // names the job in every history
+  std::string short_id;  // j0517.50: the 50th job of 17 May
+  JobStatus status = JobStatus::kRunning;
+  WallTime started;
+  Duration duration;
+  Duration plan;   // expected length when the first plan was made; 0 when it could not be known
+  Duration ideal;  // total test time spread evenly over all workers, or the longest test
+  Duration saved;  // against one worker doing everything
+  uint32_t efficiency_permille = 0;  // ideal over real
+  uint32_t workers = 0;
+  uint32_t steals = 0;
+  uint32_t lost_nodes = 0;
+  Counts counts;
+  std::vector<NodeSummary> nodes;                         // in order of their number
+  std::vector<TestSummary> tests;                         // sorted by id
+  std::vector<CollectionErrorSummary> collection_errors;  // sorted by path
+  std::vector<std::string> notes;  // e.g. differing collections, fewer nodes than expected; sorted
+  std::string ci_url;
+  std::string dashboard_url;  // empty when nobody serves one
+};
+
+// Counts every test in its bucket, and every collection error as an error.
+Counts count_tests(const std::vector<TestSummary>& tests, std::size_t collection_errors);
+
+// The status of a job that is over. Interrupted comes before failed, as in pytest's exit codes.
+JobStatus final_status(const Counts& counts, bool interrupted);
+
+// The attempt that a report shows for a test: for a failure the last one that came to the verdict,
+// for a flaky test its last failure, else the last one. Null when there was none.
+const AttemptSummary* shown_attempt(const TestSummary& test);
+
+}  // namespace dagz::report

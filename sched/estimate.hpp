@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "mesh/time.hpp"
+#include "report/job_state.hpp"
+
+// How long a test will take: its own history if there is one, else the mean of what its file took in
+// this job, else of the suite, else a guess.
+
+namespace dagz::sched {
+
+struct KnownDuration {
+  std::string id;
+  Duration duration;
+};
+
+class Estimates {
+ public:
+  // Nobody knows anything yet: the order of magnitude of a unit test.
+  static constexpr Duration kGuess = Duration::milliseconds(5);
+
+  explicit Estimates(const std::vector<KnownDuration>& history);
+
+  bool has_history() const { return !history_.empty(); }
+  // Call once per test, when it becomes known, in order of its index.
+  void add(const report::Test& test);
+  void learn(report::TestIndex test, Duration duration);
+
+  Duration of(report::TestIndex test) const;
+  // True if `of` will not change: it comes from the history.
+  bool is_fixed(report::TestIndex test) const { return tests_[test].known.ns > 0; }
+  Duration of_path(uint32_t path) const;
+
+ private:
+  struct Mean {
+    int64_t total_ns = 0;
+    int64_t count = 0;
+  };
+  struct Entry {
+    Duration known;  // 0: none
+    uint32_t path = 0;
+  };
+
+  std::unordered_map<std::string, Duration> history_;
+  std::vector<Entry> tests_;
+  std::vector<Mean> paths_;
+  Mean suite_;
+  Mean known_;
+};
+
+}  // namespace dagz::sched

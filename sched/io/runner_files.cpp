@@ -1,0 +1,121 @@
+#include "sched/io/runner_files.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+
+namespace dagz::sched {
+namespace {
+
+constexpr int kBacklog = 256;
+
+bool write_file(const std::string& path, std::string_view text) {
+  const UniqueFd file(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  while (file.open() && !text.empty()) {
+    const ssize_t n = write(file.get(), text.data(), text.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    text.remove_prefix(static_cast<std::size_t>(n));
+  }
+  return file.open();
+}
+
+}  // namespace
+
+std::optional<std::string> RunnerFiles::create(std::span<const DriverModule> driver) {
+  const char* chosen = std::getenv("TMPDIR");
+  if (chosen != nullptr && chosen[0] == '/' && !create_under(chosen, driver)) {
+    return std::nullopt;
+  }
+  return create_under("/tmp", driver);
+}
+
+std::optional<std::string> RunnerFiles::create_under(const std::string& parent,
+                                                     std::span<const DriverModule> driver) {
+  std::string directory = parent + "/dagz-XXXXXX";
+  if (directory.size() + std::string_view("/s").size() >= sizeof sockaddr_un::sun_path) {
+    return fmt::format("{}: too long for the name of a socket", parent);
+  }
+  auto failed = [&](std::string_view what) {
+    std::string text = fmt::format("cannot {} under {}: {}", what, parent, std::strerror(errno));
+    remove();
+    return text;
+  };
+  if (mkdtemp(directory.data()) == nullptr) return failed("make a directory");
+  directory_ = directory;
+  if (!write_modules(driver)) return failed("write the pytest driver");
+  if (!listen()) return failed("listen on a socket");
+  return std::nullopt;
+}
+
+bool RunnerFiles::write_modules(std::span<const DriverModule> driver) const {
+  if (mkdir(module_directory().c_str(), 0700) != 0) return false;
+  return std::all_of(driver.begin(), driver.end(), [this](const DriverModule& module) {
+    return write_file(fmt::format("{}/{}.py", module_directory(), module.name), module.text);
+  });
+}
+
+bool RunnerFiles::listen() {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string path = socket_path();
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  listen_fd_.reset(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  return listen_fd_.open() &&
+         bind(listen_fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
+         chmod(path.c_str(), 0600) == 0 && ::listen(listen_fd_.get(), kBacklog) == 0;
+}
+
+void RunnerFiles::remove() {
+  stop_listening();
+  if (directory_.empty()) return;
+  std::error_code ignored;  // a test may have put things there that we may not remove
+  std::filesystem::remove_all(directory_, ignored);
+  directory_.clear();
+}
+
+std::string RunnerFiles::log_path(Slot slot) const {
+  return fmt::format("{}/worker-{}.log", directory_, slot);
+}
+
+std::optional<RunnerFiles::Peer> RunnerFiles::accept_peer() {
+  UniqueFd peer(accept4(listen_fd_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (!peer.open()) return std::nullopt;
+  ucred credentials{};
+  socklen_t size = sizeof credentials;
+  if (getsockopt(peer.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0 ||
+      credentials.uid != geteuid()) {
+    return std::nullopt;
+  }
+  return Peer{std::move(peer), credentials.pid};
+}
+
+void RunnerFiles::begin_log(Slot slot) {
+  const UniqueFd file(
+      open(log_path(slot).c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+}
+
+std::string RunnerFiles::log_tail(Slot slot) const {
+  // Tests can write here: a link or a FIFO in its place is not followed or waited for.
+  const UniqueFd file(open(log_path(slot).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  struct stat info {};
+  if (!file.open() || fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) return "";
+  const off_t most = static_cast<off_t>(kLogTailMax);
+  const off_t start = std::max<off_t>(0, info.st_size - most);
+  std::string text(static_cast<std::size_t>(std::min(most, info.st_size)), '\0');
+  const ssize_t n = pread(file.get(), text.data(), text.size(), start);
+  text.resize(n < 0 ? 0 : static_cast<std::size_t>(n));
+  return text;
+}
+
+}  // namespace dagz::sched

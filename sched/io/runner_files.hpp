@@ -1,0 +1,64 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "sched/io/process.hpp"
+#include "sched/runner.hpp"
+#include "sched/runners/pytest_driver.hpp"
+
+namespace dagz::sched {
+
+// The private directory of one RunnerHost: the listening socket, the driver's modules and a log for
+// each worker. Only our user can look into it; it is removed with this object.
+class RunnerFiles {
+ public:
+  static constexpr std::size_t kLogTailMax = 16 << 10;  // bytes
+
+  RunnerFiles() = default;
+  RunnerFiles(const RunnerFiles&) = delete;
+  RunnerFiles& operator=(const RunnerFiles&) = delete;
+  ~RunnerFiles() { remove(); }
+
+  // Under $TMPDIR or, where that is unusable or too long for a socket's name, under /tmp. A
+  // sentence on failure.
+  std::optional<std::string> create(std::span<const DriverModule> driver);
+  // Everything of it; may be called again.
+  void remove();
+
+  const std::string& directory() const { return directory_; }
+  std::string socket_path() const { return directory_ + "/s"; }
+  std::string module_directory() const { return directory_ + "/lib"; }
+  std::string log_path(Slot slot) const;
+
+  int listen_fd() const { return listen_fd_.get(); }
+  void stop_listening() { listen_fd_.reset(); }
+
+  // A peer of our own user, or nothing (none is waiting, or it was a stranger's and is closed).
+  struct Peer {
+    UniqueFd socket;
+    pid_t pid = 0;  // as the kernel knows it
+  };
+  std::optional<Peer> accept_peer();
+
+  // Empties the worker's log, or makes it.
+  void begin_log(Slot slot);
+  // The end of it.
+  std::string log_tail(Slot slot) const;
+
+ private:
+  std::optional<std::string> create_under(const std::string& parent,
+                                          std::span<const DriverModule> driver);
+  bool write_modules(std::span<const DriverModule> driver) const;
+  bool listen();
+
+  std::string directory_;
+  UniqueFd listen_fd_;
+};
+
+}  // namespace dagz::sched

@@ -1,0 +1,542 @@
+#include "sched/io/runner_host.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstring>
+#include <iterator>
+#include <utility>
+#include <variant>
+
+#include "mesh/check.hpp"
+#include "sched/exit_status.hpp"
+#include "sched/runners/pytest_exit.hpp"
+
+namespace dagz::sched {
+namespace {
+
+constexpr int kInternalError = 3;
+constexpr int kUnusable = 16;
+constexpr std::size_t kReadMax = 1 << 20;      // bytes of one connection in one `poll`
+constexpr std::size_t kHearOutMax = 64 << 20;  // bytes of a peer that has ended
+constexpr std::size_t kPeersMax = 64;          // connections without a hello
+constexpr Duration kHelloPatience = Duration::seconds(10);
+constexpr Duration kReapInterval = Duration::milliseconds(50);  // without pidfds
+constexpr int kDeathPatienceMs = 2'000;                         // after SIGKILL
+
+std::vector<std::string> own_environment() {
+  std::vector<std::string> entries;
+  for (char** entry = environ; *entry != nullptr; ++entry) entries.emplace_back(*entry);
+  return entries;
+}
+
+void wait_for_deaths(const std::vector<UniqueFd>& pidfds) {
+  for (const UniqueFd& pidfd : pidfds) {
+    pollfd item{pidfd.get(), POLLIN, 0};
+    if (pidfd.open()) ::poll(&item, 1, kDeathPatienceMs);
+  }
+}
+
+}  // namespace
+
+RunnerHost::~RunnerHost() {
+  if (phase_ != Phase::kIdle && phase_ != Phase::kEnded) {
+    kill_all();
+    forget_workers();
+  }
+  wait_for_deaths(dying_);
+}
+
+std::optional<RunnerFailed> RunnerHost::start(const RunnerConfig& config) {
+  CHECK(phase_ == Phase::kIdle && !config.argv.empty());
+  config_ = config;
+  if (auto problem = files_.create(config.driver)) return RunnerFailed{kUnusable, *problem};
+  ProcessSpec spec;
+  spec.argv = config.argv;
+  spec.cwd = config.cwd;
+  spec.env = command_environment(
+      own_environment(), {files_.socket_path(), files_.module_directory()}, config.extra_env);
+  if (const auto error = process_.start(spec)) {
+    files_.remove();
+    return explain_start_failure(config.argv, error->not_found, std::strerror(error->error));
+  }
+  phase_ = Phase::kCollecting;
+  return std::nullopt;
+}
+
+void RunnerHost::append_poll_items(std::vector<zmq_pollitem_t>& items) const {
+  auto add = [&items](int fd, int events) {
+    if (fd >= 0) items.push_back({nullptr, fd, static_cast<short>(events), 0});
+  };
+  add(process_.output_fd(), ZMQ_POLLIN);
+  add(process_.exit_fd(), ZMQ_POLLIN);
+  if (phase_ == Phase::kEnded) return;
+  add(files_.listen_fd(), ZMQ_POLLIN);
+  for (const auto& connection : connections_) {
+    const LineChannel& channel = connection->channel;
+    add(channel.fd(), channel.wants_write() ? ZMQ_POLLIN | ZMQ_POLLOUT : ZMQ_POLLIN);
+  }
+}
+
+void RunnerHost::poll(Instant now, std::vector<RunnerEvent>& out) {
+  now_ = now;
+  process_.read_output();
+  const std::optional<int> wait_status = process_.reap();
+  if (phase_ != Phase::kIdle && phase_ != Phase::kEnded) {
+    service_ready();
+    if (wait_status && phase_ != Phase::kEnded) command_ended(*wait_status);
+    check_deadlines();
+    sweep_connections();
+  }
+  std::move(events_.begin(), events_.end(), std::back_inserter(out));
+  events_.clear();
+}
+
+Instant RunnerHost::next_deadline() const {
+  if (!events_.empty()) return now_;
+  if (phase_ == Phase::kIdle) return Instant::never();
+  Instant next = Instant::never();
+  if (process_.running() && process_.exit_fd() < 0) next = now_ + kReapInterval;
+  if (phase_ == Phase::kEnded) return next;
+  if (phase_ == Phase::kFinishing && ask_at_ == Instant::never() && !asked_) return now_;
+  next = std::min({next, ask_at_, kill_at_});
+  for (const auto& connection : connections_) next = std::min(next, connection->hello_by);
+  for (const auto& [slot, worker] : workers_) next = std::min(next, worker.kill_at);
+  return next;
+}
+
+void RunnerHost::check_deadlines() {
+  if (phase_ == Phase::kEnded) return;
+  for (const auto& connection : connections_) {
+    if (connection->hello_by <= now_) drop(*connection);
+  }
+  for (auto& [slot, worker] : workers_) {
+    if (worker.kill_at <= now_) kill_worker(worker);
+  }
+  if (phase_ == Phase::kFinishing && ask_at_ == Instant::never() && !asked_) {
+    ask_at_ = now_ + config_.finish_patience;
+  }
+  if (ask_at_ <= now_) {
+    ask_at_ = Instant::never();
+    asked_ = true;
+    process_.kill_group(SIGTERM);
+    kill_at_ = std::min(kill_at_, now_ + config_.grace);
+  }
+  if (kill_at_ <= now_) kill_all();
+}
+
+// ---- lines come in ----------------------------------------------------------------------------
+
+void RunnerHost::accept_peers() {
+  const auto strangers = static_cast<std::size_t>(
+      std::count_if(connections_.begin(), connections_.end(),
+                    [](const auto& connection) { return connection->role == Role::kUnknown; }));
+  for (std::size_t n = strangers; n < kPeersMax; ++n) {
+    std::optional<RunnerFiles::Peer> peer = files_.accept_peer();
+    if (!peer) return;
+    connections_.push_back(std::make_unique<Connection>(Connection{
+        LineChannel(std::move(peer->socket), kWorkerLineMax), peer->pid, now_ + kHelloPatience}));
+  }
+}
+
+void RunnerHost::service_ready() {
+  std::vector<pollfd> items = {{files_.listen_fd(), POLLIN, 0}};
+  for (const auto& connection : connections_) {
+    const LineChannel& channel = connection->channel;
+    const int events = channel.wants_write() ? POLLIN | POLLOUT : POLLIN;
+    items.push_back({channel.fd(), static_cast<short>(events), 0});
+  }
+  if (::poll(items.data(), items.size(), 0) < 0) return;
+  if (items[0].revents != 0) accept_peers();
+  // The workers first: what one of them said is heard before the zygote tells of its end.
+  for (const bool zygote : {false, true}) {
+    for (std::size_t i = 1; i < items.size(); ++i) {
+      Connection& connection = *connections_[i - 1];
+      const bool idle = items[i].revents == 0 && connection.channel.open();
+      if (idle || (&connection == zygote_) != zygote) continue;
+      if ((items[i].revents & POLLOUT) != 0) connection.channel.flush();
+      service(connection);
+    }
+  }
+}
+
+// True if there may be more to hear.
+bool RunnerHost::service(Connection& connection) {
+  if (connection.dropped) return false;
+  const bool more = connection.channel.receive(kReadMax);
+  while (const auto line = connection.channel.next_line()) {
+    DriverMessage message = decode_driver_line(*line);
+    handle(connection, message);
+    if (connection.dropped) return false;
+  }
+  if (connection.channel.overlong()) {
+    misbehaved(connection, "a line longer than its limit");
+  } else if (!connection.channel.open()) {
+    closed(connection);
+  }
+  return more && !connection.dropped;
+}
+
+// Everything that a peer wrote before it ended.
+void RunnerHost::hear_out(Connection& connection) {
+  for (std::size_t taken = 0; taken < kHearOutMax && service(connection); taken += kReadMax) {
+  }
+}
+
+void RunnerHost::hear_out_workers() {
+  accept_peers();
+  for (std::size_t i = 0; i < connections_.size(); ++i) {
+    if (connections_[i].get() != zygote_) hear_out(*connections_[i]);
+  }
+}
+
+void RunnerHost::handle(Connection& connection, DriverMessage& message) {
+  if (const auto* bad = std::get_if<BadLine>(&message)) return misbehaved(connection, bad->why);
+  switch (connection.role) {
+    case Role::kUnknown:
+      return handle_hello(connection, message);
+    case Role::kZygote:
+      return handle_zygote(message);
+    case Role::kWorker:
+      return handle_worker(connection, message);
+  }
+}
+
+void RunnerHost::handle_hello(Connection& connection, const DriverMessage& message) {
+  if (const auto* zygote = std::get_if<ZygoteHello>(&message)) {
+    on_zygote_hello(connection, *zygote);
+  } else if (const auto* worker = std::get_if<WorkerHello>(&message)) {
+    on_worker_hello(connection, *worker);
+  } else {
+    misbehaved(connection, "a message before the hello");
+  }
+}
+
+void RunnerHost::handle_zygote(DriverMessage& message) {
+  if (auto* part = std::get_if<FilePart>(&message)) {
+    on_file(*part);
+  } else if (auto* collected = std::get_if<Collected>(&message)) {
+    on_collected(*collected);
+  } else if (const auto* forked = std::get_if<WorkerForked>(&message)) {
+    on_forked(*forked);
+  } else if (const auto* exited = std::get_if<WorkerExited>(&message)) {
+    on_exited(*exited);
+  } else if (auto* failed = std::get_if<ZygoteFailed>(&message)) {
+    failure_ = std::move(failed->text);
+    kill_at_ = std::min(kill_at_, now_ + config_.grace);
+  } else if (const auto* finished = std::get_if<ZygoteFinished>(&message)) {
+    session_status_ = finished->status;
+  } else {
+    misbehaved(*zygote_, "a worker's message from the zygote");
+  }
+}
+
+void RunnerHost::handle_worker(Connection& connection, DriverMessage& message) {
+  const Slot slot = connection.slot;
+  Worker& worker = workers_.at(slot);
+  if (auto* done = std::get_if<DoneLine>(&message)) {
+    on_done(worker, slot, *done);
+  } else if (std::holds_alternative<WantLine>(message)) {
+    events_.emplace_back(WorkerWants{slot});
+  } else if (auto* request = std::get_if<ExitRequestLine>(&message)) {
+    events_.emplace_back(ExitRequested{std::move(request->reason)});
+  } else if (std::holds_alternative<ByeLine>(message)) {
+    worker.said_bye = true;
+    worker.kill_at = std::min(worker.kill_at, now_ + config_.grace);
+  } else {
+    misbehaved(connection, "a zygote's message from a worker");
+  }
+}
+
+void RunnerHost::drop(Connection& connection) {
+  if (connection.role == Role::kWorker) workers_.at(connection.slot).connection = nullptr;
+  if (&connection == zygote_) zygote_ = nullptr;
+  connection.channel.close();
+  connection.dropped = true;
+}
+
+// The peer ended the connection.
+void RunnerHost::closed(Connection& connection) {
+  const Role role = connection.role;
+  drop(connection);
+  if (role == Role::kWorker) {
+    // Its end is told by the zygote; a process that only closed its descriptors is of no more use.
+    Worker& worker = workers_.at(connection.slot);
+    worker.kill_at = std::min(worker.kill_at, now_ + config_.grace);
+  } else if (role == Role::kZygote && phase_ != Phase::kFinishing &&
+             files_told_ + tests_told_ > 0) {
+    for (auto& [slot, worker] : workers_) kill_worker(worker);
+    kill_at_ = std::min(kill_at_, now_ + config_.grace);
+  }
+}
+
+void RunnerHost::misbehaved(Connection& connection, const std::string& why) {
+  ++rejected_lines_;
+  const Role role = connection.role;
+  drop(connection);
+  if (role == Role::kWorker) {
+    Worker& worker = workers_.at(connection.slot);
+    worker.fault = fmt::format("killed: it wrote into the runner's socket ({})", why);
+    kill_worker(worker);
+  } else if (role == Role::kZygote) {
+    kill_all();
+    end(RunnerFailed{kInternalError, fmt::format("the pytest driver broke its protocol: {}", why)});
+  }
+}
+
+void RunnerHost::sweep_connections() {
+  std::erase_if(connections_, [](const auto& connection) { return connection->dropped; });
+}
+
+// ---- what they say ----------------------------------------------------------------------------
+
+void RunnerHost::on_zygote_hello(Connection& connection, const ZygoteHello& hello) {
+  // A command may start pytest twice: the second one is heard only if the first had nothing to say.
+  if (zygote_ != nullptr || phase_ != Phase::kCollecting || files_told_ > 0 || file_open_) {
+    return drop(connection);
+  }
+  connection.role = Role::kZygote;
+  connection.hello_by = Instant::never();
+  connection.channel.set_line_max(kZygoteLineMax);
+  zygote_ = &connection;
+  connected_ = true;
+  same_pids_ = hello.pid == connection.pid;
+  info_.python = hello.python;
+  info_.pytest = hello.pytest;
+  info_.rootdir = hello.rootdir;
+  info_.notes = hello.notes;
+}
+
+void RunnerHost::on_worker_hello(Connection& connection, const WorkerHello& hello) {
+  const auto it = workers_.find(hello.slot);
+  if (it == workers_.end()) return drop(connection);
+  Worker& worker = it->second;
+  const bool expected = worker.forked_pid == 0 || worker.forked_pid == hello.pid;
+  if (worker.claimed_pid != 0 || !expected) return drop(connection);
+  connection.role = Role::kWorker;
+  connection.hello_by = Instant::never();
+  connection.slot = hello.slot;
+  worker.connection = &connection;
+  worker.claimed_pid = hello.pid;
+  worker.pid = connection.pid;
+  if (worker.kill_wanted) return kill_worker(worker);
+  events_.emplace_back(WorkerReady{hello.slot});
+  connection.channel.send(std::exchange(worker.unsent, {}));
+}
+
+void RunnerHost::on_file(FilePart& part) {
+  if (collected_ || part.file != files_told_) return misbehaved(*zygote_, "a file out of order");
+  if (!file_open_) file_ = {part.file, std::move(part.path), {}, {}};
+  if (file_.ids.size() + part.ids.size() > kTestsPerFileMax ||
+      tests_told_ + part.ids.size() > kCatalogTestsMax) {
+    return misbehaved(*zygote_, "too many tests");
+  }
+  std::move(part.ids.begin(), part.ids.end(), std::back_inserter(file_.ids));
+  tests_told_ += static_cast<uint32_t>(part.ids.size());
+  for (LocalGroup& group : part.groups) {
+    const auto same =
+        std::find_if(file_.groups.begin(), file_.groups.end(),
+                     [&group](const auto& other) { return other.name == group.name; });
+    if (same == file_.groups.end()) {
+      file_.groups.push_back(std::move(group));
+    } else {
+      same->indexes.insert(same->indexes.end(), group.indexes.begin(), group.indexes.end());
+    }
+  }
+  file_open_ = part.more;
+  if (file_open_) return;
+  for (const LocalGroup& group : file_.groups) {
+    for (const uint32_t index : group.indexes) {
+      if (index >= file_.ids.size()) return misbehaved(*zygote_, "a group of unknown tests");
+    }
+  }
+  ++files_told_;
+  events_.emplace_back(std::move(file_));
+}
+
+void RunnerHost::on_collected(Collected& collected) {
+  if (collected_ || file_open_ || collected.files != files_told_ ||
+      collected.tests != tests_told_) {
+    return misbehaved(*zygote_, "a catalog that does not add up");
+  }
+  collected_ = true;
+  if (phase_ == Phase::kCollecting) phase_ = Phase::kRunning;
+  info_.skipped = collected.skipped;
+  info_.threads = collected.threads;
+  info_.collected_in = collected.took;
+  events_.emplace_back(CollectionDone{collected.files, collected.tests, collected.deselected,
+                                      collected.max_fail, std::move(collected.errors)});
+}
+
+void RunnerHost::on_forked(const WorkerForked& forked) {
+  const auto it = workers_.find(forked.slot);
+  if (it == workers_.end()) return;
+  Worker& worker = it->second;
+  worker.forked_pid = forked.pid;
+  if (worker.claimed_pid != 0 && worker.claimed_pid != forked.pid) {
+    // Somebody else said hello in its place.
+    if (worker.connection != nullptr) drop(*worker.connection);
+    worker.pid = 0;
+    worker.fault = "killed: another process took its place";
+    kill_worker(worker);
+  } else if (worker.kill_wanted) {
+    kill_worker(worker);
+  }
+}
+
+void RunnerHost::on_exited(const WorkerExited& exited) {
+  const auto it = workers_.find(exited.slot);
+  if (it == workers_.end() || it->second.forked_pid != exited.pid) return;
+  hear_out_workers();
+  Worker& worker = it->second;
+  if (worker.connection != nullptr) drop(*worker.connection);
+  // What its tests left running.
+  if (const pid_t pid = target_of(worker); pid > 1) kill(-pid, SIGKILL);
+  WorkerGone gone;
+  gone.slot = exited.slot;
+  gone.clean = worker.said_bye && worker.fault.empty();
+  gone.reason = !worker.fault.empty()  ? worker.fault
+                : !exited.text.empty() ? exited.text
+                                       : describe_exit(exited.status);
+  if (!gone.clean) gone.output = files_.log_tail(exited.slot);
+  events_.emplace_back(std::move(gone));
+  workers_.erase(it);
+}
+
+void RunnerHost::on_done(Worker& worker, Slot slot, DoneLine& done) {
+  const auto given = std::find(worker.given.begin(), worker.given.end(), done.test);
+  const bool late_word = given == worker.given.end() && worker.last_done == done.test;
+  if (given == worker.given.end() && !late_word) {
+    return misbehaved(*worker.connection, "a result of a test that it was not given");
+  }
+  if (!late_word) worker.given.erase(given);
+  worker.last_done = done.test;
+  events_.emplace_back(TestDone{slot, done.test, done.outcome, done.duration, done.setup,
+                                done.teardown, done.cpu, std::move(done.message),
+                                std::move(done.output)});
+}
+
+// ---- commands ---------------------------------------------------------------------------------
+
+void RunnerHost::perform(const RunnerCommand& command) {
+  if (phase_ == Phase::kIdle || phase_ == Phase::kEnded) return;
+  std::visit([this](const auto& value) { do_command(value); }, command);
+}
+
+void RunnerHost::do_command(const StartWorker& start) {
+  CHECK(!workers_.contains(start.slot) && start.slot < kSlotsMax);
+  if (zygote_ == nullptr) return;  // the runner's end is about to be told
+  workers_[start.slot];
+  files_.begin_log(start.slot);
+  zygote_->channel.send(encode_fork({start.slot, start.number, files_.log_path(start.slot),
+                                     worker_environment(start, config_.run_uid)}));
+}
+
+void RunnerHost::do_command(const RunTests& run) {
+  const auto it = workers_.find(run.slot);
+  if (it == workers_.end()) return;
+  it->second.given.insert(it->second.given.end(), run.tests.begin(), run.tests.end());
+  tell(run.slot, encode_run(run.tests));
+}
+
+void RunnerHost::do_command(const DrainWorker& drain) { tell(drain.slot, encode_drain()); }
+
+void RunnerHost::do_command(const KillWorker& kill) {
+  const auto it = workers_.find(kill.slot);
+  if (it != workers_.end()) kill_worker(it->second);
+}
+
+void RunnerHost::do_command(const FinishRunner& finish) {
+  phase_ = Phase::kFinishing;
+  process_.read_output(kHearOutMax);
+  process_.output().clear();
+  if (finish.hard || zygote_ == nullptr) return kill_all();
+  zygote_->channel.send(encode_finish(finish.failed));
+}
+
+// A worker that is gone is told nothing: its WorkerGone is under way.
+void RunnerHost::tell(Slot slot, const std::string& line) {
+  const auto it = workers_.find(slot);
+  if (it == workers_.end()) return;
+  Worker& worker = it->second;
+  if (worker.connection != nullptr) {
+    worker.connection->channel.send(line);
+  } else if (worker.claimed_pid == 0) {
+    worker.unsent += line;
+  }
+}
+
+// ---- ends -------------------------------------------------------------------------------------
+
+pid_t RunnerHost::worker_pid(Slot slot) const {
+  const auto it = workers_.find(slot);
+  return it == workers_.end() ? 0 : target_of(it->second);
+}
+
+// Whom to kill; 0 while nobody knows.
+pid_t RunnerHost::target_of(const Worker& worker) const {
+  const pid_t pid = worker.pid > 1 ? worker.pid : same_pids_ ? worker.forked_pid : 0;
+  return pid == getpid() ? 0 : pid;
+}
+
+void RunnerHost::kill_worker(Worker& worker) {
+  worker.kill_at = Instant::never();
+  const pid_t pid = target_of(worker);
+  worker.kill_wanted = pid <= 1;
+  if (worker.kill_wanted) return;
+  // Between its fork and its first steps it has no group of its own yet.
+  if (kill(-pid, SIGKILL) != 0) kill(pid, SIGKILL);
+}
+
+void RunnerHost::kill_all() {
+  if (phase_ == Phase::kIdle || phase_ == Phase::kEnded) return;
+  // The zygote first: it would fork on.
+  process_.kill_group(SIGKILL);
+  if (zygote_ != nullptr && zygote_->pid > 1 && zygote_->pid != process_.pid()) {
+    kill(zygote_->pid, SIGKILL);
+  }
+  for (auto& [slot, worker] : workers_) kill_worker(worker);
+  ask_at_ = kill_at_ = Instant::never();
+  asked_ = true;
+}
+
+void RunnerHost::command_ended(int wait_status) {
+  hear_out_workers();
+  if (zygote_ != nullptr) hear_out(*zygote_);
+  if (phase_ == Phase::kEnded) return;
+  process_.read_output(kHearOutMax);
+  kill_all();
+  const std::string output = process_.output().text();
+  if (phase_ == Phase::kFinishing) {
+    const int status = exit_code_of(wait_status).value_or(kInternalError);
+    return end(RunnerFinished{session_status_.value_or(status), output});
+  }
+  end(explain_command_end(
+      {config_.argv, wait_status, connected_, collected_, std::move(failure_), output}));
+}
+
+void RunnerHost::end(RunnerEvent event) {
+  phase_ = Phase::kEnded;
+  events_.push_back(std::move(event));
+  for (const auto& connection : connections_) {
+    connection->channel.close();
+    connection->dropped = true;
+  }
+  zygote_ = nullptr;
+  files_.stop_listening();
+  forget_workers();
+}
+
+// All of them are killed. Their pids mean nothing from now on: nobody tells when they are reused.
+void RunnerHost::forget_workers() {
+  for (const auto& [slot, worker] : workers_) {
+    if (const pid_t pid = target_of(worker); pid > 1) dying_.push_back(open_pidfd(pid));
+  }
+  workers_.clear();
+}
+
+}  // namespace dagz::sched

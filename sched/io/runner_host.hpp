@@ -1,0 +1,181 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "mesh/time.hpp"
+#include "sched/io/line_channel.hpp"
+#include "sched/io/process.hpp"
+#include "sched/io/runner_files.hpp"
+#include "sched/runner.hpp"
+#include "sched/runners/pytest_driver.hpp"
+#include "sched/runners/pytest_environment.hpp"
+#include "sched/runners/pytest_protocol.hpp"
+
+struct zmq_pollitem_t;
+
+namespace dagz::sched {
+
+struct RunnerConfig {
+  std::vector<std::string> argv = {"pytest"};
+  std::vector<EnvironmentEntry> extra_env;  // DAGZ_JOB, DAGZ_NODE
+  std::string cwd;                          // empty: ours
+  std::string run_uid;                      // PYTEST_XDIST_TESTRUNUID, the same on all nodes
+  Duration grace = Duration::seconds(10);   // between the polite and the hard kill
+  Duration finish_patience = Duration::seconds(120);     // for summaries and reports of plug-ins
+  std::span<const DriverModule> driver = kPytestDriver;  // must outlive `start`
+};
+
+// What the runner said about itself; complete once CollectionDone has been reported.
+struct RunnerInfo {
+  std::string python;
+  std::string pytest;
+  std::string rootdir;
+  std::vector<std::string> notes;  // for people
+  uint32_t threads = 0;            // beside the main one, when the zygote begins to fork
+  uint32_t skipped = 0;            // files and classes that skipped themselves at collection
+  Duration collected_in;
+};
+
+// Runs the user's command and, through the driver inside it, forks and feeds the workers: commands
+// in, events out, as sched/runner.hpp describes them. Never blocks. One thread makes all calls, and
+// it must outlive the host (the command dies with it).
+//
+// - Exactly one RunnerFailed (from `start` or `poll`) or RunnerFinished ends the stream of events;
+//   workers that are alive then get no WorkerGone. Commands after it do nothing.
+// - A worker's tests are reported before its WorkerGone. Only tests that were given to a worker and
+//   not yet reported by it can be reported by it.
+// - A worker that breaks the protocol (tests can write into any descriptor) is killed; a zygote
+//   that does ends the runner.
+// - The trust root's variables are kept from the command.
+class RunnerHost {
+ public:
+  RunnerHost() = default;
+  RunnerHost(const RunnerHost&) = delete;
+  RunnerHost& operator=(const RunnerHost&) = delete;
+  // No process of the command's or of a worker's group and no file stays behind.
+  ~RunnerHost();
+
+  // Once only. A command that cannot be started is told here, all later ends by `poll`.
+  std::optional<RunnerFailed> start(const RunnerConfig& config);
+
+  // Everything that `poll` waits for, as plain descriptors.
+  void append_poll_items(std::vector<zmq_pollitem_t>& items) const;
+  // Does what can be done now, and appends what happened.
+  void poll(Instant now, std::vector<RunnerEvent>& out);
+  // `poll` wants to be called then, even if no descriptor is ready.
+  Instant next_deadline() const;
+
+  void perform(const RunnerCommand& command);
+  // SIGKILL to the command, its zygote and all workers. The end is reported by `poll`.
+  void kill_all();
+
+  const RunnerInfo& info() const { return info_; }
+  // The worker's process, for measuring it; 0 while unknown.
+  pid_t worker_pid(Slot slot) const;
+  // Lines that were refused, of workers, the zygote and strangers.
+  uint64_t rejected_lines() const { return rejected_lines_; }
+
+ private:
+  enum class Phase { kIdle, kCollecting, kRunning, kFinishing, kEnded };
+  enum class Role { kUnknown, kZygote, kWorker };
+
+  struct Connection {
+    LineChannel channel;
+    pid_t pid = 0;  // from the kernel, not from the peer
+    Instant hello_by = Instant::never();
+    Role role = Role::kUnknown;
+    Slot slot = 0;         // of a worker
+    bool dropped = false;  // no line of it counts any more
+  };
+
+  struct Worker {
+    int32_t forked_pid = 0;   // as the zygote tells it
+    int32_t claimed_pid = 0;  // as the worker tells it: must be the same
+    pid_t pid = 0;            // as the kernel tells it: what is killed
+    Connection* connection = nullptr;
+    std::string unsent;  // lines for it from before its hello
+    std::deque<LocalTest> given;
+    // May be told a second time: wider fixtures failed to be torn down.
+    std::optional<LocalTest> last_done;
+    bool said_bye = false;
+    bool kill_wanted = false;  // before its pid was known
+    Instant kill_at = Instant::never();
+    std::string fault;  // why we killed it
+  };
+  using Workers = std::map<Slot, Worker>;
+
+  // Lines come in.
+  void accept_peers();
+  void service_ready();
+  bool service(Connection& connection);
+  void hear_out(Connection& connection);
+  void hear_out_workers();
+  void handle(Connection& connection, DriverMessage& message);
+  void handle_hello(Connection& connection, const DriverMessage& message);
+  void handle_zygote(DriverMessage& message);
+  void handle_worker(Connection& connection, DriverMessage& message);
+  void drop(Connection& connection);
+  void closed(Connection& connection);
+  void misbehaved(Connection& connection, const std::string& why);
+  void sweep_connections();
+
+  // What they say.
+  void on_zygote_hello(Connection& connection, const ZygoteHello& hello);
+  void on_worker_hello(Connection& connection, const WorkerHello& hello);
+  void on_file(FilePart& part);
+  void on_collected(Collected& collected);
+  void on_forked(const WorkerForked& forked);
+  void on_exited(const WorkerExited& exited);
+  void on_done(Worker& worker, Slot slot, DoneLine& done);
+
+  void do_command(const StartWorker& start);
+  void do_command(const RunTests& run);
+  void do_command(const DrainWorker& drain);
+  void do_command(const KillWorker& kill);
+  void do_command(const FinishRunner& finish);
+
+  void tell(Slot slot, const std::string& line);
+  pid_t target_of(const Worker& worker) const;
+  void kill_worker(Worker& worker);
+  void command_ended(int wait_status);
+  void end(RunnerEvent event);
+  void forget_workers();
+  void check_deadlines();
+
+  Phase phase_ = Phase::kIdle;
+  RunnerConfig config_;
+  RunnerInfo info_;
+  Instant now_;
+  std::vector<RunnerEvent> events_;  // for the next `poll`
+
+  RunnerFiles files_;  // outlives the processes that use it
+  Process process_;
+  std::vector<std::unique_ptr<Connection>> connections_;
+  Connection* zygote_ = nullptr;
+  bool same_pids_ = false;  // the zygote's pids mean the same to us
+  bool connected_ = false;  // there was a zygote
+  Workers workers_;
+  std::vector<UniqueFd> dying_;  // pidfds of workers that were killed at the end
+
+  FileCollected file_;  // being told
+  bool file_open_ = false;
+  uint32_t files_told_ = 0;
+  uint32_t tests_told_ = 0;
+  bool collected_ = false;
+
+  std::optional<std::string> failure_;
+  std::optional<int> session_status_;
+  Instant ask_at_ = Instant::never();   // SIGTERM to the command
+  Instant kill_at_ = Instant::never();  // kill_all
+  bool asked_ = false;
+  uint64_t rejected_lines_ = 0;
+};
+
+}  // namespace dagz::sched

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "mesh/archive.hpp"
+#include "mesh/time.hpp"
+#include "report/entry.hpp"
+#include "report/status.hpp"
+
+// What nodes say to one another about work. All of these may be lost without harm: everything that
+// counts is an entry in a log.
+
+namespace dagz::sched {
+
+inline constexpr std::size_t kStatusesMax = 4096;
+
+// Scheduler to a node: I do not know the names behind these files of yours.
+struct NamesWanted {
+  std::vector<report::FileKey> files;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(bounded(files, 65'536));
+  }
+};
+
+// Node to scheduler: I shall run dry in about this time (per worker).
+struct StealRequest {
+  Duration left;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(left);
+  }
+};
+
+// Node to scheduler, each second: how my workers are.
+struct WorkerReport {
+  std::vector<report::WorkerStatus> workers;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(bounded(workers, kStatusesMax));
+  }
+};
+
+// Node to scheduler: end the job (interrupted here, or a test asked for it).
+struct StopRequest {
+  std::string reason;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(bounded(reason, report::kPathMax));
+  }
+};
+
+}  // namespace dagz::sched

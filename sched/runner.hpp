@@ -1,0 +1,138 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "mesh/time.hpp"
+#include "report/outcome.hpp"
+
+// What the scheduling cores and a test runner say to one another. The real runner is a zygote process
+// that forks workers (sched/io/runner_host); the simulator has its own. Tests are named by their
+// place in this node's own catalog: the number of the file and the index within it.
+
+namespace dagz::sched {
+
+// A worker process of this node: 0, 1, 2 …
+using Slot = uint32_t;
+
+struct LocalTest {
+  uint32_t file = 0;
+  uint32_t index = 0;
+
+  auto operator<=>(const LocalTest&) const = default;
+};
+
+// Tests of one file that ask for one worker (xdist_group).
+struct LocalGroup {
+  std::string name;
+  std::vector<uint32_t> indexes;
+};
+
+// ---- events: the runner reports --------------------------------------------------------------
+
+struct FileCollected {
+  uint32_t file = 0;  // ascending from 0
+  std::string path;
+  std::vector<std::string> ids;
+  std::vector<LocalGroup> groups;
+};
+
+struct CollectionError {
+  std::string path;
+  std::string text;
+};
+
+// The whole catalog has been told.
+struct CollectionDone {
+  uint32_t files = 0;
+  uint32_t tests = 0;
+  uint32_t deselected = 0;
+  uint32_t max_fail = 0;  // the runner's own --maxfail, 0 = none
+  std::vector<CollectionError> errors;
+};
+
+struct WorkerReady {
+  Slot slot = 0;
+};
+
+// Its queue is empty; it waits for an answer before it tears the last test down.
+struct WorkerWants {
+  Slot slot = 0;
+};
+
+struct TestDone {
+  Slot slot = 0;
+  LocalTest test;
+  report::Outcome outcome = report::Outcome::kPassed;
+  Duration duration;  // set-up, call and tear-down
+  Duration setup;
+  Duration teardown;
+  Duration cpu;
+  std::string message;  // one line
+  std::string output;   // failures only; head and tail kept
+};
+
+// The worker's process is gone. Unless `clean`, the test at the head of its queue took it down.
+struct WorkerGone {
+  Slot slot = 0;
+  bool clean = false;
+  std::string reason;  // "SIGSEGV", "exit status 3"
+  std::string output;  // what it left in its log, bounded
+};
+
+// A test or a plug-in asked for the end of the run (pytest.exit).
+struct ExitRequested {
+  std::string reason;
+};
+
+// No more tests can run on this node: the command could not be started, or ended before its time.
+struct RunnerFailed {
+  int exit_code = 3;   // what this node should exit with if nobody else can finish the job
+  std::string text;    // why, with what the command printed
+};
+
+// The runner has wound up after `Finish`.
+struct RunnerFinished {
+  int status = 0;
+  std::string output;  // what plug-ins printed in their summaries
+};
+
+using RunnerEvent = std::variant<FileCollected, CollectionDone, WorkerReady, WorkerWants, TestDone,
+                                 WorkerGone, ExitRequested, RunnerFailed, RunnerFinished>;
+
+// ---- commands: the cores decide ---------------------------------------------------------------
+
+struct StartWorker {
+  Slot slot = 0;
+  uint32_t number = 0;   // across the mesh
+  uint32_t workers = 0;  // in the mesh, as known now
+};
+
+// Appends to the worker's queue; empty answers WorkerWants with "nothing now".
+struct RunTests {
+  Slot slot = 0;
+  std::vector<LocalTest> tests;
+};
+
+// Finish the queue, tear everything down, leave.
+struct DrainWorker {
+  Slot slot = 0;
+};
+
+// The worker and its whole process group, at once.
+struct KillWorker {
+  Slot slot = 0;
+};
+
+// All workers are gone: let the runner end its session.
+struct FinishRunner {
+  std::vector<std::string> failed;  // ids that failed in the whole job
+  bool hard = false;                // do not wait for it: kill
+};
+
+using RunnerCommand =
+    std::variant<StartWorker, RunTests, DrainWorker, KillWorker, FinishRunner>;
+
+}  // namespace dagz::sched

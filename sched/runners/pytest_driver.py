@@ -1,0 +1,811 @@
+"""The pytest side of dagz: configure once, collect once, fork workers on demand. PYTEST_DONT_REWRITE
+
+pytest loads this module as a plug-in because dagz names it in PYTEST_PLUGINS. Without DAGZ_SOCKET in
+the environment it does nothing. With it, the process becomes the *zygote*: it lets pytest configure
+and collect as the user's command says, freezes the heap, and forks workers when the agent (the C++
+side, which listens on the Unix stream socket DAGZ_SOCKET) asks for them. It needs the standard
+library, pytest and its own dagz_pytest_reports.py: CPython 3.9 and later, pytest 7.2 and later.
+
+The line protocol, version 1
+============================
+One JSON object per line, ASCII (everything else is escaped, so a lone surrogate in a test id travels as
+its \\udXXX escape and comes out as it went in). Each process has its own connection. Tests are named
+[f, k]: the number of their file and their index within it. Fields marked ? may be absent; unknown fields
+are ignored.
+
+Zygote to agent
+  hello      v, role "zygote", pid, python, pytest, rootdir, notes?: [text]   as pytest is configured
+  file       f, path, ids: [id], groups?: {name: [k]}, more?: true
+             one per file, f ascending from 0 in order of first appearance; path is the id up to "::".
+             More than 512 KiB of ids: several messages with the same f, "more" on all but the last,
+             which alone holds the groups (of xdist_group marks).
+  collected  files, tests, deselected, skipped, seconds, maxfail, threads, replay, errors: [{path, text}]
+             skipped: collectors that skipped themselves; maxfail: the user's own, 0 = none; threads: how
+             many beside the main one; replay: whether reports flow back to plug-ins of the zygote
+  forked     slot, pid
+  exit       slot, pid, status, text?    raw wait status; pid 0 with text: the fork itself failed
+  finished   status                      pytest's exit status, as late as possible
+  failed     text                        the driver itself broke; pytest goes on to its own error handling
+Agent to zygote
+  fork       slot, number, log, env: {name: text}
+  finish     failed?: [id], unfinished?: [id]    ids of the whole job; all workers are gone
+  End of file: the workers' process groups are killed, exit status 3.
+
+Worker to agent
+  hello      v, role "worker", slot, pid
+  want       my queue is empty. Once at the start, in any case, and then at most once per test, before its
+             tear-down, so that fixtures of wider scope survive if the next test comes as the answer.
+             The test waits for the answer: give it at once.
+  done       f, k, o, d, s?, e?, c?, m?, x?     after tear-down, in one write
+             o: passed failed error skipped xfailed xpassed; d: seconds, without waiting for the agent;
+             s, e: of these set-up and tear-down; c: CPU seconds with reaped children; m: one line;
+             x: text of a failure with captured output, 64 KiB of head and tail
+  exit_requested  reason       pytest.exit(), Ctrl-C or session.shouldstop in a test; bye follows
+  bye             everything is torn down, the process ends with status 0
+Agent to worker
+  run        tests: [[f, k], ...]    appended to the queue. A third element, if any, becomes DAGZ_SPAN.
+             An empty list as answer to "want": nothing now; the worker tears down all but the
+             session, says done, and waits without another want until it has run something.
+  drain      finish the queue, tear down, bye
+  End of file: exit status 3 after the current test.
+
+Between worker and zygote a socket pair carries finished tests' reports (4 bytes of length, then
+marshal, which keeps tuples as report consumers expect them), when a plug-in in the zygote wants them.
+"""
+
+import collections
+import gc
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+import warnings
+
+import pytest
+from dagz_pytest_reports import (
+    MESSAGE_MAX, FrameReader, bounded, crash_report, frame, mute, packed, quiet, replace_reporter,
+    update_lastfailed, verdict, wants_reports,
+)  # fmt: skip
+
+WANT = b'{"t":"want"}\n'
+VERSION = 1
+IDS_MAX = 512 * 1024
+GC_THRESHOLD = 100_000
+POLL_MS = 50  # how often to look for dead workers where the system has no pidfd
+
+# pytest runs none of its tests with these, so there is nothing to serve.
+_INSPECTION_OPTIONS = (
+    "collectonly", "help", "version", "markers", "showfixtures", "show_fixtures_per_test", "cacheshow",
+)  # fmt: skip
+
+
+def _take_settings():
+    """Returns the socket's path, and hides dagz from everything that this process starts."""
+    path = os.environ.pop("DAGZ_SOCKET", None)
+    if path is None:
+        return None
+    for name in ("PYTHONPATH", "PYTEST_PLUGINS"):
+        original = os.environ.pop("DAGZ_ORIGINAL_" + name, None)
+        if original is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = original
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != here or not entry]
+    return path
+
+
+_socket_path = _take_settings()
+
+
+class Connection:
+    """A stream of JSON lines. Bound methods are kept, so a test that patches `socket` changes nothing."""
+
+    def __init__(self, path):
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.settimeout(None)
+        sock.connect(path)
+        self.sock = sock
+        self.send_bytes = sock.sendall
+        self._recv = sock.recv
+        self._dumps = json.JSONEncoder().encode
+        self._loads = json.JSONDecoder().decode
+        self._rest = b""
+
+    def send(self, kind, **fields):
+        self.send_bytes(self._dumps(dict(t=kind, **fields)).encode("ascii") + b"\n")
+
+    def receive(self, block):
+        """Returns the messages that have come, None at the end of the stream."""
+        try:
+            data = self._recv(1 << 16, 0 if block else socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return ()
+        except OSError:
+            return None
+        if not data:
+            return None
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        return [self._loads(line.decode("utf-8")) for line in lines if line]
+
+
+# ---- the zygote --------------------------------------------------------------------------------
+
+
+def _set_options(config, **values):
+    """Sets those options that exist with another value; returns the names of those it changed."""
+    changed = []
+    for name, value in values.items():
+        if getattr(config.option, name, value) != value:
+            setattr(config.option, name, value)
+            changed.append(name)
+    return changed
+
+
+def _neutralise(config):
+    """Turns off what would run tests in its own way; returns a note for each."""
+    notes = []
+    if getattr(config.option, "looponfail", False):
+        config.option.looponfail = False
+        notes.append("pytest-xdist's --looponfail is ignored")
+    if getattr(config.option, "numprocesses", None) or getattr(config.option, "tx", None):
+        notes.append("pytest-xdist's -n/--tx is ignored: dagz distributes the tests itself")
+    _set_options(config, numprocesses=None, dist="no", distload=False, tx=[], px=[])
+    if _set_options(config, usepdb=False, trace=False):
+        notes.append("--pdb and --trace are ignored: workers have no terminal")
+    return notes
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    global _socket_path
+    path, _socket_path = _socket_path, None  # one session: a second pytest.main() is an ordinary one
+    if path is None or any(getattr(config.option, name, None) for name in _INSPECTION_OPTIONS):
+        return
+    config.pluginmanager.register(Zygote(config, path, _neutralise(config)), "dagz-zygote")
+
+
+class _XdistFixtures:
+    """What suites written for pytest-xdist expect, where it is not installed."""
+
+    @pytest.fixture(scope="session")
+    def worker_id(self, request):
+        """The worker's id: gw0, gw1, ..."""
+        return request.config.workerinput["workerid"]
+
+    @pytest.fixture(scope="session")
+    def testrun_uid(self, request):
+        """The same in all workers of a test run."""
+        return request.config.workerinput["testrunuid"]
+
+
+class Child:
+    """A worker as the zygote knows it."""
+
+    def __init__(self, slot, pid, name, reports):
+        self.slot = slot
+        self.pid = pid
+        self.name = name
+        self.reports = reports
+        self.reader = FrameReader()
+        self.running = None
+        try:
+            self.pidfd = os.pidfd_open(pid)
+        except (AttributeError, TypeError, OSError):
+            self.pidfd = None
+
+    def close(self):
+        if self.reports is not None:
+            self.reports.close()
+        if self.pidfd is not None:
+            os.close(self.pidfd)
+
+
+class Zygote:
+    def __init__(self, config, path, notes):
+        self.config = config
+        self.path = path
+        self.notes = notes
+        self.session = None
+        self.catalog = []
+        self.errors = []
+        self.deselected = 0
+        self.skipped = 0
+        self.maxfail = 0
+        self.started = time.perf_counter()
+        self.user_threshold = None
+        self.children = {}
+        self.uses = collections.Counter()
+        self.replay = False
+        self.replay_broken = False
+        self.basetemp = None
+        self.libc = None
+        try:
+            self.connection = Connection(path)
+        except OSError as error:
+            raise pytest.UsageError("dagz does not answer on its socket %s: %s" % (path, error)) from error
+
+    # -- hooks, in the order in which pytest calls them
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_configure(self, config):
+        self.maxfail = config.getoption("maxfail") or 0
+        # One bad file or one failed test must not end the session: the agent decides for the whole job.
+        _set_options(config, maxfail=0, continue_on_collection_errors=True)
+        if not config.pluginmanager.hasplugin("xdist"):
+            config.pluginmanager.register(_XdistFixtures(), "dagz-xdist-fixtures")
+        try:
+            import ctypes
+
+            self.libc = ctypes.CDLL(None)
+        except (ImportError, OSError):
+            pass
+        self.connection.send(
+            "hello", v=VERSION, role="zygote", pid=os.getpid(), python=sys.version.split()[0],
+            pytest=pytest.__version__, rootdir=str(config.rootpath), notes=self.notes,
+        )  # fmt: skip
+
+    def pytest_sessionstart(self, session):
+        self.session = session
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self):
+        self.started = time.perf_counter()
+        if gc.isenabled() and gc.get_threshold()[0]:
+            self.user_threshold = gc.get_threshold()
+            gc.set_threshold(GC_THRESHOLD, *self.user_threshold[1:])
+
+    def pytest_collectreport(self, report):
+        if report.failed:
+            self.errors.append({"path": report.nodeid, "text": bounded(report.longreprtext)})
+        elif report.skipped:
+            self.skipped += 1
+
+    def pytest_deselected(self, items):
+        self.deselected += len(items)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session):
+        try:
+            self._serve(session)
+        except Exception:
+            self._kill_children()
+            try:
+                self.connection.send("failed", text=bounded(traceback.format_exc()))
+            except OSError:
+                pass
+            raise
+        return True
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_unconfigure(self):
+        if self.session is not None:
+            try:
+                self.connection.send("finished", status=int(self.session.exitstatus))
+            except OSError:
+                pass  # the agent is gone; the exit status still tells
+
+    # -- the catalog
+
+    def _send_catalog(self):
+        files = {}
+        for item in self.session.items:
+            path = item.nodeid.split("::", 1)[0]
+            files.setdefault(path, []).append(item)
+        for f, (path, items) in enumerate(files.items()):
+            self.catalog.append(items)
+            self._send_file(f, path, items)
+
+    def _send_file(self, f, path, items):
+        encode = json.JSONEncoder().encode
+        head = '{"t":"file","f":%d,"path":%s,"ids":[' % (f, encode(path))
+        groups = {}
+        ids, size = [], 0
+        for k, item in enumerate(items):
+            mark = item.get_closest_marker("xdist_group")
+            if mark is not None:
+                name = mark.args[0] if mark.args else mark.kwargs.get("name", "default")
+                groups.setdefault(str(name), []).append(k)
+            one = encode(item.nodeid)
+            if ids and size + len(one) > IDS_MAX:
+                self.connection.send_bytes((head + ",".join(ids) + '],"more":true}\n').encode("ascii"))
+                ids, size = [], 0
+            ids.append(one)
+            size += len(one) + 1
+        tail = '],"groups":%s}\n' % encode(groups) if groups else "]}\n"
+        self.connection.send_bytes((head + ",".join(ids) + tail).encode("ascii"))
+
+    def _settle_heap(self):
+        """What was collected lives as long as the process: no garbage collection need look at it again."""
+        gc.collect()
+        gc.freeze()
+        if self.user_threshold is not None:
+            if gc.get_threshold()[0] == GC_THRESHOLD:
+                gc.set_threshold(*self.user_threshold)
+
+    # -- serving
+
+    def _serve(self, session):
+        self._send_catalog()
+        seconds = time.perf_counter() - self.started
+        self.replay = wants_reports(self.config)
+        replace_reporter(self.config, quiet)
+        self._settle_heap()
+        self.connection.send(
+            "collected", files=len(self.catalog), tests=len(session.items), deselected=self.deselected,
+            skipped=self.skipped, seconds=round(seconds, 6), maxfail=self.maxfail,
+            threads=_other_threads(), replay=self.replay, errors=self.errors,
+        )  # fmt: skip
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            finish = self._loop()
+        finally:
+            if before is not None:
+                signal.signal(signal.SIGINT, before)
+        self._kill_children()
+        # The session must look as if it had run the tests of the whole job itself.
+        failed = finish.get("failed", [])
+        session.testsfailed = len(failed) + len(self.errors)
+        update_lastfailed(self.config, session.items, failed, finish.get("unfinished", []))
+
+    def _loop(self):
+        """Serves the agent until it says finish; returns that message."""
+        while True:
+            poll = select.poll()
+            poll.register(self.connection.sock, select.POLLIN)
+            timeout = None
+            for child in self.children.values():
+                if child.reports is not None:
+                    poll.register(child.reports, select.POLLIN)
+                if child.pidfd is None:
+                    timeout = POLL_MS
+                else:
+                    poll.register(child.pidfd, select.POLLIN)
+            ready = {fd for fd, _ in poll.poll(timeout)}
+            for child in list(self.children.values()):
+                if child.reports is not None and child.reports.fileno() in ready:
+                    self._read_reports(child)
+                if child.pidfd is None or child.pidfd in ready:
+                    self._reap(child)
+            if self.connection.sock.fileno() in ready:
+                messages = self.connection.receive(block=True)
+                if messages is None:
+                    self._kill_children()
+                    os._exit(3)
+                for message in messages:
+                    if message["t"] == "fork":
+                        self._fork(message)
+                    elif message["t"] == "finish":
+                        return message
+
+    def _fork(self, message):
+        slot = message["slot"]
+        name = self._worker_name(message)
+        here = there = None
+        if self.replay:
+            here, there = socket.socketpair()
+            here.setblocking(False)
+        for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+            _flush(stream)
+        parent = os.getpid()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of threads at a fork: "collected" tells the agent
+                pid = os.fork()
+        except OSError as error:
+            self.connection.send("exit", slot=slot, pid=0, status=3 << 8, text="cannot fork: %s" % error)
+            return
+        if pid == 0:
+            if here is not None:
+                here.close()
+            _worker_process(self, message, name, there, parent)  # never returns
+        try:
+            os.setpgid(pid, pid)  # the child does it too: whoever comes first
+        except OSError:
+            pass
+        if there is not None:
+            there.close()
+        self.children[pid] = Child(slot, pid, name, here)
+        self.connection.send("forked", slot=slot, pid=pid)
+
+    def _worker_name(self, message):
+        """Names the worker's directory: one that no worker before it had, since number may come again."""
+        name = message.get("env", {}).get("PYTEST_XDIST_WORKER") or "gw%d" % message.get("number", 0)
+        if self.basetemp is None:
+            factory = getattr(self.config, "_tmp_path_factory", None)
+            try:
+                self.basetemp = factory.getbasetemp() if factory is not None else False
+            except Exception:  # a test that needs it will say why
+                self.basetemp = False
+        uses = self.uses[name]
+        self.uses[name] += 1
+        return "%s-%d" % (name, uses) if uses else name
+
+    def _read_reports(self, child):
+        """Replays what has come of one worker's reports."""
+        while child.reports is not None:
+            try:
+                data = child.reports.recv(1 << 18)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if not data:
+                child.reports.close()
+                child.reports = None
+                return
+            for kind, *fields in child.reader.feed(data):
+                if kind == "start":
+                    child.running = fields
+                else:
+                    child.running = None
+                    self._replay(*fields)
+
+    def _replay(self, nodeid, location, reports):
+        """Gives the reports of one test to the plug-ins of this process, as if it had run here."""
+        hook = self.config.hook
+        try:
+            hook.pytest_runtest_logstart(nodeid=nodeid, location=location)
+            for data in reports:
+                report = hook.pytest_report_from_serializable(config=self.config, data=data)
+                hook.pytest_runtest_logreport(report=report)
+            hook.pytest_runtest_logfinish(nodeid=nodeid, location=location)
+        except Exception:
+            if not self.replay_broken:  # a plug-in's fault costs its own output, not the job
+                sys.stderr.write("dagz: a plug-in failed on a report:\n" + traceback.format_exc())
+            self.replay_broken = True
+
+    def _reap(self, child):
+        pid, status = os.waitpid(child.pid, os.WNOHANG)
+        if pid == 0:
+            return
+        self._read_reports(child)
+        if child.running is not None and status != 0:
+            self._replay_crash(child)
+        child.close()
+        del self.children[pid]
+        self.connection.send("exit", slot=child.slot, pid=pid, status=status)
+
+    def _replay_crash(self, child):
+        f, k = child.running
+        item = self.catalog[f][k]
+        report = crash_report(item, "worker %r crashed while running %r" % (child.name, item.nodeid))
+        self._replay(item.nodeid, item.location, packed(self.config, [report]))
+
+    def _kill_children(self):
+        for child in self.children.values():
+            for kill in (os.killpg, os.kill):
+                try:
+                    kill(child.pid, signal.SIGKILL)
+                except OSError:
+                    pass
+            try:
+                os.waitpid(child.pid, 0)
+            except OSError:
+                pass
+            child.close()
+        self.children.clear()
+
+
+
+def _other_threads():
+    """How many threads a fork would lose, those that Python does not know included."""
+    try:
+        tasks = len(os.listdir("/proc/self/task"))
+    except OSError:
+        tasks = 0
+    return max(tasks, threading.active_count()) - 1
+
+
+def _flush(stream):
+    try:
+        stream.flush()
+    except Exception:  # closed, absent or replaced by something else
+        pass
+
+
+# ---- a worker ----------------------------------------------------------------------------------
+
+
+def _worker_process(zygote, message, name, reports, parent):
+    """The whole life of a forked process."""
+    status = 3
+    try:
+        os.setpgid(0, 0)
+        if zygote.libc is not None and sys.platform == "linux":
+            zygote.libc.prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
+        if os.getppid() != parent:
+            os._exit(3)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        zygote.connection.sock.close()
+        for child in zygote.children.values():
+            child.close()
+        _redirect(zygote.config, message.get("log") or os.devnull)
+        os.environ.update(message.get("env", {}))
+        _become_worker(zygote, message, name)
+        Worker(zygote, message["slot"], reports).run()
+        status = 0
+    except BaseException:
+        try:
+            os.write(2, traceback.format_exc().encode("utf-8", "backslashreplace"))
+        except BaseException:
+            pass
+    finally:
+        _flush(sys.stdout)
+        _flush(sys.stderr)
+        os._exit(status)
+
+
+def _redirect(config, log):
+    """Points all output at the log and takes the standard input away. The capture starts afresh: its
+    temporary files came with the fork and share their offsets with all other workers."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    if capture is not None and capture._global_capturing is not None:
+        capture._global_capturing.stop_capturing()
+        capture._global_capturing = None
+    fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(fd, 1)
+    os.dup2(fd, 2)
+    for spare in (null, fd):
+        if spare > 2:
+            os.close(spare)
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(line_buffering=True)  # a crash must not take lines along
+    _redirect_faulthandler(config)
+    if capture is not None:
+        capture.start_global_capturing()
+        capture.suspend_global_capture()
+
+
+def _redirect_faulthandler(config):
+    """pytest's faulthandler writes to a copy of the first standard error: make that the log, too."""
+    try:
+        import _pytest.faulthandler as plugin
+
+        for name in ("fault_handler_stderr_fd_key", "fault_handler_stderr_key"):
+            target = config.stash.get(getattr(plugin, name, None), None)
+            if target is not None:
+                os.dup2(2, target if isinstance(target, int) else target.fileno())
+    except (ImportError, AttributeError, OSError, ValueError):
+        pass
+
+
+def _become_worker(zygote, message, name):
+    """Makes the configuration look as it does in a worker of pytest-xdist."""
+    config = zygote.config
+    env = os.environ
+    config.workerinput = {
+        "workerid": env.get("PYTEST_XDIST_WORKER") or "gw%d" % message.get("number", 0),
+        "workercount": int(env.get("PYTEST_XDIST_WORKER_COUNT") or 1),
+        "testrunuid": env.get("PYTEST_XDIST_TESTRUNUID") or "",
+        "mainargv": sys.argv,
+    }
+    config.workeroutput = {}
+    manager = config.pluginmanager
+    replace_reporter(config, mute)
+    for plugin_name in ("lfplugin", "nfplugin", "stepwiseplugin", "terminalprogress-plugin", "dagz-zygote"):
+        if manager.hasplugin(plugin_name):
+            manager.unregister(name=plugin_name)
+    for plugin in list(manager.get_plugins()):
+        kind = type(plugin)
+        # These gather reports for a file that only the zygote writes.
+        if kind.__module__ == "_pytest.junitxml" or kind.__module__.startswith("pytest_html."):
+            manager.unregister(plugin)
+    factory = getattr(config, "_tmp_path_factory", None)
+    if factory is not None and zygote.basetemp:
+        factory._given_basetemp = zygote.basetemp / name
+        factory._basetemp = None
+
+
+class Worker:
+    def __init__(self, zygote, slot, reports):
+        self.session = zygote.session
+        self.config = zygote.config
+        self.catalog = zygote.catalog
+        self.pid = os.getpid()
+        self.queue = collections.deque()
+        self.draining = False
+        self.asked = False  # since the last test began
+        self.answered = True
+        self.waited = 0.0  # for the agent, during this test
+        self.current = None
+        self.last = None
+        self.seen = []
+        self.relay = None if reports is None else reports.sendall
+        # Kept here, where clocks and functions that tests replace are not looked for.
+        self.clock = time.perf_counter
+        self.cpu_clock = time.process_time
+        self.usage = resource.getrusage
+        self.getpid = os.getpid
+        self.connection = Connection(zygote.path)
+        self.cpu = self._cpu_used()
+        self.connection.send("hello", v=VERSION, role="worker", slot=slot, pid=self.pid)
+
+    # -- life
+
+    def run(self):
+        self.config.pluginmanager.register(_Listener(self), "dagz-worker")
+        state = self.session._setupstate
+        self.teardown_original = state.teardown_exact
+        state.teardown_exact = self._teardown_exact
+        self._work()
+        try:
+            self.teardown_original(None)
+        except BaseException as error:
+            self._say_late_error(error)
+        _flush(sys.stdout)
+        _flush(sys.stderr)
+        self.connection.send("bye")
+
+    def _say_late_error(self, error):
+        """As pytest has it, the last test answers for fixtures of the session that fail to be torn
+        down; it has been told as done, so this is a second word on it."""
+        text = traceback.format_exc()
+        sys.stderr.write(text)
+        if self.last is not None:
+            message = ("%s: %s" % (type(error).__name__, error)).splitlines()[0][:MESSAGE_MAX]
+            f, k = self.last
+            self.connection.send("done", f=f, k=k, o="error", m=message, x=bounded(text))
+
+    def _work(self):
+        """Runs tests until the agent or a test says that it is enough."""
+        self.connection.send_bytes(WANT)
+        while True:
+            while not self.queue:
+                if self.draining:
+                    return
+                self._receive(block=True)
+            if len(self.queue) == 1:
+                self._receive(block=False)
+            reason = self._run_one(self.queue.popleft())
+            if reason is not None:
+                self.connection.send("exit_requested", reason=reason)
+                return
+            if not self.queue and not self.asked:
+                self._ask()
+
+    # -- the queue
+
+    def _receive(self, block):
+        messages = self.connection.receive(block)
+        if messages is None:
+            os._exit(3)
+        for message in messages:
+            if message["t"] == "run":
+                self.queue.extend(message["tests"])
+                self.answered = True
+            elif message["t"] == "drain":
+                self.draining = True
+
+    def _ask(self):
+        """Says that the queue is empty and waits for the answer, which may be: nothing now."""
+        self._receive(block=False)
+        if self.queue or self.draining:
+            return
+        self.asked = True
+        self.answered = False
+        self.connection.send_bytes(WANT)
+        start = self.clock()
+        while not (self.answered or self.draining):
+            self._receive(block=True)
+        self.waited += self.clock() - start
+
+    def _next_item(self):
+        if not self.queue:
+            return None
+        f, k = self.queue[0][:2]
+        return self.catalog[f][k]
+
+    def _teardown_exact(self, nextitem):
+        """Finds out what comes next as late as possible: only now is it decided what to tear down."""
+        if self.getpid() == self.pid and self.current is not None and nextitem is None:
+            if not (self.session.shouldstop or self.session.shouldfail):
+                if not self.queue and not self.asked:
+                    self._ask()
+                nextitem = self._next_item()
+                if nextitem is self.current:  # once more: it must be torn down, what is around it stays
+                    nextitem = nextitem.parent
+                elif nextitem is None and not self.draining:
+                    # Nothing now, but the job goes on: what belongs to the session stays, so that
+                    # it is set up and torn down once per worker.
+                    nextitem = self.session
+        self.teardown_original(nextitem)
+
+    # -- one test
+
+    def _cpu_used(self):
+        children = self.usage(resource.RUSAGE_CHILDREN)
+        return self.cpu_clock() + children.ru_utime + children.ru_stime
+
+    def _run_one(self, entry):
+        """Runs one test and reports it. Returns why the run should end, if the test asked for that."""
+        f, k = entry[:2]
+        item = self.catalog[f][k]
+        if len(entry) > 2:
+            os.environ["DAGZ_SPAN"] = entry[2]
+        if self.relay is not None:
+            self.relay(frame(("start", f, k)))
+        self.current = item
+        self.asked = False
+        self.waited = 0.0
+        seen = self.seen
+        seen.clear()
+        nextitem = self._next_item()
+        broken = reason = None
+        start = self.clock()
+        try:
+            item.config.hook.pytest_runtest_protocol(
+                item=item, nextitem=None if nextitem is item else nextitem
+            )
+        except (KeyboardInterrupt, pytest.exit.Exception) as error:
+            reason = ("%s: %s" % (type(error).__name__, error)).rstrip(": ")
+            broken = (reason, traceback.format_exc())
+        except BaseException as error:
+            broken = ("internal error: %s: %s" % (type(error).__name__, error), traceback.format_exc())
+        if self.getpid() != self.pid:
+            os._exit(1)  # a process that the test forked has lost its way into this loop
+        elapsed = self.clock() - start - self.waited
+        before, self.cpu = self.cpu, self._cpu_used()
+        if broken is not None:
+            self._clear_setup()
+        self._say_done(f, k, elapsed, self.cpu - before, broken)
+        if self.relay is not None:
+            if broken is not None:
+                seen.append(crash_report(item, broken[1]))
+            self.relay(frame(("test", item.nodeid, item.location, packed(self.config, seen))))
+        self.current = None
+        if reason is None:
+            reason = self.session.shouldstop or self.session.shouldfail or None
+        return None if reason is None else str(reason)
+
+    def _say_done(self, f, k, elapsed, cpu, broken):
+        self.last = (f, k)
+        setup = teardown = 0.0
+        for report in self.seen:
+            if report.when == "setup":
+                setup += report.duration
+            elif report.when == "teardown":
+                teardown += report.duration
+        teardown = max(0.0, teardown - self.waited)
+        outcome, message, text = verdict(self.seen)
+        if broken is not None:
+            outcome, message = "error", broken[0].splitlines()[0][:MESSAGE_MAX]
+            text = bounded("%s\n%s" % (text, broken[1]) if text else broken[1])
+        line = '{"t":"done","f":%d,"k":%d,"o":"%s","d":%.6f,"s":%.6f,"e":%.6f,"c":%.6f' % (
+            f, k, outcome, elapsed, setup, teardown, cpu,
+        )  # fmt: skip
+        if message:
+            line += ',"m":' + self.connection._dumps(message)
+        if text:
+            line += ',"x":' + self.connection._dumps(text)
+        self.connection.send_bytes((line + "}\n").encode("ascii"))
+
+    def _clear_setup(self):
+        """After a protocol that did not end: the next test must find nothing that was set up."""
+        self.current = None
+        try:
+            self.teardown_original(None)
+        except BaseException:
+            traceback.print_exc()
+            self.session._setupstate.stack.clear()
+
+
+class _Listener:
+    """Keeps the reports of the running test."""
+
+    def __init__(self, worker):
+        self._keep = worker.seen.append
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report):
+        self._keep(report)

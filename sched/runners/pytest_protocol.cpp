@@ -1,0 +1,329 @@
+#include "sched/runners/pytest_protocol.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+#include <optional>
+
+#include "sched/runners/json_scanner.hpp"
+
+namespace dagz::sched {
+namespace {
+
+constexpr uint32_t kMissing = UINT32_MAX;
+constexpr int64_t kCountMax = UINT32_MAX - 1;
+
+uint32_t count(JsonScanner& in, int64_t most = kCountMax) {
+  return static_cast<uint32_t>(in.integer(0, most));
+}
+
+Slot slot(JsonScanner& in) { return count(in, kSlotsMax - 1); }
+
+// 0 is no process.
+int32_t pid(JsonScanner& in) { return static_cast<int32_t>(in.integer(0, INT32_MAX)); }
+
+int32_t status(JsonScanner& in) { return static_cast<int32_t>(in.integer(INT32_MIN, INT32_MAX)); }
+
+Duration seconds(JsonScanner& in) {
+  const double value = in.number();
+  if (!(value > 0)) return {};
+  if (value >= kTestDurationMax.to_seconds()) return kTestDurationMax;
+  return Duration::nanoseconds(static_cast<int64_t>(value * 1e9));
+}
+
+void read_strings(JsonScanner& in, std::vector<std::string>& out, std::size_t most) {
+  if (!in.begin_array()) return;
+  while (in.next_element()) {
+    if (out.size() == most) return in.fail("too many strings in one line");
+    in.read(out.emplace_back());
+  }
+}
+
+std::optional<report::Outcome> outcome_named(std::string_view name) {
+  using report::Outcome;
+  for (Outcome outcome : {Outcome::kPassed, Outcome::kFailed, Outcome::kError, Outcome::kSkipped,
+                          Outcome::kXfailed, Outcome::kXpassed}) {
+    if (name == report::to_string(outcome)) return outcome;
+  }
+  return std::nullopt;
+}
+
+DriverMessage decode_hello(JsonScanner& in) {
+  ZygoteHello hello;
+  std::string key;
+  std::string role;
+  int64_t version = 0;
+  Slot worker_slot = kMissing;
+  while (in.next_member(key)) {
+    if (key == "v") {
+      version = in.integer(0, INT32_MAX);
+    } else if (key == "role") {
+      in.read(role);
+    } else if (key == "slot") {
+      worker_slot = slot(in);
+    } else if (key == "pid") {
+      hello.pid = pid(in);
+    } else if (key == "python") {
+      in.read(hello.python);
+    } else if (key == "pytest") {
+      in.read(hello.pytest);
+    } else if (key == "rootdir") {
+      in.read(hello.rootdir);
+    } else if (key == "notes") {
+      read_strings(in, hello.notes, kNotesMax);
+    } else {
+      in.skip();
+    }
+  }
+  if (version != kDriverProtocolVersion) {
+    return BadLine{fmt::format("the driver speaks version {} of the protocol, dagz speaks {}",
+                               version, kDriverProtocolVersion)};
+  }
+  if (hello.pid == 0) return BadLine{"hello without a pid"};
+  if (role == "zygote") return hello;
+  if (role == "worker" && worker_slot != kMissing) return WorkerHello{worker_slot, hello.pid};
+  return BadLine{"hello without a role"};
+}
+
+DriverMessage decode_done(JsonScanner& in) {
+  DoneLine done;
+  done.test = {kMissing, kMissing};
+  std::string key;
+  std::string name;
+  while (in.next_member(key)) {
+    switch (key.size() == 1 ? key[0] : '\0') {
+      case 'f':
+        done.test.file = count(in);
+        break;
+      case 'k':
+        done.test.index = count(in);
+        break;
+      case 'o':
+        in.read(name);
+        break;
+      case 'd':
+        done.duration = seconds(in);
+        break;
+      case 's':
+        done.setup = seconds(in);
+        break;
+      case 'e':
+        done.teardown = seconds(in);
+        break;
+      case 'c':
+        done.cpu = seconds(in);
+        break;
+      case 'm':
+        in.read(done.message);
+        break;
+      case 'x':
+        in.read(done.output);
+        break;
+      default:
+        in.skip();
+    }
+  }
+  const std::optional<report::Outcome> outcome = outcome_named(name);
+  if (!outcome || done.test.file == kMissing || done.test.index == kMissing) {
+    return BadLine{"done without its test or outcome"};
+  }
+  done.outcome = *outcome;
+  done.message.resize(std::min(done.message.size(), done.message.find_first_of("\r\n")));
+  return done;
+}
+
+void read_groups(JsonScanner& in, std::vector<LocalGroup>& out) {
+  std::string name;
+  std::size_t indexes = 0;
+  if (!in.begin_object()) return;
+  while (in.next_member(name)) {
+    LocalGroup& group = out.emplace_back();
+    group.name = name;
+    if (!in.begin_array()) return;
+    while (in.next_element()) {
+      if (++indexes > kIdsPerLineMax) return in.fail("too many tests in the groups of one line");
+      group.indexes.push_back(count(in, kTestsPerFileMax - 1));
+    }
+  }
+}
+
+DriverMessage decode_file(JsonScanner& in) {
+  FilePart part;
+  part.file = kMissing;
+  std::string key;
+  while (in.next_member(key)) {
+    if (key == "f") {
+      part.file = count(in, kCatalogFilesMax - 1);
+    } else if (key == "path") {
+      in.read(part.path);
+    } else if (key == "ids") {
+      read_strings(in, part.ids, kIdsPerLineMax);
+    } else if (key == "groups") {
+      read_groups(in, part.groups);
+    } else if (key == "more") {
+      in.read(part.more);
+    } else {
+      in.skip();
+    }
+  }
+  if (part.file == kMissing) return BadLine{"file without its number"};
+  return part;
+}
+
+void read_errors(JsonScanner& in, std::vector<CollectionError>& out) {
+  std::string key;
+  if (!in.begin_array()) return;
+  while (in.next_element()) {
+    if (out.size() == kCollectionErrorsMax) return in.fail("too many collection errors");
+    CollectionError& error = out.emplace_back();
+    if (!in.begin_object()) return;
+    while (in.next_member(key)) {
+      if (key == "path") {
+        in.read(error.path);
+      } else if (key == "text") {
+        in.read(error.text);
+      } else {
+        in.skip();
+      }
+    }
+  }
+}
+
+DriverMessage decode_collected(JsonScanner& in) {
+  Collected collected;
+  std::string key;
+  while (in.next_member(key)) {
+    if (key == "files") {
+      collected.files = count(in);
+    } else if (key == "tests") {
+      collected.tests = count(in);
+    } else if (key == "deselected") {
+      collected.deselected = count(in);
+    } else if (key == "skipped") {
+      collected.skipped = count(in);
+    } else if (key == "maxfail") {
+      collected.max_fail = count(in);
+    } else if (key == "threads") {
+      collected.threads = count(in);
+    } else if (key == "seconds") {
+      collected.took = seconds(in);
+    } else if (key == "errors") {
+      read_errors(in, collected.errors);
+    } else {
+      in.skip();
+    }
+  }
+  return collected;
+}
+
+// The small kinds: a slot, a pid, a status, a text.
+struct Fields {
+  Slot slot = kMissing;
+  int32_t pid = 0;
+  int32_t status = 0;
+  std::string text;
+};
+
+Fields read_fields(JsonScanner& in) {
+  Fields fields;
+  std::string key;
+  while (in.next_member(key)) {
+    if (key == "slot") {
+      fields.slot = slot(in);
+    } else if (key == "pid") {
+      fields.pid = pid(in);
+    } else if (key == "status") {
+      fields.status = status(in);
+    } else if (key == "text" || key == "reason") {
+      in.read(fields.text);
+    } else {
+      in.skip();
+    }
+  }
+  return fields;
+}
+
+DriverMessage decode_small(std::string_view kind, JsonScanner& in) {
+  Fields fields = read_fields(in);
+  if (kind == "want") return WantLine{};
+  if (kind == "bye") return ByeLine{};
+  if (kind == "exit_requested") return ExitRequestLine{std::move(fields.text)};
+  if (kind == "failed") return ZygoteFailed{std::move(fields.text)};
+  if (kind == "finished") return ZygoteFinished{fields.status};
+  if (kind != "forked" && kind != "exit") return BadLine{"a message of an unknown kind"};
+  if (fields.slot == kMissing || (fields.pid == 0 && fields.text.empty())) {
+    return BadLine{fmt::format("{} without its slot or pid", kind)};
+  }
+  if (kind == "forked") return WorkerForked{fields.slot, fields.pid};
+  return WorkerExited{fields.slot, fields.pid, fields.status, std::move(fields.text)};
+}
+
+DriverMessage decode_kind(std::string_view kind, JsonScanner& in) {
+  if (kind == "done") return decode_done(in);
+  if (kind == "file") return decode_file(in);
+  if (kind == "hello") return decode_hello(in);
+  if (kind == "collected") return decode_collected(in);
+  return decode_small(kind, in);
+}
+
+}  // namespace
+
+DriverMessage decode_driver_line(std::string_view line) {
+  if (line.size() > kZygoteLineMax) return BadLine{"a line longer than its limit"};
+  JsonScanner in(line);
+  std::string key;
+  std::string kind;
+  if (!in.begin_object() || !in.next_member(key) || key != "t") {
+    return BadLine{"a line that does not begin with the kind of message"};
+  }
+  in.read(kind);
+  DriverMessage message = decode_kind(kind, in);
+  // A fault of the text explains the missing fields that it led to.
+  if (!in.finish()) return BadLine{std::string(in.error())};
+  return message;
+}
+
+std::string encode_fork(const ForkOrder& order) {
+  std::string line =
+      fmt::format(R"({{"t":"fork","slot":{},"number":{},"log":)", order.slot, order.number);
+  append_json_string(line, order.log);
+  line += R"(,"env":{)";
+  const char* separator = "";
+  for (const auto& [name, value] : order.env) {
+    line += separator;
+    append_json_string(line, name);
+    line += ':';
+    append_json_string(line, value);
+    separator = ",";
+  }
+  line += "}}\n";
+  return line;
+}
+
+std::string encode_run(std::span<const LocalTest> tests) {
+  std::string line = R"({"t":"run","tests":[)";
+  const char* separator = "";
+  for (const LocalTest& test : tests) {
+    fmt::format_to(std::back_inserter(line), "{}[{},{}]", separator, test.file, test.index);
+    separator = ",";
+  }
+  line += "]}\n";
+  return line;
+}
+
+std::string encode_drain() { return "{\"t\":\"drain\"}\n"; }
+
+std::string encode_finish(std::span<const std::string> failed) {
+  std::string line = R"({"t":"finish","failed":[)";
+  const char* separator = "";
+  for (const std::string& id : failed) {
+    line += separator;
+    append_json_string(line, id);
+    separator = ",";
+  }
+  line += "]}\n";
+  return line;
+}
+
+}  // namespace dagz::sched

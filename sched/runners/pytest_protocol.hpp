@@ -1,0 +1,139 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "mesh/time.hpp"
+#include "report/outcome.hpp"
+#include "sched/runner.hpp"
+
+// The lines that dagz and its pytest driver exchange: one JSON object a line, over a Unix stream
+// socket, one connection for the zygote and one for each worker. "t" names the kind and comes
+// first; absent fields are zero or empty; unknown fields are ignored.
+//
+// Tests run in the processes that write these lines, so a line may be anything. Decoding never
+// throws and never asserts: what does not fit is a BadLine.
+
+namespace dagz::sched {
+
+inline constexpr int kDriverProtocolVersion = 1;
+inline constexpr std::size_t kWorkerLineMax = 1 << 20;   // bytes; the driver cuts long outputs
+inline constexpr std::size_t kZygoteLineMax = 64 << 20;  // all collection errors are in one line
+inline constexpr std::size_t kIdsPerLineMax = 200'000;
+inline constexpr std::size_t kCollectionErrorsMax = 10'000;
+inline constexpr std::size_t kNotesMax = 256;
+inline constexpr uint32_t kCatalogFilesMax = 1'000'000;
+inline constexpr uint32_t kTestsPerFileMax = 5'000'000;
+inline constexpr uint32_t kCatalogTestsMax = 10'000'000;
+inline constexpr uint32_t kSlotsMax = 4096;
+inline constexpr Duration kTestDurationMax = Duration::seconds(100'000'000);
+
+// ---- from the zygote --------------------------------------------------------------------------
+
+struct ZygoteHello {
+  int32_t pid = 0;
+  std::string python;
+  std::string pytest;
+  std::string rootdir;
+  std::vector<std::string> notes;  // for people: what could not be kept, what was worked around
+};
+
+// One file of the catalog, or a part of one: `more` says that parts with the same number follow.
+struct FilePart {
+  uint32_t file = 0;
+  std::string path;
+  std::vector<std::string> ids;
+  std::vector<LocalGroup> groups;
+  bool more = false;
+};
+
+struct Collected {
+  uint32_t files = 0;
+  uint32_t tests = 0;
+  uint32_t deselected = 0;
+  uint32_t skipped = 0;   // files and classes that skipped themselves
+  uint32_t max_fail = 0;  // the user's own
+  uint32_t threads = 0;   // alive in the zygote when it begins to fork
+  Duration took;
+  std::vector<CollectionError> errors;
+};
+
+struct WorkerForked {
+  Slot slot = 0;
+  int32_t pid = 0;
+};
+
+struct WorkerExited {
+  Slot slot = 0;
+  int32_t pid = 0;
+  int32_t status = 0;  // as waitpid gave it
+  std::string text;    // why it could not even be forked: then pid is 0
+};
+
+struct ZygoteFailed {
+  std::string text;
+};
+
+struct ZygoteFinished {
+  int32_t status = 0;  // the session's exit status
+};
+
+// ---- from a worker ----------------------------------------------------------------------------
+
+struct WorkerHello {
+  Slot slot = 0;
+  int32_t pid = 0;
+};
+
+struct WantLine {};
+
+struct DoneLine {
+  LocalTest test;
+  report::Outcome outcome = report::Outcome::kPassed;
+  Duration duration;  // these four within [0, kTestDurationMax]
+  Duration setup;
+  Duration teardown;
+  Duration cpu;
+  std::string message;  // up to its first line break
+  std::string output;
+};
+
+struct ExitRequestLine {
+  std::string reason;
+};
+
+struct ByeLine {};
+
+// Anything else. `why` is for people; nothing of the line was used.
+struct BadLine {
+  std::string why;
+};
+
+using DriverMessage =
+    std::variant<BadLine, DoneLine, WantLine, FilePart, Collected, WorkerForked, WorkerExited,
+                 WorkerHello, ByeLine, ExitRequestLine, ZygoteHello, ZygoteFailed, ZygoteFinished>;
+
+// `line` without its line break.
+DriverMessage decode_driver_line(std::string_view line);
+
+// ---- to the driver: each ends with a line break -----------------------------------------------
+
+struct ForkOrder {
+  Slot slot = 0;
+  uint32_t number = 0;
+  std::string log;  // the worker's standard output and error go here
+  std::vector<std::pair<std::string, std::string>> env;
+};
+
+std::string encode_fork(const ForkOrder& order);
+std::string encode_run(std::span<const LocalTest> tests);
+std::string encode_drain();
+std::string encode_finish(std::span<const std::string> failed);
+
+}  // namespace dagz::sched

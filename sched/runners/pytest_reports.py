@@ -1,0 +1,238 @@
+"""What the driver does with reports of tests: one verdict from many, and their way from a worker to the
+plug-ins of the zygote. PYTEST_DONT_REWRITE
+
+It is written beside dagz_pytest_driver.py as dagz_pytest_reports.py.
+"""
+
+import marshal
+import os
+import struct
+
+import pytest
+
+TEXT_MAX = 64 * 1024
+MESSAGE_MAX = 500
+
+
+def bounded(text, limit=TEXT_MAX):
+    """Keeps head and tail of a long text, with a line between them that says what is missing."""
+    if len(text) * 4 <= limit:
+        return text
+    data = text.encode("utf-8", "surrogatepass")
+    if len(data) <= limit:
+        return text
+    head, tail = limit // 4, limit - limit // 4 - 100
+    cut = len(data) - head - tail
+    return "%s\n[... %d bytes cut ...]\n%s" % (
+        data[:head].decode("utf-8", "ignore"),
+        cut,
+        data[-tail:].decode("utf-8", "ignore"),
+    )
+
+
+# ---- what the reports of one test say ----------------------------------------------------------
+
+
+def failure_message(report):
+    """One line: why it failed."""
+    longrepr = report.longrepr
+    crash = getattr(longrepr, "reprcrash", None)
+    text = getattr(crash, "message", None)
+    if not text:
+        lines = [line for line in report.longreprtext.splitlines() if line.strip()]
+        marked = [line[1:] for line in lines if line.startswith("E  ")]
+        text = marked[0] if marked else (lines or [""])[0 if isinstance(longrepr, str) else -1]
+    lines = str(text).strip().splitlines()
+    return lines[0][:MESSAGE_MAX] if lines else ""
+
+
+def skip_message(report):
+    longrepr = report.longrepr
+    text = longrepr[2] if isinstance(longrepr, tuple) and len(longrepr) == 3 else report.longreprtext
+    text = str(text)
+    if text.startswith("Skipped: "):
+        text = text[len("Skipped: ") :]
+    return (text.strip().splitlines() or [""])[0][:MESSAGE_MAX]
+
+
+def failure_text(failures, reports):
+    """Every failure in full, then what was captured, each section once."""
+    parts = [report.longreprtext for report in failures]
+    sections = dict.fromkeys(tuple(section) for report in reports for section in report.sections)
+    for title, content in sections:
+        parts.append("----- %s -----\n%s" % (title, content))
+    return bounded("\n".join(parts))
+
+
+def verdict(reports):
+    """Returns (outcome, message, text) of one test from all its reports, subtests and re-runs included."""
+    decided = None
+    failures = []
+    for report in reports:
+        if report.outcome == "rerun":  # what came before it does not count
+            decided, failures = None, []
+        elif report.failed:
+            failures.append(report)
+        elif report.when == "call" or (report.skipped and report.when == "setup"):
+            decided = report
+    if failures:
+        in_call = [r for r in failures if r.when not in ("setup", "teardown")]
+        outcome = "failed" if in_call else "error"
+        return outcome, failure_message((in_call or failures)[0]), failure_text(failures, reports)
+    if decided is None:
+        if not reports:
+            return "skipped", "no plug-in reported a result", ""
+        return "passed", "", ""
+    xfail = getattr(decided, "wasxfail", None)
+    if decided.skipped:
+        if xfail is None:
+            return "skipped", skip_message(decided), ""
+        return "xfailed", str(xfail)[:MESSAGE_MAX], ""
+    if xfail is not None:
+        return "xpassed", str(xfail)[:MESSAGE_MAX], ""
+    return "passed", "", ""
+
+
+# ---- reports on their way from a worker to the plug-ins of the zygote --------------------------
+
+
+def plain(value):
+    """A copy that marshal can write: what it does not know becomes its repr."""
+    if value is None or type(value) in (bool, int, float, complex, str, bytes):
+        return value
+    if isinstance(value, dict):
+        return {plain(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (tuple, set, frozenset)):
+        return tuple(plain(item) for item in value)
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return os.fspath(value) if isinstance(value, os.PathLike) else repr(value)
+
+
+def frame(value):
+    try:
+        data = marshal.dumps(value)
+    except ValueError:
+        data = marshal.dumps(plain(value))
+    return struct.pack(">I", len(data)) + data
+
+
+def crash_report(item, text):
+    """For a test that ended without reports of its own."""
+    return pytest.TestReport(item.nodeid, item.location, {}, "failed", text, "call")
+
+
+def packed(config, reports):
+    """Reports as plain data, marked with their worker as pytest-xdist does."""
+    worker = getattr(config, "workerinput", {})
+    out = []
+    for report in reports:
+        data = config.hook.pytest_report_to_serializable(config=config, report=report)
+        data["worker_id"] = worker.get("workerid", "")
+        data["testrun_uid"] = worker.get("testrunuid", "")
+        out.append(data)
+    return out
+
+
+class FrameReader:
+    def __init__(self):
+        self._data = bytearray()
+
+    def feed(self, data):
+        self._data += data
+        while len(self._data) >= 4:
+            (size,) = struct.unpack_from(">I", self._data)
+            if len(self._data) < 4 + size:
+                return
+            value = marshal.loads(bytes(self._data[4 : 4 + size]))
+            del self._data[: 4 + size]
+            yield value
+
+
+def _is_consumer(plugin, hook_name, config):
+    """Whether a plug-in in the zygote would miss the reports of the workers."""
+    option = config.option
+    is_module = isinstance(plugin, type(os))
+    module = plugin.__name__ if is_module else type(plugin).__module__
+    if module == "_pytest.junitxml":
+        return not is_module
+    if module == "_pytest.runner":
+        return hook_name == "pytest_terminal_summary" and getattr(option, "durations", None) is not None
+    if module.startswith("pytest_cov"):
+        return False
+    if module.startswith("pytest_rerunfailures"):
+        return bool(set("rRaA") & set(getattr(option, "reportchars", "")))
+    if module == "_pytest.pastebin":
+        return getattr(option, "pastebin", None) == "failed"
+    return not module.startswith(("_pytest.", "dagz_pytest_"))
+
+
+def wants_reports(config):
+    names = ("pytest_runtest_logreport", "pytest_runtest_logstart", "pytest_terminal_summary")
+    return any(
+        _is_consumer(impl.plugin, name, config)
+        for name in names
+        for impl in getattr(config.hook, name).get_hookimpls()
+        if impl.plugin is not config.pluginmanager.getplugin("terminalreporter")
+    )
+
+
+class _QuietReporter:
+    """Mixed into the terminal reporter of the zygote: dagz prints the progress and the report, so this
+    one only keeps `stats` for the summaries of other plug-ins, and lets them print."""
+
+    def pytest_runtest_logstart(self, nodeid, location):
+        pass
+
+    def pytest_runtest_logfinish(self, nodeid):
+        pass
+
+    def pytest_runtest_logreport(self, report):
+        self._tests_ran = True
+        status = self.config.hook.pytest_report_teststatus(report=report, config=self.config)
+        self.stats.setdefault(status[0], []).append(report)
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_sessionfinish(self, session, exitstatus):
+        outcome = yield
+        outcome.get_result()
+        self.config.hook.pytest_terminal_summary(
+            terminalreporter=self, exitstatus=exitstatus, config=self.config
+        )
+
+    pytest_runtestloop = None
+    pytest_terminal_summary = None
+
+
+def replace_reporter(config, make_class):
+    """Gives the terminal reporter another class. The object stays: plug-ins hold references to it."""
+    manager = config.pluginmanager
+    reporter = manager.getplugin("terminalreporter")
+    if reporter is None:
+        return
+    manager.unregister(reporter)
+    reporter.__class__ = make_class(type(reporter))
+    reporter._show_progress_info = False
+    manager.register(reporter, "terminalreporter")
+
+
+def quiet(kind):
+    return type("Quiet" + kind.__name__, (_QuietReporter, kind), {})
+
+
+def mute(kind):
+    hooks = {name: None for name in dir(kind) if name.startswith("pytest_")}
+    return type("Mute" + kind.__name__, (kind,), hooks)
+
+
+def update_lastfailed(config, items, failed, unfinished):
+    """Tells pytest's cache what failed in the whole job, so that --lf works next time."""
+    plugin = config.pluginmanager.getplugin("lfplugin")
+    if plugin is None:
+        return
+    known = {str(key) for key in plugin.lastfailed}
+    fixed = known.intersection(item.nodeid for item in items).difference(failed, unfinished)
+    for outcome, ids in (("passed", fixed), ("failed", failed)):
+        for nodeid in ids:
+            report = pytest.TestReport(nodeid, ("", None, ""), {}, outcome, None, "call")
+            plugin.pytest_runtest_logreport(report)

@@ -1,0 +1,455 @@
+#include "sched/scheduler.hpp"
+
+#include <algorithm>
+#include <tuple>
+
+#include "mesh/check.hpp"
+
+namespace dagz::sched {
+
+using report::Change;
+using report::kNone;
+using report::NodeIndex;
+using report::TestIndex;
+using report::Verdict;
+
+namespace {
+
+uint64_t pair_key(TestIndex test, NodeIndex node) { return (uint64_t{test} << 32) | node; }
+
+constexpr Duration kNamesAskedEvery = Duration::milliseconds(200);
+
+}  // namespace
+
+// ---- books ------------------------------------------------------------------------------------
+
+void Scheduler::changed(const Change& change) {
+  const TestIndex test = change.test;
+  if (change.kind == Change::Kind::kKnown) {
+    review(test);
+    return;
+  }
+  bool held = false;
+  for (const report::Assignment& one : job_.tests()[test].assignments) {
+    if (one.node == change.node) held = one.held();
+  }
+  const uint64_t key = pair_key(test, change.node);
+  const auto booked = held_.find(key);
+  Books& books = books_[change.node];
+  if (held && booked == held_.end()) {
+    const bool fixed = estimates_.is_fixed(test);
+    const Duration expected = fixed ? estimates_.of(test) : Duration{};
+    held_.emplace(key, expected);
+    if (fixed) {
+      books.fixed += expected;
+    } else {
+      ++books.unknown[job_.tests()[test].path];
+    }
+    ++books.tests;
+  } else if (!held && booked != held_.end()) {
+    if (booked->second.ns > 0) {
+      books.fixed -= booked->second;
+    } else {
+      --books.unknown[job_.tests()[test].path];
+    }
+    --books.tests;
+    held_.erase(booked);
+  }
+  review(test);
+}
+
+Duration Scheduler::load(NodeIndex node) const {
+  const auto found = books_.find(node);
+  if (found == books_.end()) return {};
+  Duration total = found->second.fixed;
+  for (const auto& [path, count] : found->second.unknown) {
+    total += estimates_.of_path(path) * static_cast<int64_t>(count);
+  }
+  return total;
+}
+
+bool Scheduler::is_live(NodeIndex node) const {
+  const NodeId& id = job_.nodes()[node].id;
+  return std::any_of(live_.begin(), live_.end(),
+                     [&id](const LiveNode& live) { return live.id == id; });
+}
+
+bool Scheduler::is_ready(const NodeId& id) const {
+  const NodeIndex node = job_.node_index(id);
+  if (node == kNone) return false;
+  const report::NodeState& state = job_.nodes()[node];
+  return state.collected && state.enlisted && !state.unable && !state.departed;
+}
+
+bool Scheduler::is_open(TestIndex index) const {
+  const report::Test& test = job_.tests()[index];
+  const bool wanted = test.verdict == Verdict::kPending ||
+                      (test.verdict == Verdict::kRetry && !retries_stopped_);
+  if (!wanted) return false;
+  return std::none_of(
+      test.assignments.begin(), test.assignments.end(), [this](const report::Assignment& one) {
+        return one.held() && is_live(one.node) && !job_.nodes()[one.node].departed;
+      });
+}
+
+void Scheduler::review(TestIndex test) {
+  if (is_open(test)) {
+    open_.insert(test);
+  } else {
+    open_.erase(test);
+  }
+}
+
+void Scheduler::set_live(const std::vector<LiveNode>& live) {
+  live_ = live;
+  for (TestIndex test = 0; test < job_.tests().size(); ++test) review(test);
+}
+
+void Scheduler::retry_stops() {
+  if (retries_stopped_) return;
+  const report::Counts& counts = job_.counts();
+  const uint64_t failing = counts.failed + counts.errors + job_.retrying();
+  // A handful of failures in a small suite is no landslide.
+  if (failing <= 10 || failing * 100 <= counts.total * config_.retry_share_max_percent) return;
+  retries_stopped_ = true;
+  for (TestIndex test = 0; test < job_.tests().size(); ++test) review(test);
+}
+
+void Scheduler::seen(Instant, const NodeId& origin, const report::Entry& entry) {
+  if (const auto* departed = std::get_if<report::Departed>(&entry)) {
+    static_cast<void>(departed);
+    for (TestIndex test = 0; test < job_.tests().size(); ++test) review(test);
+  }
+  const auto* gave_up = std::get_if<report::GaveUp>(&entry);
+  if (gave_up == nullptr || !active_) return;
+  const auto recall = recalls_.find(gave_up->recall);
+  if (recall == recalls_.end() || recall->second.victim != origin) return;
+  // What was given up is open now; the thief's standing request takes it from there.
+  thieves_.insert(recall->second.thief);
+  if (!gave_up->runs.empty()) stolen_for_.insert(recall->second.thief);
+  recalls_.erase(recall);
+}
+
+// ---- decisions --------------------------------------------------------------------------------
+
+void Scheduler::begin(Instant now, const mesh::Claim& claim, report::Named name) {
+  active_ = true;
+  claim_ = claim;
+  name_ = std::move(name);
+  began_at_ = now;
+  recalls_.clear();
+  thieves_.clear();
+  got_share_.clear();
+  draining_since_.reset();
+}
+
+void Scheduler::steal_requested(const NodeId& thief) {
+  if (active_) thieves_.insert(thief);
+}
+
+void Scheduler::stop(report::CloseReason reason, const std::string& detail) {
+  if (stop_reason_) return;
+  stop_reason_ = reason;
+  stop_detail_ = detail;
+}
+
+void Scheduler::advance(Instant now, Output& out) {
+  if (!active_ || closed_ || job_.closed()) return;
+  name_and_enlist(out);
+  ask_for_names(now, out);
+  retry_stops();
+  if (config_.max_fail > 0 &&
+      job_.counts().failed + job_.counts().errors >= config_.max_fail) {
+    stop(report::CloseReason::kStopped,
+         "stopped after " + std::to_string(config_.max_fail) +
+             (config_.max_fail == 1 ? " failure" : " failures"));
+  }
+  if (config_.deadline.ns > 0 && now >= began_at_ + config_.deadline) {
+    stop(report::CloseReason::kDeadline, "stopped at the deadline");
+  }
+  if (!draining_since_ && !stop_reason_) {
+    grant_shares(out);
+    const std::set<NodeId> thieves = std::exchange(thieves_, {});
+    for (const NodeId& thief : thieves) serve_thief(now, thief, out);
+    std::erase_if(recalls_, [now](const auto& one) { return one.second.expires_at <= now; });
+  }
+  // What was just decided has to be in the books before the end can be seen.
+  if (out.entries.empty()) end(now, out);
+}
+
+void Scheduler::name_and_enlist(Output& out) {
+  if (!job_.named() && name_) {
+    name_->retries = config_.retries;
+    out.entries.emplace_back(*name_);
+    name_.reset();
+  }
+  uint32_t first_worker = job_.workers_enlisted();
+  uint32_t number = 0;
+  for (const report::NodeState& node : job_.nodes()) {
+    if (node.enlisted) number = std::max(number, node.enlisted->number + 1);
+  }
+  for (const LiveNode& live : live_) {
+    const NodeIndex index = job_.node_index(live.id);
+    if (index != kNone && job_.nodes()[index].enlisted) continue;
+    out.entries.emplace_back(report::Enlisted{live.id, number++, first_worker, live.workers});
+    first_worker += live.workers;
+  }
+}
+
+void Scheduler::ask_for_names(Instant now, Output& out) {
+  if (now < names_asked_at_ + kNamesAskedEvery) return;
+  std::map<NodeId, std::vector<report::FileKey>> wanted;
+  for (const auto& [key, version] : job_.files()) {
+    if (version.known()) continue;
+    for (const NodeIndex owner : version.offered_by) {
+      if (!is_live(owner)) continue;
+      wanted[job_.nodes()[owner].id].push_back(key);
+      break;
+    }
+  }
+  if (wanted.empty()) return;
+  names_asked_at_ = now;
+  for (auto& [node, files] : wanted) out.names_wanted.emplace_back(node, std::move(files));
+}
+
+std::vector<Scheduler::Group> Scheduler::open_groups(NodeIndex able) const {
+  std::map<std::tuple<uint32_t, uint32_t, std::string>, Group> groups;
+  for (const TestIndex index : open_) {
+    if (!job_.place_on(index, able)) continue;
+    const report::Test& test = job_.tests()[index];
+    std::tuple<uint32_t, uint32_t, std::string> key{test.path, 0, {}};
+    if (test.group != 0) {
+      key = {kNone, test.group, {}};
+    } else if (config_.affinity == Affinity::kNone || config_.affinity == Affinity::kGroup) {
+      key = {test.path, index + 1, {}};
+    } else if (config_.affinity == Affinity::kClass) {
+      std::get<2>(key) = test.id.substr(0, test.id.rfind("::"));
+    }
+    Group& group = groups[key];
+    group.tests.push_back(index);
+    group.expected += estimates_.of(index);
+  }
+  std::vector<Group> list;
+  list.reserve(groups.size());
+  for (auto& [key, group] : groups) list.push_back(std::move(group));
+  return list;
+}
+
+// A node that becomes ready, or asks while something is open, gets its share: what the plan gives it
+// when all nodes that may still take part are counted. The shares of those that are not ready yet
+// stay open, for them or for whoever runs dry first.
+void Scheduler::grant_shares(Output& out) {
+  if (open_.empty()) return;
+  for (const LiveNode& live : live_) {
+    if (!is_ready(live.id)) continue;
+    const bool asked = thieves_.contains(live.id);
+    if (got_share_.contains(live.id) && !asked) continue;
+    const NodeIndex node = job_.node_index(live.id);
+    std::vector<Group> groups = open_groups(node);
+    if (groups.empty()) continue;
+    std::vector<PlanNode> nodes{{live.workers, load(node)}};
+    uint32_t workers = live.workers;
+    for (const LiveNode& other : live_) {
+      const NodeIndex index = job_.node_index(other.id);
+      if (other.id == live.id || got_share_.contains(other.id)) continue;
+      if (index != kNone && (job_.nodes()[index].unable || job_.nodes()[index].departed)) continue;
+      nodes.push_back({other.workers, {}});
+      workers += other.workers;
+    }
+    if (nodes.size() > 1) groups = split_groups(std::move(groups), workers);
+    std::vector<PlanGroup> planned;
+    for (const Group& group : groups) planned.push_back({group.expected, group.tests.front()});
+    const Plan plan = make_plan(planned, nodes);
+    if (got_share_.empty()) out.entries.emplace_back(report::Planned{plan.makespan});
+    std::vector<TestIndex> share;
+    for (std::size_t i = 0; i < groups.size(); ++i) {
+      if (plan.node_of_group[i] != 0) continue;
+      share.insert(share.end(), groups[i].tests.begin(), groups[i].tests.end());
+    }
+    got_share_.insert(live.id);
+    thieves_.erase(live.id);
+    const bool stolen = stolen_for_.erase(live.id) > 0;
+    if (!share.empty()) grant(live.id, share, stolen, out);
+  }
+}
+
+// A group larger than a worker's even share would decide the length of the job: it is cut.
+std::vector<Scheduler::Group> Scheduler::split_groups(std::vector<Group> groups,
+                                                      uint32_t workers) const {
+  Duration total;
+  for (const Group& group : groups) total += group.expected;
+  const Duration share{std::max<int64_t>(1, total.ns / std::max<uint32_t>(1, workers))};
+  std::vector<Group> pieces;
+  for (Group& group : groups) {
+    if (group.expected <= share || group.tests.size() < 2) {
+      pieces.push_back(std::move(group));
+      continue;
+    }
+    const int64_t parts = group.expected.ns / share.ns + 1;
+    const Duration part = group.expected / parts;
+    Group piece;
+    for (const TestIndex test : group.tests) {
+      piece.tests.push_back(test);
+      piece.expected += estimates_.of(test);
+      if (piece.expected < part) continue;
+      pieces.push_back(std::move(piece));
+      piece = {};
+    }
+    if (!piece.tests.empty()) pieces.push_back(std::move(piece));
+  }
+  return pieces;
+}
+
+void Scheduler::grant(const NodeId& to, const std::vector<TestIndex>& tests, bool stolen,
+                      Output& out) {
+  report::Granted granted{claim_, to, stolen, {}};
+  const NodeIndex node = job_.node_index(to);
+  for (const TestIndex test : tests) {
+    const auto place = job_.place_on(test, node);
+    CHECK(place.has_value());
+    open_.erase(test);
+    if (!granted.runs.empty() && granted.runs.back().file == place->file &&
+        granted.runs.back().first + granted.runs.back().count == place->index) {
+      ++granted.runs.back().count;
+      continue;
+    }
+    if (granted.runs.size() == report::kRunsPerEntryMax / 8) {
+      out.entries.emplace_back(granted);
+      granted.runs.clear();
+      granted.stolen = false;
+    }
+    granted.runs.push_back({place->file, place->index, 1});
+  }
+  out.entries.emplace_back(std::move(granted));
+}
+
+void Scheduler::serve_thief(Instant now, const NodeId& thief, Output& out) {
+  if (!is_ready(thief)) return;
+  const NodeIndex node = job_.node_index(thief);
+  uint32_t thief_workers = 0;
+  for (const LiveNode& live : live_) {
+    if (live.id == thief) thief_workers = live.workers;
+  }
+  if (thief_workers == 0) return;
+  for (const auto& [number, recall] : recalls_) {
+    if (recall.thief == thief) return;
+  }
+  const Duration own = load(node);
+  const LiveNode* victim = nullptr;
+  Duration victim_finish;
+  for (const LiveNode& live : live_) {
+    const NodeIndex index = job_.node_index(live.id);
+    if (live.id == thief || index == kNone || live.workers == 0) continue;
+    const auto books = books_.find(index);
+    if (books == books_.end() || books->second.tests <= live.workers) continue;
+    const bool recalled = std::any_of(recalls_.begin(), recalls_.end(), [&](const auto& one) {
+      return one.second.victim == live.id;
+    });
+    const Duration finish = load(index) / live.workers;
+    if (recalled || (victim != nullptr && finish <= victim_finish)) continue;
+    victim = &live;
+    victim_finish = finish;
+  }
+  if (victim == nullptr) return;
+  // After the move both should finish together.
+  const Duration theirs = load(job_.node_index(victim->id));
+  const int64_t surplus_ns =
+      (theirs.ns / 1000 * thief_workers - own.ns / 1000 * victim->workers) * 1000;
+  const Duration wanted{surplus_ns / (thief_workers + victim->workers)};
+  if (wanted < config_.steal_min) return;
+  const uint64_t number = (claim_.term << 32) | ++recalls_made_;
+  recalls_[number] = {victim->id, thief, now + config_.recall_within};
+  out.entries.emplace_back(report::Recalled{claim_, victim->id, number, wanted});
+}
+
+// ---- the end ----------------------------------------------------------------------------------
+
+bool Scheduler::everything_known() const {
+  bool any_collected = false;
+  bool all_collected = true;
+  for (const LiveNode& live : live_) {
+    const NodeIndex index = job_.node_index(live.id);
+    const bool collected = index != kNone && job_.nodes()[index].collected;
+    const bool unable = index != kNone && job_.nodes()[index].unable;
+    any_collected |= collected;
+    all_collected &= collected || unable;
+  }
+  if (!any_collected) return false;
+  for (const auto& [key, version] : job_.files()) {
+    if (version.known()) continue;
+    for (const NodeIndex owner : version.offered_by) {
+      if (is_live(owner)) return false;
+    }
+  }
+  // Nobody waits for slow nodes, unless nothing has been found yet.
+  return job_.counts().total > 0 || all_collected;
+}
+
+// No live node can ever run anything.
+bool Scheduler::nobody_left() const {
+  return std::all_of(live_.begin(), live_.end(), [this](const LiveNode& live) {
+    const NodeIndex index = job_.node_index(live.id);
+    if (index == kNone) return false;
+    return job_.nodes()[index].unable.has_value() || job_.nodes()[index].departed;
+  });
+}
+
+bool Scheduler::all_drained() const {
+  return std::all_of(live_.begin(), live_.end(), [this](const LiveNode& live) {
+    const NodeIndex index = job_.node_index(live.id);
+    if (index == kNone) return false;
+    const report::NodeState& node = job_.nodes()[index];
+    return node.departed || node.drained == claim_;
+  });
+}
+
+void Scheduler::end(Instant now, Output& out) {
+  if (!draining_since_) {
+    bool finished = false;
+    if (stop_reason_) {
+      finished = true;
+    } else if (nobody_left()) {
+      stop(report::CloseReason::kUnable, {});
+      finished = true;
+    } else if (everything_known()) {
+      const bool work_left = std::any_of(
+          live_.begin(), live_.end(), [this](const LiveNode& live) {
+            const auto books = books_.find(job_.node_index(live.id));
+            return books != books_.end() && books->second.tests > 0;
+          });
+      finished = open_.empty() && !work_left;
+      // Tests that no live node has in its collection will never run.
+      if (!finished && !work_left) {
+        finished = std::none_of(open_.begin(), open_.end(), [this](TestIndex test) {
+          return std::any_of(live_.begin(), live_.end(), [&](const LiveNode& live) {
+            const NodeIndex index = job_.node_index(live.id);
+            return index != kNone && !job_.nodes()[index].unable &&
+                   !job_.nodes()[index].departed && job_.place_on(test, index);
+          });
+        });
+      }
+    }
+    if (!finished) return;
+    draining_since_ = now;
+    out.entries.emplace_back(report::Draining{claim_});
+    return;
+  }
+  if (!all_drained() && now < *draining_since_ + config_.drain_within) return;
+  closed_ = true;
+  report::Closed closed;
+  closed.claim = claim_;
+  closed.reason = stop_reason_.value_or(report::CloseReason::kComplete);
+  closed.detail = stop_detail_;
+  out.closed = std::move(closed);
+}
+
+Instant Scheduler::next_deadline() const {
+  if (!active_ || closed_) return Instant::never();
+  Instant next = Instant::never();
+  if (draining_since_) next = *draining_since_ + config_.drain_within;
+  if (config_.deadline.ns > 0) next = std::min(next, began_at_ + config_.deadline);
+  for (const auto& [number, recall] : recalls_) next = std::min(next, recall.expires_at);
+  return next;
+}
+
+}  // namespace dagz::sched

@@ -1,0 +1,143 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "mesh/claim.hpp"
+#include "mesh/time.hpp"
+#include "report/job_state.hpp"
+#include "sched/estimate.hpp"
+#include "sched/plan.hpp"
+
+// Decides who runs what, on the node that is the scheduler; on all others it keeps the books, so that
+// any of them can take over at any moment: everything it knows comes from the fold. It acts by
+// writing entries into its own log; what cannot be lost is therefore never a message.
+
+namespace dagz::sched {
+
+enum class Affinity : uint8_t { kModule, kClass, kFile, kGroup, kNone };
+
+struct SchedulerConfig {
+  Affinity affinity = Affinity::kModule;
+  uint32_t retries = 2;
+  uint32_t max_fail = 0;  // failures that end the job; 0: none
+  Duration deadline;      // of the whole job; 0: none
+  // Not worth a steal: the victim finishes it sooner than it could travel.
+  Duration steal_min = Duration::milliseconds(2);
+  // An unanswered recall is forgotten after this.
+  Duration recall_within = Duration::seconds(2);
+  // How long workers may take to tear down at the end.
+  Duration drain_within = Duration::seconds(10);
+  // Retries stop when more than one in ten tests fails: probably not flakiness.
+  uint32_t retry_share_max_percent = 10;
+};
+
+// A member that takes part, as the mesh sees it.
+struct LiveNode {
+  NodeId id;
+  uint32_t workers = 0;
+};
+
+class Scheduler {
+ public:
+  // What it wants done; the node performs it at once.
+  struct Output {
+    std::vector<report::Entry> entries;
+    std::vector<std::pair<NodeId, std::vector<report::FileKey>>> names_wanted;
+    // Set once: the node completes it with the lengths of the logs.
+    std::optional<report::Closed> closed;
+  };
+
+  Scheduler(const SchedulerConfig& config, const report::JobState& job, Estimates& estimates)
+      : config_(config), job_(job), estimates_(estimates) {}
+
+  // Every change of the fold, on every node.
+  void changed(const report::Change& change);
+  // Every entry, after it was applied.
+  void seen(Instant now, const NodeId& origin, const report::Entry& entry);
+
+  void begin(Instant now, const mesh::Claim& claim, report::Named name);
+  void step_down() { active_ = false; }
+  bool is_active() const { return active_; }
+
+  // In order of birth.
+  void set_live(const std::vector<LiveNode>& live);
+  void steal_requested(const NodeId& thief);
+  void stop(report::CloseReason reason, const std::string& detail);
+  // The runner's own --maxfail, where dagz was given none.
+  void limit_failures(uint32_t max_fail) {
+    if (config_.max_fail == 0) config_.max_fail = max_fail;
+  }
+
+  void advance(Instant now, Output& out);
+  Instant next_deadline() const;
+
+ private:
+  struct Books {
+    Duration fixed;  // of tests with a history
+    std::unordered_map<uint32_t, uint64_t> unknown;  // per path, of tests without
+    uint64_t tests = 0;
+  };
+  struct Recall {
+    NodeId victim;
+    NodeId thief;
+    Instant expires_at;
+  };
+  struct Group {
+    std::vector<report::TestIndex> tests;
+    Duration expected;
+  };
+
+  bool is_live(report::NodeIndex node) const;
+  bool is_ready(const NodeId& id) const;
+  bool is_open(report::TestIndex test) const;
+  void review(report::TestIndex test);
+  Duration load(report::NodeIndex node) const;
+  void name_and_enlist(Output& out);
+  void ask_for_names(Instant now, Output& out);
+  void grant_shares(Output& out);
+  std::vector<Group> open_groups(report::NodeIndex able) const;
+  std::vector<Group> split_groups(std::vector<Group> groups, uint32_t workers) const;
+  void grant(const NodeId& to, const std::vector<report::TestIndex>& tests, bool stolen,
+             Output& out);
+  void serve_thief(Instant now, const NodeId& thief, Output& out);
+  void retry_stops();
+  void end(Instant now, Output& out);
+  bool everything_known() const;
+  bool nobody_left() const;
+  bool all_drained() const;
+
+  SchedulerConfig config_;
+  const report::JobState& job_;
+  Estimates& estimates_;
+
+  std::vector<LiveNode> live_;
+  std::map<report::NodeIndex, Books> books_;
+  // Which (test, node) pairs are in the books, and with what expectation (0: by path).
+  std::unordered_map<uint64_t, Duration> held_;
+  std::set<report::TestIndex> open_;
+  bool retries_stopped_ = false;
+
+  bool active_ = false;
+  mesh::Claim claim_;
+  std::optional<report::Named> name_;
+  Instant began_at_;
+  uint32_t recalls_made_ = 0;
+  std::map<uint64_t, Recall> recalls_;
+  std::set<NodeId> thieves_;
+  std::set<NodeId> stolen_for_;
+  std::set<NodeId> got_share_;
+  Instant names_asked_at_ = Instant{INT64_MIN / 2};
+  std::optional<report::CloseReason> stop_reason_;
+  std::string stop_detail_;
+  std::optional<Instant> draining_since_;
+  bool closed_ = false;
+};
+
+}  // namespace dagz::sched

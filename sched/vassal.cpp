@@ -1,0 +1,478 @@
+#include "sched/vassal.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "mesh/check.hpp"
+
+namespace dagz::sched {
+
+using report::kNone;
+using report::TestIndex;
+
+namespace {
+
+// Neighbouring places become one run; order is kept.
+std::vector<report::Run> runs_of(const std::vector<report::Place>& places) {
+  std::vector<report::Run> runs;
+  for (const report::Place& place : places) {
+    if (!runs.empty() && runs.back().file == place.file &&
+        runs.back().first + runs.back().count == place.index) {
+      ++runs.back().count;
+    } else {
+      runs.push_back({place.file, place.index, 1});
+    }
+  }
+  return runs;
+}
+
+}  // namespace
+
+void Vassal::offer(report::FileKey key, uint32_t file) { files_[key] = file; }
+
+std::optional<Vassal::Item> Vassal::item_at(report::FileKey file, uint32_t index) const {
+  const auto local = files_.find(file);
+  const TestIndex test = job_.test_at(file, index);
+  if (local == files_.end() || test == kNone) return std::nullopt;
+  return Item{test, {file, index}, {local->second, index}};
+}
+
+void Vassal::enlisted(const report::Enlisted& enlisted, uint32_t) {
+  if (!enlisted_) enlisted_ = enlisted;
+}
+
+void Vassal::granted(const std::vector<report::Run>& runs, bool valid, Output& out) {
+  ++batch_;
+  std::vector<Item> refused;
+  for (const report::Run& run : runs) {
+    for (uint32_t i = 0; i < run.count; ++i) {
+      const auto item = item_at(run.file, run.first + i);
+      if (!item) continue;
+      const report::Verdict verdict = job_.tests()[item->test].verdict;
+      const bool wanted =
+          verdict == report::Verdict::kPending || verdict == report::Verdict::kRetry;
+      // Each grant gets exactly one answer: what will not be run is given back at once.
+      if (!valid || !wanted || held_.contains(item->test) || draining_ || leaving_ || broken_) {
+        refused.push_back(*item);
+        continue;
+      }
+      held_.insert(item->test);
+      const bool same_group = !queue_.empty() && i > 0 &&
+                              queue_.back().items.back().place.file == run.file;
+      if (!same_group) {
+        const bool continues = !queue_.empty() &&
+                               queue_.back().items.back().place.file == run.file &&
+                               batch_ == group_batch_;
+        if (!continues) queue_.emplace_back();
+      }
+      group_batch_ = batch_;
+      queue_.back().items.push_back(*item);
+    }
+  }
+  if (!refused.empty()) give_up(std::move(refused), 0, out);
+}
+
+Duration Vassal::expected(const std::deque<Item>& items) const {
+  Duration total;
+  for (const Item& item : items) total += estimates_.of(item.test);
+  return total;
+}
+
+uint32_t Vassal::live_workers() const {
+  return static_cast<uint32_t>(
+      std::count_if(workers_.begin(), workers_.end(), [](const Worker& worker) {
+        return worker.state == Worker::State::kStarting || worker.state == Worker::State::kUp;
+      }));
+}
+
+// ---- feeding ----------------------------------------------------------------------------------
+
+bool Vassal::take_group(Slot slot) {
+  Worker& worker = workers_[slot];
+  if (queue_.empty()) return false;
+  worker.group = std::move(queue_.front().items);
+  queue_.pop_front();
+  return true;
+}
+
+// Half of what the busiest neighbour has reserved and not been sent: its tail, so that it keeps the
+// tests that follow the one it runs.
+bool Vassal::steal_locally(Slot slot) {
+  Worker* victim = nullptr;
+  Duration most;
+  for (Worker& other : workers_) {
+    if (&other == &workers_[slot] || other.group.empty()) continue;
+    const Duration left = expected(other.group);
+    if (victim != nullptr && left <= most) continue;
+    victim = &other;
+    most = left;
+  }
+  if (victim == nullptr) return false;
+  Duration taken;
+  std::deque<Item>& mine = workers_[slot].group;
+  while (!victim->group.empty() && taken * 2 < most) {
+    mine.push_front(victim->group.back());
+    taken += estimates_.of(victim->group.back().test);
+    victim->group.pop_back();
+  }
+  workers_[slot].stolen += mine.size();
+  return true;
+}
+
+void Vassal::feed(Instant now, Slot slot, Output& out) {
+  Worker& worker = workers_[slot];
+  if (worker.state != Worker::State::kUp || leaving_) return;
+  std::vector<LocalTest> tests;
+  Duration ahead;
+  for (std::size_t i = 1; i < worker.sent.size(); ++i) {
+    ahead += estimates_.of(worker.sent[i].test);
+  }
+  while (worker.sent.size() < config_.window_tests_max) {
+    // One test is never enough to hide the round trip when tests are short; a long one is plenty.
+    const bool busy = !worker.sent.empty();
+    const bool covered = busy && ahead + estimates_.of(worker.sent.front().test) >= config_.window;
+    if (covered && !(worker.wants && tests.empty())) break;
+    if (worker.group.empty() && !take_group(slot) && !steal_locally(slot)) break;
+    const Item item = worker.group.front();
+    worker.group.pop_front();
+    if (busy) {
+      ahead += estimates_.of(item.test);
+    } else {
+      worker.head_since = now;
+    }
+    worker.sent.push_back(item);
+    tests.push_back(item.local);
+  }
+  if (tests.empty() && !worker.wants) return;
+  worker.wants = false;
+  out.commands.emplace_back(RunTests{slot, std::move(tests)});
+}
+
+// Of everything held, summed; stops counting once there is enough.
+Duration Vassal::time_left(Duration enough) const {
+  Duration total;
+  const auto count = [&](const std::deque<Item>& items) {
+    for (const Item& item : items) {
+      if (total >= enough) return;
+      total += estimates_.of(item.test);
+    }
+  };
+  for (const Worker& worker : workers_) {
+    count(worker.group);
+    count(worker.sent);
+  }
+  for (const Group& group : queue_) count(group.items);
+  return total;
+}
+
+void Vassal::advance(Instant now, Output& out) {
+  if (enlisted_ && !draining_ && !leaving_ && !broken_ && !held_.empty()) {
+    for (Slot slot = 0; slot < workers_.size(); ++slot) {
+      Worker& worker = workers_[slot];
+      if (worker.state != Worker::State::kDown) continue;
+      // No more workers than there are tests for them.
+      if (live_workers() >= held_.size()) break;
+      worker.state = Worker::State::kStarting;
+      out.commands.emplace_back(StartWorker{slot, enlisted_->first_worker + slot,
+                                            job_.workers_enlisted()});
+    }
+  }
+  for (Slot slot = 0; slot < workers_.size(); ++slot) feed(now, slot, out);
+  if (now < next_deadline()) return;
+  next_question_at_ = now + config_.ask_every;
+  const auto workers = static_cast<int64_t>(workers_.size());
+  const Duration left = time_left(config_.ask_below * workers) / workers;
+  if (left < config_.ask_below) out.steal_request = left;
+}
+
+Instant Vassal::next_deadline() const {
+  if (files_.empty() || draining_ || leaving_ || broken_) return Instant::never();
+  return next_question_at_;
+}
+
+// ---- from the runner --------------------------------------------------------------------------
+
+void Vassal::handle(Instant now, int64_t wall_ms, const RunnerEvent& event, Output& out) {
+  std::visit(
+      [&](const auto& one) {
+        if constexpr (requires { on(now, wall_ms, one, out); }) on(now, wall_ms, one, out);
+      },
+      event);
+}
+
+void Vassal::on(Instant now, int64_t, const WorkerReady& event, Output& out) {
+  if (event.slot >= workers_.size()) return;
+  Worker& worker = workers_[event.slot];
+  if (worker.state != Worker::State::kStarting) return;
+  worker.state = Worker::State::kUp;
+  worker.last_finished = now;
+  if (draining_ || leaving_) {
+    worker.state = Worker::State::kDraining;
+    out.commands.emplace_back(DrainWorker{event.slot});
+    return;
+  }
+  feed(now, event.slot, out);
+}
+
+void Vassal::on(Instant now, int64_t, const WorkerWants& event, Output& out) {
+  if (event.slot >= workers_.size()) return;
+  Worker& worker = workers_[event.slot];
+  if (worker.state != Worker::State::kUp) return;
+  // It may have been fed since it asked: then its answer is on the way.
+  const bool first = !std::exchange(worker.greeted, true);
+  if (worker.sent.size() > (first ? 0U : 1U)) return;
+  worker.wants = true;
+  if (leaving_) {
+    worker.wants = false;
+    out.commands.emplace_back(RunTests{event.slot, {}});
+    return;
+  }
+  feed(now, event.slot, out);
+}
+
+void Vassal::on(Instant now, int64_t wall_ms, const TestDone& event, Output& out) {
+  if (event.slot >= workers_.size()) return;
+  Worker& worker = workers_[event.slot];
+  auto found = std::find_if(worker.sent.begin(), worker.sent.end(),
+                            [&](const Item& item) { return item.local == event.test; });
+  report::Finished result;
+  result.outcome = event.outcome;
+  result.duration = event.duration;
+  result.started_wall_ms = wall_ms - event.duration.ms();
+  if (event.duration.us() > 0) {
+    result.cpu_percent =
+        static_cast<uint32_t>(std::clamp<int64_t>(event.cpu.us() * 100 / event.duration.us(), 0, 100'000));
+  }
+  result.message = event.message.substr(0, report::kMessageMax);
+  result.output = event.output.substr(0, report::kOutputMax);
+  worker.deaths_in_a_row = 0;
+  if (found == worker.sent.end()) {
+    // A late word on a finished test: a fixture of wider scope failed to tear down.
+    amend(event, worker, std::move(result), out);
+    return;
+  }
+  worker.sent.erase(worker.sent.begin(), found);
+  finish(now, wall_ms, event.slot, std::move(result), out);
+  feed(now, event.slot, out);
+}
+
+// The verdict counts the worst of a test's outcomes on the same worker run, so the failed tear-down
+// is written as one more result.
+void Vassal::amend(const TestDone& event, const Worker& worker, report::Finished result,
+                   Output& out) {
+  const auto key = std::find_if(files_.begin(), files_.end(), [&](const auto& file) {
+    return file.second == event.test.file;
+  });
+  if (key == files_.end() || !report::is_failure(event.outcome)) return;
+  result.file = key->first;
+  result.index = event.test.index;
+  result.amends = true;
+  result.worker = enlisted_ ? enlisted_->first_worker +
+                                  static_cast<uint32_t>(&worker - workers_.data())
+                            : 0;
+  out.entries.emplace_back(std::move(result));
+}
+
+// The head of the worker's queue has come to an end.
+void Vassal::finish(Instant now, int64_t, Slot slot, report::Finished result, Output& out) {
+  Worker& worker = workers_[slot];
+  const Item item = worker.sent.front();
+  worker.sent.pop_front();
+  worker.delta += result.duration - estimates_.of(item.test);
+  worker.head_since = now;
+  worker.last_finished = now;
+  ++worker.finished;
+  held_.erase(item.test);
+  result.file = item.place.file;
+  result.index = item.place.index;
+  result.worker = (enlisted_ ? enlisted_->first_worker : 0) + slot;
+  out.entries.emplace_back(std::move(result));
+  out.has_finished_test = true;
+}
+
+void Vassal::on(Instant now, int64_t wall_ms, const WorkerGone& event, Output& out) {
+  if (event.slot >= workers_.size()) return;
+  Worker& worker = workers_[event.slot];
+  const bool expected_end = event.clean && worker.sent.empty();
+  if (!expected_end && !worker.sent.empty()) {
+    report::Finished result;
+    result.outcome = report::Outcome::kCrashed;
+    result.duration = now - worker.head_since;
+    result.started_wall_ms = wall_ms - result.duration.ms();
+    result.message = "the worker process died: " + event.reason;
+    result.output = event.output.substr(0, report::kOutputMax);
+    finish(now, wall_ms, event.slot, std::move(result), out);
+  } else if (!expected_end) {
+    ++worker.deaths_in_a_row;
+  }
+  // What it had not begun goes to the front again.
+  Group rest;
+  rest.items.assign(worker.sent.begin(), worker.sent.end());
+  rest.items.insert(rest.items.end(), worker.group.begin(), worker.group.end());
+  worker.sent.clear();
+  worker.group.clear();
+  worker.wants = false;
+  worker.greeted = false;
+  if (!rest.items.empty()) queue_.push_front(std::move(rest));
+  const bool again = !draining_ && !leaving_ && !broken_ &&
+                     worker.deaths_in_a_row < config_.deaths_in_a_row_max;
+  worker.state = again ? Worker::State::kDown : Worker::State::kGone;
+  if (again) ++worker.restarts;
+  if (worker.state == Worker::State::kGone && !draining_ && live_workers() == 0) {
+    give_up(take_everything(), 0, out);
+  }
+}
+
+void Vassal::runner_failed(Output& out) {
+  broken_ = true;
+  for (Worker& worker : workers_) {
+    for (const Item& item : worker.sent) queue_.emplace_front().items.push_back(item);
+    worker.sent.clear();
+    worker.state = Worker::State::kGone;
+  }
+  give_up(take_everything(), 0, out);
+}
+
+// ---- giving up --------------------------------------------------------------------------------
+
+std::vector<Vassal::Item> Vassal::take_everything() {
+  std::vector<Item> items;
+  for (Worker& worker : workers_) {
+    items.insert(items.end(), worker.group.begin(), worker.group.end());
+    worker.group.clear();
+  }
+  for (Group& group : queue_) items.insert(items.end(), group.items.begin(), group.items.end());
+  queue_.clear();
+  return items;
+}
+
+void Vassal::give_up(std::vector<Item> items, uint64_t recall, Output& out) {
+  std::vector<report::Place> places;
+  for (const Item& item : items) {
+    held_.erase(item.test);
+    places.push_back(item.place);
+  }
+  std::vector<report::Run> runs = runs_of(places);
+  const std::size_t limit = report::kRunsPerEntryMax / 8;
+  std::size_t at = 0;
+  do {
+    const std::size_t end = std::min(runs.size(), at + limit);
+    out.entries.emplace_back(report::GaveUp{
+        at == 0 ? recall : 0, {runs.begin() + static_cast<std::ptrdiff_t>(at),
+                               runs.begin() + static_cast<std::ptrdiff_t>(end)}});
+    at = end;
+  } while (at < runs.size());
+}
+
+// Whole groups from the end of the queue first, then tails of what workers have reserved.
+void Vassal::recalled(uint64_t number, Duration wanted, Output& out) {
+  std::vector<Item> given;
+  Duration given_time;
+  const auto take = [&](std::deque<Item>& items) {
+    const Item item = items.back();
+    items.pop_back();
+    given_time += estimates_.of(item.test);
+    given.push_back(item);
+  };
+  while (!queue_.empty() && given_time < wanted) {
+    std::deque<Item>& items = queue_.back().items;
+    while (!items.empty() && given_time < wanted) take(items);
+    if (items.empty()) queue_.pop_back();
+  }
+  while (given_time < wanted) {
+    Worker* richest = nullptr;
+    for (Worker& worker : workers_) {
+      if (worker.group.empty()) continue;
+      if (richest == nullptr || worker.group.size() > richest->group.size()) richest = &worker;
+    }
+    if (richest == nullptr) break;
+    take(richest->group);
+  }
+  std::reverse(given.begin(), given.end());
+  give_up(std::move(given), number, out);
+}
+
+void Vassal::drain(Output& out) {
+  if (draining_) return;
+  draining_ = true;
+  if (std::vector<Item> rest = take_everything(); !rest.empty()) {
+    give_up(std::move(rest), 0, out);
+  }
+  for (Slot slot = 0; slot < workers_.size(); ++slot) {
+    if (workers_[slot].state != Worker::State::kUp) continue;
+    workers_[slot].state = Worker::State::kDraining;
+    out.commands.emplace_back(DrainWorker{slot});
+  }
+}
+
+void Vassal::resume() {
+  if (!draining_ || leaving_ || broken_) return;
+  draining_ = false;
+  for (Worker& worker : workers_) {
+    const bool fit = worker.deaths_in_a_row < config_.deaths_in_a_row_max;
+    if (worker.state == Worker::State::kGone && fit) worker.state = Worker::State::kDown;
+  }
+}
+
+void Vassal::leave(Output& out) {
+  if (leaving_) return;
+  leaving_ = true;
+  drain(out);
+}
+
+bool Vassal::is_drained() const {
+  return draining_ && std::all_of(workers_.begin(), workers_.end(), [](const Worker& worker) {
+           return worker.state == Worker::State::kDown || worker.state == Worker::State::kGone;
+         });
+}
+
+std::size_t Vassal::running() const {
+  return static_cast<std::size_t>(
+      std::count_if(workers_.begin(), workers_.end(),
+                    [](const Worker& worker) { return !worker.sent.empty(); }));
+}
+
+// ---- status -----------------------------------------------------------------------------------
+
+std::vector<report::WorkerStatus> Vassal::statuses(Instant now) const {
+  std::vector<report::WorkerStatus> list;
+  if (!enlisted_) return list;
+  uint64_t queued = 0;
+  Duration queued_time;
+  for (const Group& group : queue_) {
+    queued += group.items.size();
+    queued_time += expected(group.items);
+  }
+  const auto workers = static_cast<int64_t>(workers_.size());
+  for (Slot slot = 0; slot < workers_.size(); ++slot) {
+    const Worker& worker = workers_[slot];
+    report::WorkerStatus status;
+    status.number = enlisted_->first_worker + slot;
+    switch (worker.state) {
+      case Worker::State::kDown: status.state = report::WorkerState::kIdle; break;
+      case Worker::State::kStarting: status.state = report::WorkerState::kWorkSent; break;
+      case Worker::State::kUp:
+      case Worker::State::kDraining:
+        status.state = worker.sent.empty() ? report::WorkerState::kIdle
+                                           : report::WorkerState::kActive;
+        break;
+      case Worker::State::kGone: status.state = report::WorkerState::kFailed; break;
+    }
+    status.finished = worker.finished;
+    // The node's queue is not anybody's yet: it is shown evenly spread.
+    const uint64_t extra = slot < queued % workers_.size() ? 1 : 0;
+    status.left = worker.sent.size() + worker.group.size() + queued / workers_.size() + extra;
+    status.actual_delta = worker.delta;
+    status.last_finished = now - worker.last_finished;
+    status.batch = std::max<uint32_t>(1, batch_);
+    status.time_left = expected(worker.sent) + expected(worker.group) + queued_time / workers;
+    status.stolen = worker.stolen;
+    status.stolen_finished = std::min(worker.stolen, worker.stolen_finished);
+    status.reconnects = worker.restarts;
+    if (!worker.sent.empty()) status.current = job_.tests()[worker.sent.front().test].id;
+    list.push_back(std::move(status));
+  }
+  return list;
+}
+
+}  // namespace dagz::sched

@@ -1,0 +1,134 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "mesh/time.hpp"
+#include "report/job_state.hpp"
+#include "report/status.hpp"
+#include "sched/estimate.hpp"
+#include "sched/runner.hpp"
+
+// The manager of one node's workers. It holds the node's share of the tests as groups and feeds each
+// worker a window measured in expected time, never more than needed to hide the round trip, so that
+// nearly everything can still move: between workers of the node for free, to other nodes on recall.
+
+namespace dagz::sched {
+
+struct VassalConfig {
+  uint32_t workers = 1;
+  // What a worker holds beyond the running test.
+  Duration window = Duration::milliseconds(20);
+  std::size_t window_tests_max = 64;
+  // Ask for more when each worker has less than this left.
+  Duration ask_below = Duration::milliseconds(300);
+  Duration ask_every = Duration::milliseconds(100);
+  // A worker that dies this often without finishing a test is not started again.
+  uint32_t deaths_in_a_row_max = 5;
+};
+
+class Vassal {
+ public:
+  struct Output {
+    std::vector<RunnerCommand> commands;
+    std::vector<report::Entry> entries;
+    std::optional<Duration> steal_request;
+    std::optional<std::string> stop_request;
+    bool has_finished_test = false;
+  };
+
+  Vassal(const VassalConfig& config, const report::JobState& job, Estimates& estimates)
+      : config_(config), job_(job), estimates_(estimates), workers_(config.workers) {}
+
+  // ---- from the runner
+  void handle(Instant now, int64_t wall_ms, const RunnerEvent& event, Output& out);
+
+  // ---- from the log
+  // The key of a file of this node's catalog.
+  void offer(report::FileKey key, uint32_t file);
+  void enlisted(const report::Enlisted& enlisted, uint32_t mesh_workers);
+  // `valid` is false when the grant is fenced off: then all of it goes back.
+  void granted(const std::vector<report::Run>& runs, bool valid, Output& out);
+  void recalled(uint64_t number, Duration wanted, Output& out);
+  // Drop what has not begun, let the workers end.
+  void drain(Output& out);
+  // A new scheduler may still have work.
+  void resume();
+  // Give everything back that has not begun; finish what runs.
+  void leave(Output& out);
+  // The runner broke: nothing more will come of it.
+  void runner_failed(Output& out);
+
+  // Feeds the workers and asks for more.
+  void advance(Instant now, Output& out);
+  Instant next_deadline() const;
+
+  bool is_drained() const;
+  bool is_draining() const { return draining_; }
+  // Tests being run right now.
+  std::size_t running() const;
+  std::vector<report::WorkerStatus> statuses(Instant now) const;
+
+ private:
+  struct Item {
+    report::TestIndex test = 0;
+    report::Place place;
+    LocalTest local;
+  };
+  struct Group {
+    std::deque<Item> items;
+  };
+  struct Worker {
+    enum class State : uint8_t { kDown, kStarting, kUp, kDraining, kGone } state = State::kDown;
+    std::deque<Item> sent;   // the head is running
+    std::deque<Item> group;  // reserved for it
+    bool wants = false;      // waits for an answer
+    bool greeted = false;    // its first question, right after the start, was heard
+    Instant head_since;
+    Instant last_finished;
+    uint64_t finished = 0;
+    uint64_t stolen = 0;
+    uint64_t stolen_finished = 0;
+    Duration delta;
+    uint32_t restarts = 0;
+    uint32_t deaths_in_a_row = 0;
+  };
+
+  void finish(Instant now, int64_t wall_ms, Slot slot, report::Finished result, Output& out);
+  void on(Instant now, int64_t wall_ms, const WorkerReady& event, Output& out);
+  void on(Instant now, int64_t wall_ms, const WorkerWants& event, Output& out);
+  void on(Instant now, int64_t wall_ms, const TestDone& event, Output& out);
+  void on(Instant now, int64_t wall_ms, const WorkerGone& event, Output& out);
+  void amend(const TestDone& event, const Worker& worker, report::Finished result, Output& out);
+  void feed(Instant now, Slot slot, Output& out);
+  bool take_group(Slot slot);
+  bool steal_locally(Slot slot);
+  std::optional<Item> item_at(report::FileKey file, uint32_t index) const;
+  Duration expected(const std::deque<Item>& items) const;
+  Duration time_left(Duration enough) const;
+  void give_up(std::vector<Item> items, uint64_t recall, Output& out);
+  std::vector<Item> take_everything();
+  uint32_t live_workers() const;
+
+  const VassalConfig config_;
+  const report::JobState& job_;
+  Estimates& estimates_;
+  std::map<report::FileKey, uint32_t> files_;
+  std::deque<Group> queue_;
+  std::vector<Worker> workers_;
+  std::unordered_set<report::TestIndex> held_;  // not finished, not given up
+  std::optional<report::Enlisted> enlisted_;
+  uint32_t batch_ = 0;
+  uint32_t group_batch_ = 0;
+  bool draining_ = false;
+  bool leaving_ = false;
+  bool broken_ = false;
+  Instant next_question_at_ = Instant{INT64_MIN / 2};
+};
+
+}  // namespace dagz::sched

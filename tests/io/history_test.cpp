@@ -1,0 +1,433 @@
+#include "report/io/history.hpp"
+
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "mesh/rng.hpp"
+#include "report/io/history_samples.hpp"
+#include "report/json_report.hpp"
+#include "tests/support/summaries.hpp"
+
+// What the host remembers of its jobs, through damage, full disks and several writers.
+
+namespace {
+
+namespace fs = std::filesystem;
+using namespace dagz::report;
+using dagz::Duration;
+using dagz::WallTime;
+using dagz::test::attempt;
+using dagz::test::job;
+using dagz::test::mixed_job;
+using dagz::test::test;
+
+class Folder {
+ public:
+  Folder() {
+    std::string pattern = (fs::temp_directory_path() / "dagz-history-XXXXXX").string();
+    path_ = mkdtemp(pattern.data());
+  }
+  ~Folder() { fs::remove_all(path_); }
+  std::string state() const { return (path_ / "state").string(); }
+  std::string file(const char* name) const { return (path_ / "state" / name).string(); }
+
+ private:
+  fs::path path_;
+};
+
+JobSummary numbered(int number, int64_t days = 0) {
+  JobSummary summary = mixed_job();
+  summary.full_id = "job-" + std::to_string(number);
+  summary.short_id = "j0517." + std::to_string(number);
+  summary.started.ms += days * 86'400'000 + number;
+  return summary;
+}
+
+// One test that passed in so many milliseconds.
+JobSummary timed(int number, int64_t ms) {
+  JobSummary summary = job({test("a.py::t", {attempt(Outcome::kPassed, ms)})});
+  summary.full_id = "timed-" + std::to_string(number);
+  summary.started.ms += number;
+  return summary;
+}
+
+std::string content(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+int64_t ms_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() -
+                                                               start)
+      .count();
+}
+
+}  // namespace
+
+TEST_CASE("history: a job comes back as it went in", "[report]") {
+  const Folder folder;
+  JobSummary summary = mixed_job();
+  summary.notes = {"a note", "b\n"};
+  summary.ci_url = "https://ci";
+  summary.dashboard_url = "https://dagz";
+  summary.tests[2].id += std::string("\0\xff[no utf-8]", 12);
+  summary.tests[2].attempts[0].output = std::string("bin\0\x80", 5);
+  summary.tests[4].file = "elsewhere.py";
+  std::sort(summary.tests.begin(), summary.tests.end(),
+            [](const TestSummary& a, const TestSummary& b) { return a.id < b.id; });
+  {
+    History history(folder.state());
+    REQUIRE_FALSE(history.record(summary));
+  }
+  History history(folder.state());
+  for (const char* key : {"last", "job-1", "j0517.50"}) {
+    const auto loaded = history.load(key);
+    REQUIRE_FALSE(loaded.problem);
+    REQUIRE(loaded.value);
+    CHECK(format_json(*loaded.value) == format_json(summary));
+    CHECK(loaded.value->tests[2].attempts[0].output == summary.tests[2].attempts[0].output);
+    CHECK(loaded.value->tests[2].id == summary.tests[2].id);
+  }
+  CHECK_FALSE(history.load("j0101.1").value);
+  CHECK(history.take_messages().empty());
+}
+
+TEST_CASE("history: the first record of a job stays", "[report]") {
+  const Folder folder;
+  History history(folder.state());
+  JobSummary summary = mixed_job();
+  REQUIRE_FALSE(history.record(summary));
+  summary.ci_url = "https://later";
+  REQUIRE_FALSE(history.record(summary));
+  CHECK(history.list(10).value.size() == 1);
+  CHECK(history.load("last").value->ci_url.empty());
+  CHECK(history.durations().value.size() == 5);
+}
+
+TEST_CASE("history: a running job is not kept", "[report]") {
+  const Folder folder;
+  History history(folder.state());
+  JobSummary summary = mixed_job();
+  summary.status = JobStatus::kRunning;
+  CHECK(history.record(summary));
+  CHECK(history.list(10).value.empty());
+}
+
+TEST_CASE("history: the state directory is hidden from git", "[report]") {
+  const Folder folder;
+  History history(folder.state());
+  REQUIRE_FALSE(history.open());
+  CHECK(content(folder.file(".gitignore")) == "*\n");
+}
+
+TEST_CASE("history: jobs are listed newest first", "[report]") {
+  const Folder folder;
+  History history(folder.state());
+  for (const int number : {2, 3, 1}) REQUIRE_FALSE(history.record(numbered(number)));
+  const auto rows = history.list(2);
+  REQUIRE(rows.value.size() == 2);
+  CHECK(rows.value[0].short_id == "j0517.3");
+  CHECK(rows.value[1].short_id == "j0517.2");
+  CHECK(rows.value[0].counts.failed == 3);
+  CHECK(history.load("last").value->full_id == "job-3");
+}
+
+TEST_CASE("history: the latest of several jobs with one short id is meant", "[report]") {
+  const Folder folder;
+  History history(folder.state());
+  JobSummary later = numbered(1, 20);
+  later.full_id = "other";
+  REQUIRE_FALSE(history.record(later));
+  REQUIRE_FALSE(history.record(numbered(1)));
+  CHECK(history.load("j0517.1").value->full_id == "other");
+}
+
+TEST_CASE("history: numbers count the jobs of a day", "[report]") {
+  const Folder folder;
+  HistoryLimits limits;
+  limits.jobs = 2;
+  History history(folder.state(), limits);
+  const WallTime day = mixed_job().started;
+  CHECK(history.next_number(day).value == 1);
+  for (int number = 1; number <= 4; ++number) REQUIRE_FALSE(history.record(numbered(number)));
+  CHECK(history.list(10).value.size() == 2);
+  CHECK(history.next_number(day).value == 5);
+  CHECK(history.next_number({day.ms + 86'400'000}).value == 1);
+}
+
+TEST_CASE("history: durations are medians of the last five that did not fail", "[report]") {
+  const Folder folder;
+  History history(folder.state());
+  int number = 0;
+  for (const int64_t ms : {9'000, 9'000, 10, 20, 1'000, 30, 40}) {
+    REQUIRE_FALSE(history.record(timed(++number, ms)));
+  }
+  JobSummary failed = job({test("a.py::t", {attempt(Outcome::kFailed, 77'000)}),
+                           test("b.py::never", {attempt(Outcome::kTimedOut, 60'000)})});
+  failed.full_id = "failed";
+  failed.started.ms += 100;
+  REQUIRE_FALSE(history.record(failed));
+  const auto durations = history.durations();
+  REQUIRE(durations.value.size() == 1);
+  CHECK(durations.value[0].id == "a.py::t");
+  CHECK(durations.value[0].file == "a.py");
+  CHECK(durations.value[0].duration == Duration::milliseconds(30));
+}
+
+TEST_CASE("history: samples do not depend on the order of recording", "[report]") {
+  std::vector<Sample> samples;
+  for (int i = 0; i < 7; ++i) samples.push_back({1'000 + i, 100 * i});
+  std::string forwards;
+  for (const Sample& sample : samples) forwards = add_sample(forwards, sample);
+  std::reverse(samples.begin(), samples.end());
+  std::string backwards;
+  for (const Sample& sample : samples) backwards = add_sample(backwards, sample);
+  CHECK(forwards == backwards);
+  CHECK(median_sample(forwards) == Duration::microseconds(400));
+  CHECK(unpack_samples("\xff\xff\xff").empty());
+  CHECK_FALSE(median_sample(""));
+}
+
+TEST_CASE("history: bounded by jobs and by age, the oldest first", "[report]") {
+  const Folder folder;
+  HistoryLimits limits;
+  limits.jobs = 3;
+  limits.age = Duration::seconds(10 * 86'400);
+  History history(folder.state(), limits);
+  for (int number = 1; number <= 5; ++number) REQUIRE_FALSE(history.record(numbered(number)));
+  CHECK(history.list(10).value.size() == 3);
+  CHECK(history.list(10).value.back().full_id == "job-3");
+  REQUIRE_FALSE(history.record(numbered(6, 11)));
+  CHECK(history.list(10).value.size() == 1);
+  CHECK(history.load("last").value->tests.size() == 10);
+}
+
+TEST_CASE("history: bounded by bytes, the newest job always stays", "[report]") {
+  const Folder folder;
+  HistoryLimits limits;
+  limits.bytes = 300'000;
+  History history(folder.state(), limits);
+  for (int number = 1; number <= 5; ++number) {
+    JobSummary summary = numbered(number);
+    summary.tests[2].attempts[0].output = std::string(120'000, 'x');
+    REQUIRE_FALSE(history.record(summary));
+  }
+  CHECK(history.list(10).value.size() == 1);
+  CHECK(history.load("last").value->full_id == "job-5");
+  REQUIRE_FALSE(history.prune());
+  CHECK(fs::file_size(history.path()) < 300'000);
+}
+
+TEST_CASE("history: tests that nobody has run for long are forgotten", "[report]") {
+  const Folder folder;
+  HistoryLimits limits;
+  limits.age = Duration::seconds(10 * 86'400);
+  History history(folder.state(), limits);
+  REQUIRE_FALSE(history.record(timed(1, 10)));
+  REQUIRE_FALSE(history.record(numbered(1, 5)));
+  CHECK(history.durations().value.size() == 6);
+  REQUIRE_FALSE(history.record(numbered(2, 12)));
+  CHECK(history.durations().value.size() == 5);
+}
+
+TEST_CASE("history: a damaged file is set aside and a new one begun", "[report]") {
+  const Folder folder;
+  for (int round = 1; round <= 2; ++round) {
+    fs::create_directories(folder.state());
+    std::ofstream(folder.file("history.db"), std::ios::binary) << std::string(8'192, 'x');
+    History history(folder.state());
+    REQUIRE_FALSE(history.record(mixed_job()));
+    const std::vector<std::string> messages = history.take_messages();
+    REQUIRE(messages.size() == 1);
+    const std::string aside = folder.file("history.db.damaged-") + std::to_string(round);
+    CHECK(messages[0] == "the history was damaged: moved to " + aside + ", a new one was begun");
+    CHECK(fs::file_size(aside) == 8'192);
+    CHECK(history.list(10).value.size() == 1);
+    CHECK(history.take_messages().empty());
+  }
+}
+
+TEST_CASE("history: damage in the middle is found when it is read", "[report]") {
+  const Folder folder;
+  {
+    History history(folder.state());
+    for (int number = 1; number <= 3; ++number) REQUIRE_FALSE(history.record(numbered(number)));
+    REQUIRE_FALSE(history.prune());
+  }
+  {
+    std::fstream file(folder.file("history.db"), std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(4'096);
+    file << std::string(fs::file_size(folder.file("history.db")) - 4'096, '\xa5');
+  }
+  History history(folder.state());
+  const auto rows = history.list(10);
+  CHECK_FALSE(rows.problem);
+  CHECK(rows.value.empty());
+  CHECK(history.take_messages().size() == 1);
+  REQUIRE_FALSE(history.record(numbered(4)));
+  CHECK(history.list(10).value.size() == 1);
+}
+
+TEST_CASE("history: whatever the damage, it ends in a sentence or in a new file", "[report]") {
+  const Folder folder;
+  {
+    History history(folder.state());
+    for (int number = 1; number <= 5; ++number) REQUIRE_FALSE(history.record(numbered(number)));
+    REQUIRE_FALSE(history.prune());
+  }
+  const std::string path = folder.file("history.db");
+  const std::string whole = content(path);
+  dagz::Rng rng(11);
+  for (int round = 0; round < 60; ++round) {
+    std::string damaged = whole;
+    for (uint64_t i = rng.below(30) + 1; i > 0; --i) {
+      const uint64_t at = rng.chance(1, 3) ? rng.below(200) : rng.below(damaged.size());
+      damaged[at] = static_cast<char>(rng.below(256));
+    }
+    if (rng.chance(1, 5)) damaged.resize(rng.below(damaged.size()));
+    for (const char* side : {"-wal", "-shm"}) fs::remove(path + side);
+    std::ofstream(path, std::ios::binary) << damaged;
+
+    History history(folder.state());
+    history.list(10);
+    history.load("last");
+    history.durations();
+    const Problem problem = history.record(numbered(100 + round));
+    if (problem) CHECK(problem->find(path) != std::string::npos);
+  }
+}
+
+TEST_CASE("history: a file of a newer dagz is left alone", "[report]") {
+  const Folder folder;
+  {
+    History history(folder.state());
+    REQUIRE_FALSE(history.record(mixed_job()));
+  }
+  Database database;
+  REQUIRE(database.open(folder.file("history.db"), Database::Mode::kWrite));
+  REQUIRE(database.execute("PRAGMA user_version = 99"));
+  database.close();
+  History history(folder.state());
+  const Problem problem = history.record(numbered(2));
+  REQUIRE(problem);
+  CHECK(problem->find("newer dagz") != std::string::npos);
+  CHECK(history.take_messages().empty());
+  CHECK_FALSE(fs::exists(folder.file("history.db.damaged-1")));
+}
+
+TEST_CASE("history: an unusable directory is a sentence, not an end", "[report]") {
+  const Folder folder;
+  std::ofstream(folder.state()) << "a file";
+  History history(folder.state());
+  const Problem problem = history.record(mixed_job());
+  REQUIRE(problem);
+  CHECK(problem->find(folder.state()) != std::string::npos);
+  CHECK(history.list(10).problem);
+  CHECK(history.next_number({0}).value == 1);
+  CHECK(History("/proc/dagz").open());
+}
+
+TEST_CASE("history: a full disk costs the job's record and nothing else", "[report]") {
+  const Folder folder;
+  History history(folder.state());
+  REQUIRE_FALSE(history.record(numbered(1)));
+
+  rlimit before{};
+  getrlimit(RLIMIT_FSIZE, &before);
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit small{300'000, before.rlim_max};
+  setrlimit(RLIMIT_FSIZE, &small);
+  JobSummary large = numbered(2);
+  large.tests[0].attempts[0].output = std::string(1'000'000, 'x');
+  const Problem problem = history.record(large);
+  setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, handler);
+
+  CHECK(problem);
+  CHECK(history.list(10).value.size() == 1);
+  REQUIRE_FALSE(history.record(large));
+  CHECK(history.list(10).value.size() == 2);
+}
+
+TEST_CASE("history: processes on one host share one file", "[report]") {
+  const Folder folder;
+  std::vector<pid_t> children;
+  for (int child = 0; child < 4; ++child) {
+    const pid_t pid = fork();
+    REQUIRE(pid >= 0);
+    if (pid == 0) {
+      bool good = true;
+      for (int number = 0; number < 5; ++number) {
+        History history(folder.state());
+        // Half of the jobs are everybody's, half are this process's own.
+        const int own = number % 2 == 0 ? number : 100 * (child + 1) + number;
+        good = good && !history.record(numbered(own)) && history.take_messages().empty();
+      }
+      _exit(good ? 0 : 1);
+    }
+    children.push_back(pid);
+  }
+  for (const pid_t pid : children) {
+    int status = 0;
+    REQUIRE(waitpid(pid, &status, 0) == pid);
+    CHECK(status == 0);
+  }
+  History history(folder.state());
+  CHECK(history.list(100).value.size() == 3 + 4 * 2);
+}
+
+TEST_CASE("history: exported here, imported there", "[report]") {
+  const Folder folder;
+  const Folder other;
+  History history(folder.state());
+  for (int number = 1; number <= 3; ++number) REQUIRE_FALSE(history.record(numbered(number)));
+  const std::string file = folder.file("export.db");
+  REQUIRE_FALSE(history.export_to(file));
+  CHECK(history.export_to(file));
+  History target(other.state());
+  REQUIRE_FALSE(target.record(numbered(2)));
+  REQUIRE_FALSE(target.import_from(file));
+  CHECK(target.list(10).value.size() == 3);
+  CHECK(target.durations().value.size() == 5);
+  CHECK(target.import_from(other.file("none.db")));
+  CHECK(target.import_from(other.file(".gitignore")));
+  CHECK(target.list(10).value.size() == 3);
+}
+
+// Hidden: run it by its tag to see the times.
+TEST_CASE("history: the largest suites are kept and planned from in time", "[.bench]") {
+  const Folder folder;
+  std::vector<TestSummary> tests;
+  for (int i = 0; i < 180'000; ++i) {
+    const std::string file =
+        "pandas/tests/extension/test_number_" + std::to_string(i / 300) + ".py";
+    tests.push_back(test(file + "::TestArithmetic::test_values[" + std::to_string(i) +
+                             "-Float64Dtype-object-True-some-parameter]",
+                         {attempt(Outcome::kPassed, i % 50)}));
+  }
+  JobSummary summary = job(std::move(tests));
+  History history(folder.state());
+  for (int number = 1; number <= 2; ++number) {
+    summary.full_id = "large-" + std::to_string(number);
+    const auto start = std::chrono::steady_clock::now();
+    REQUIRE_FALSE(history.record(summary));
+    WARN("record 180,000 results: " << ms_since(start) << " ms");
+  }
+  auto start = std::chrono::steady_clock::now();
+  CHECK(history.durations().value.size() == 180'000);
+  WARN("durations of 180,000 tests: " << ms_since(start) << " ms");
+  start = std::chrono::steady_clock::now();
+  CHECK(history.load("last").value->tests.size() == 180'000);
+  WARN("load 180,000 results: " << ms_since(start) << " ms, file "
+                                << fs::file_size(history.path()) / 1'000 << " kB");
+}

@@ -1,0 +1,323 @@
+#include "sched/io/runner_host.hpp"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <zmq.h>
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <deque>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <variant>
+#include <vector>
+
+// The runner's processes, with tests/support/fake_zygote.py in place of pytest and its driver.
+
+namespace {
+
+using namespace dagz;
+using namespace dagz::sched;
+
+constexpr Duration kPatience = Duration::seconds(30);
+
+Instant now() {
+  return {std::chrono::duration_cast<std::chrono::nanoseconds>(
+              std::chrono::steady_clock::now().time_since_epoch())
+              .count()};
+}
+
+constexpr DriverModule kNoDriver[] = {{"dagz_pytest_driver", "# nothing\n"}};
+
+RunnerConfig fake(const std::string& files, const std::string& mode = "") {
+  RunnerConfig config;
+  config.argv = {"python3", DAGZ_SOURCE_DIR "/tests/support/fake_zygote.py", files, mode};
+  config.driver = kNoDriver;
+  config.grace = Duration::milliseconds(200);
+  return config;
+}
+
+// A host and what it has reported and nobody has asked for yet.
+class Bench {
+ public:
+  explicit Bench(const RunnerConfig& config) { REQUIRE_FALSE(host.start(config)); }
+
+  // Polls until there is an event of the type, and takes it and all before it.
+  template <class Event>
+  Event next() {
+    const Instant until = now() + kPatience;
+    for (;;) {
+      while (!events_.empty()) {
+        RunnerEvent event = std::move(events_.front());
+        events_.pop_front();
+        if (auto* wanted = std::get_if<Event>(&event)) return std::move(*wanted);
+        if (auto* failed = std::get_if<RunnerFailed>(&event)) FAIL(failed->text);
+        passed_by.push_back(std::move(event));
+      }
+      if (now() > until) FAIL("nothing came");
+      step(until);
+    }
+  }
+
+  template <class Event>
+  std::size_t count_passed_by() const {
+    return static_cast<std::size_t>(
+        std::count_if(passed_by.begin(), passed_by.end(),
+                      [](const auto& e) { return std::holds_alternative<Event>(e); }));
+  }
+
+  void start_worker(Slot slot) {
+    host.perform(StartWorker{slot, slot + 10, 2});
+    next<WorkerReady>();
+  }
+
+  RunnerHost host;
+  std::vector<RunnerEvent> passed_by;
+
+ private:
+  void step(Instant until) {
+    std::vector<zmq_pollitem_t> items;
+    host.append_poll_items(items);
+    std::vector<pollfd> fds;
+    for (const zmq_pollitem_t& item : items) {
+      const int events = (item.events & ZMQ_POLLOUT) != 0 ? POLLIN | POLLOUT : POLLIN;
+      fds.push_back({item.fd, static_cast<short>(events), 0});
+    }
+    const Instant wake = std::min(until, host.next_deadline());
+    const int64_t ms = std::clamp<int64_t>((wake - now()).ms() + 1, 0, kPatience.ms());
+    ::poll(fds.data(), fds.size(), static_cast<int>(ms));
+    std::vector<RunnerEvent> events;
+    host.poll(now(), events);
+    std::move(events.begin(), events.end(), std::back_inserter(events_));
+  }
+
+  std::deque<RunnerEvent> events_;
+};
+
+// A private place for temporary files, to see what is left in it.
+class OwnTmp {
+ public:
+  OwnTmp() {
+    std::string path = "/tmp/dagz-test-XXXXXX";
+    REQUIRE(mkdtemp(path.data()) != nullptr);
+    path_ = path;
+    setenv("TMPDIR", path_.c_str(), 1);
+  }
+  ~OwnTmp() {
+    unsetenv("TMPDIR");
+    std::filesystem::remove_all(path_);
+  }
+  OwnTmp(const OwnTmp&) = delete;
+  OwnTmp& operator=(const OwnTmp&) = delete;
+
+  bool empty() const { return std::filesystem::is_empty(path_); }
+  std::string only_entry() const {
+    return std::filesystem::directory_iterator(path_)->path().string();
+  }
+
+ private:
+  std::string path_;
+};
+
+// No process, or one that only its new parent has not looked at yet.
+bool is_dead(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string number, name, state;
+  return !(file >> number >> name >> state) || state == "Z";
+}
+
+// What was killed ends soon, but not at once.
+bool dies(pid_t pid) {
+  for (const Instant until = now() + kPatience; now() < until;) {
+    if (is_dead(pid)) return true;
+    ::poll(nullptr, 0, 1);
+  }
+  return false;
+}
+
+WorkerGone crash_of(const std::string& what, bool then_kill = false) {
+  Bench bench(fake(R"([["a.py", ["a.py::)" + what + R"(", "a.py::pass"]]])"));
+  bench.next<CollectionDone>();
+  bench.start_worker(0);
+  bench.host.perform(RunTests{0, {{0, 0}}});
+  if (then_kill) bench.host.perform(KillWorker{0});
+  WorkerGone gone = bench.next<WorkerGone>();
+  CHECK(bench.count_passed_by<TestDone>() == 0);
+  // The pool outlives it: another worker runs the next test.
+  bench.start_worker(0);
+  bench.host.perform(RunTests{0, {{0, 1}}});
+  CHECK(bench.next<TestDone>().test == LocalTest{0, 1});
+  return gone;
+}
+
+}  // namespace
+
+TEST_CASE("runner host: a whole job", "[sched]") {
+  Bench bench(
+      fake(R"([["a.py", ["a.py::pass", "a.py::fail", "a.py::pass"]], ["b.py", ["b.py::x"]]])"));
+  const auto file = bench.next<FileCollected>();
+  CHECK(file.path == "a.py");
+  CHECK(file.ids == std::vector<std::string>{"a.py::pass", "a.py::fail", "a.py::pass"});
+  REQUIRE(file.groups.size() == 1);
+  CHECK(file.groups[0].indexes == std::vector<uint32_t>{0, 2});
+  CHECK(bench.next<FileCollected>().file == 1);
+  const auto collected = bench.next<CollectionDone>();
+  CHECK(collected.tests == 4);
+  CHECK(collected.max_fail == 2);
+  CHECK(bench.host.info().pytest == "fake");
+  CHECK(bench.host.info().threads == 1);
+
+  bench.host.perform(StartWorker{1, 7, 8});
+  bench.host.perform(RunTests{1, {{0, 0}, {0, 1}}});  // before its hello
+  CHECK(bench.next<WorkerReady>().slot == 1);
+  CHECK(bench.next<WorkerWants>().slot == 1);
+  CHECK(bench.next<TestDone>().duration == Duration::milliseconds(500));
+  const auto failed = bench.next<TestDone>();
+  CHECK(failed.outcome == report::Outcome::kFailed);
+  CHECK(failed.message == "assert 0");
+  CHECK(failed.output == "text \x80");
+  bench.next<WorkerWants>();
+  bench.host.perform(RunTests{1, {}});
+  bench.host.perform(RunTests{1, {{1, 0}}});
+  CHECK(bench.next<TestDone>().test == LocalTest{1, 0});
+  bench.host.perform(DrainWorker{1});
+  const auto gone = bench.next<WorkerGone>();
+  CHECK(gone.clean);
+  CHECK(gone.reason == "exit status 0");
+
+  bench.host.perform(FinishRunner{{"a.py::fail"}, false});
+  const auto finished = bench.next<RunnerFinished>();
+  CHECK(finished.status == 1);
+  CHECK(finished.output == "summary of 1 failed\n");
+}
+
+TEST_CASE("runner host: a crash costs one worker and shows its log", "[sched]") {
+  const WorkerGone segv = crash_of("segv");
+  CHECK(segv.reason == "SIGSEGV");
+  CHECK_FALSE(segv.clean);
+  CHECK(segv.output == "worker gw10\nabout to crash\n");
+  CHECK(crash_of("exit7").reason == "exit status 7");
+  CHECK(crash_of("hang", true).reason == "SIGKILL");
+}
+
+TEST_CASE("runner host: a worker that writes into the socket or lies is killed", "[sched]") {
+  const WorkerGone garbage = crash_of("garbage");
+  CHECK_FALSE(garbage.clean);
+  CHECK(garbage.reason.starts_with("killed: it wrote into the runner's socket"));
+  CHECK(crash_of("long").reason.find("longer than its limit") != std::string::npos);
+  CHECK(crash_of("lie").reason.find("was not given") != std::string::npos);
+}
+
+TEST_CASE("runner host: a worker that only closed its connection is killed", "[sched]") {
+  CHECK(crash_of("close").reason == "SIGKILL");
+}
+
+TEST_CASE("runner host: what a worker leaves running ends with it", "[sched]") {
+  const WorkerGone gone = crash_of("orphan");
+  CHECK_FALSE(gone.clean);
+  const std::size_t at = gone.output.find("orphan ");
+  REQUIRE(at != std::string::npos);
+  CHECK(dies(std::stoi(gone.output.substr(at + 7))));
+}
+
+TEST_CASE("runner host: a test may ask for the end of the run", "[sched]") {
+  Bench bench(fake(R"([["a.py", ["a.py::stop"]]])"));
+  bench.next<CollectionDone>();
+  bench.start_worker(0);
+  bench.host.perform(RunTests{0, {{0, 0}}});
+  CHECK(bench.next<ExitRequested>().reason == "enough");
+}
+
+TEST_CASE("runner host: a command that ends early is explained", "[sched]") {
+  struct Row {
+    std::vector<std::string> argv;
+    int exit_code;
+    std::string text;
+  };
+  const std::vector<Row> rows = {
+      {fake("[]", "usage").argv, 4, "ERROR: no such test"},
+      {{"sh", "-c", "echo hello"}, 3, "without starting pytest"},
+      {{"sh", "-c", "echo 'pytest 1.2'", "--version"}, 0, "pytest 1.2\n"},
+      {{"sh", "-c", "echo oops; exit 5"}, 5, "oops"},
+      {{"sh", "-c", "kill -9 $$"}, 3, "SIGKILL"},
+      {{"sh", "-c", "no-such-command-here"}, 16, "not found"},
+      {fake(R"([["a.py", ["a.py::x"]]])", "miscount").argv, 3, "does not add up"},
+  };
+  for (const Row& row : rows) {
+    RunnerConfig config = fake("[]");
+    config.argv = row.argv;
+    Bench bench(config);
+    const auto failed = bench.next<RunnerFailed>();
+    CHECK(failed.exit_code == row.exit_code);
+    CHECK_THAT(failed.text, Catch::Contains(row.text));
+  }
+}
+
+TEST_CASE("runner host: a command that cannot be started is told at once", "[sched]") {
+  const OwnTmp tmp;
+  RunnerConfig config = fake("[]");
+  config.argv = {"no-such-command-here"};
+  RunnerHost host;
+  const auto failed = host.start(config);
+  REQUIRE(failed);
+  CHECK(failed->exit_code == 16);
+  CHECK(tmp.empty());
+}
+
+TEST_CASE("runner host: the end of the zygote is the runner's end", "[sched]") {
+  Bench bench(fake(R"([["a.py", ["a.py::hang"]]])", "die"));
+  bench.next<CollectionDone>();
+  bench.host.perform(StartWorker{0, 0, 1});
+  const auto failed = bench.next<RunnerFailed>();
+  CHECK(failed.exit_code == 3);
+  CHECK_THAT(failed.text, Catch::Contains("exit status 9"));
+  bench.host.perform(StartWorker{1, 1, 2});  // too late: nothing happens
+}
+
+TEST_CASE("runner host: a runner that does not wind up is ended", "[sched]") {
+  RunnerConfig config = fake(R"([["a.py", ["a.py::pass"]]])", "linger");
+  config.finish_patience = Duration::milliseconds(100);
+  Bench bench(config);
+  bench.next<CollectionDone>();
+  bench.host.perform(FinishRunner{});
+  const auto finished = bench.next<RunnerFinished>();
+  CHECK(finished.status == 3);
+  bench.host.perform(FinishRunner{});
+}
+
+TEST_CASE("runner host: a hard finish waits for nobody", "[sched]") {
+  Bench bench(fake(R"([["a.py", ["a.py::hang"]]])"));
+  bench.next<CollectionDone>();
+  bench.start_worker(0);
+  bench.host.perform(RunTests{0, {{0, 0}}});
+  bench.host.perform(FinishRunner{{}, true});
+  CHECK(bench.next<RunnerFinished>().status == 3);
+}
+
+TEST_CASE("runner host: files are private, and neither they nor processes stay behind", "[sched]") {
+  const OwnTmp tmp;
+  pid_t worker = 0;
+  {
+    RunnerConfig config = fake(R"([["a.py", ["a.py::hang"]]])");
+    config.extra_env = {{"DAGZ_JOB", "j"}};
+    Bench bench(config);
+    namespace fs = std::filesystem;
+    const fs::path directory = tmp.only_entry();
+    CHECK((fs::status(directory).permissions() & fs::perms::mask) == fs::perms::owner_all);
+    CHECK((fs::status(directory / "s").permissions() & fs::perms::mask) ==
+          (fs::perms::owner_read | fs::perms::owner_write));
+    CHECK(fs::file_size(directory / "lib" / "dagz_pytest_driver.py") == kNoDriver[0].text.size());
+    bench.next<CollectionDone>();
+    bench.start_worker(0);
+    bench.host.perform(RunTests{0, {{0, 0}}});
+    worker = bench.host.worker_pid(0);
+    REQUIRE(worker > 1);
+    CHECK(kill(worker, 0) == 0);
+  }
+  CHECK(is_dead(worker));
+  CHECK(tmp.empty());
+}

@@ -1,0 +1,225 @@
+#include "tests/sim/checkers.hpp"
+
+#include <algorithm>
+
+#include "report/exit_code.hpp"
+#include "report/job_report.hpp"
+
+namespace dagz::sim {
+namespace {
+
+std::string report_text(const report::JobSummary& summary, const Crypto& crypto) {
+  const auto hash = [&crypto](Bytes bytes) { return crypto.hash(bytes); };
+  return report::to_text(report::format_job_report(summary, hash), false);
+}
+
+// What a node that is not done waits for.
+std::string situation(const Process& process) {
+  std::string text = "node " + std::to_string(process.number);
+  if (!process.node) return text + " not started";
+  const Node& node = *process.node;
+  const report::JobState& job = node.job();
+  text += node.is_scheduler() ? " (scheduler)" : "";
+  text += " sees " + std::to_string(node.membership().live_count()) + ", term " +
+          std::to_string(node.election().claim().term) + ", " +
+          std::to_string(job.counts().unfinished) + " of " + std::to_string(job.counts().total) +
+          " unfinished, running " + std::to_string(node.vassal().running()) +
+          (node.vassal().is_draining() ? ", draining" : "") +
+          (node.vassal().is_drained() ? ", drained" : "") + (job.closed() ? ", closed" : "");
+  for (const report::NodeState& other : job.nodes()) {
+    text += " [" + short_name(other.id) + (other.enlisted ? " enlisted" : "") +
+            (other.collected ? " collected" : "") + (other.drained.exists() ? " drained" : "") +
+            (other.departed ? " departed" : "") + "]";
+  }
+  std::size_t unknown = 0;
+  for (const auto& [key, version] : job.files()) {
+    if (!version.known()) ++unknown;
+  }
+  if (unknown > 0) text += " " + std::to_string(unknown) + " files without names";
+  std::size_t shown = 0;
+  for (const report::Test& test : job.tests()) {
+    if (report::bucket_of(test.verdict) != report::Bucket::kUnfinished || ++shown > 2) continue;
+    text += " <" + test.id + " " + std::string(report::to_string(test.verdict));
+    for (const report::Assignment& one : test.assignments) {
+      text += " " + short_name(job.nodes()[one.node].id) + ":" + std::to_string(one.grants) + "-" +
+              std::to_string(one.gave_up) + "-" + std::to_string(one.finished);
+    }
+    text += ">";
+  }
+  return text;
+}
+
+}  // namespace
+
+void Checkers::violated(const World& world, const Process* process, const std::string& what) {
+  std::string text = "at " + std::to_string(world.now().ns / 1'000'000) + " ms";
+  if (process != nullptr) text += ", node " + std::to_string(process->number);
+  violations_.push_back(text + ": " + what);
+}
+
+void Checkers::after_event(const World& world, const Process& touched) {
+  if (!touched.node) return;
+  check_books(world, touched);
+  check_fence(world, touched);
+  check_scheduler(world, touched);
+  check_incarnations(world, touched);
+}
+
+// Finished and unfinished make up the catalog.
+void Checkers::check_books(const World& world, const Process& process) {
+  const report::Counts& counts = process.node->job().counts();
+  const uint64_t sum = counts.passed + counts.failed + counts.flaky + counts.errors +
+                       counts.skipped + counts.redundant + counts.unfinished;
+  if (sum != counts.total || counts.total != process.node->job().tests().size()) {
+    violated(world, &process, "counts do not add up to the catalog");
+  }
+  if (counts.total > world.suite().size()) violated(world, &process, "invented tests");
+}
+
+// No work is taken under an older (lineage, term) than was taken before.
+void Checkers::check_fence(const World& world, const Process& process) {
+  const mesh::Claim& fence = process.node->fence();
+  mesh::Claim& before = fences_[process.number];
+  if (before.exists() && mesh::is_stale(fence, before)) {
+    violated(world, &process, "took work under an older claim");
+  }
+  before = fence;
+}
+
+// One node acts per (lineage, term).
+void Checkers::check_scheduler(const World& world, const Process& process) {
+  if (!process.node->is_scheduler()) return;
+  const mesh::Claim& claim = process.node->election().claim();
+  const auto [acting, added] =
+      acting_.try_emplace({claim.lineage, claim.term}, process.node->id());
+  if (!added && acting->second != process.node->id()) {
+    violated(world, &process, "two schedulers act in one term");
+  }
+}
+
+// Only its owner raises an incarnation.
+void Checkers::check_incarnations(const World& world, const Process& process) {
+  if (world.processes().size() > 30 && !rng_.chance(1, 50)) return;
+  for (const Process& other : world.processes()) {
+    if (!other.node || &other == &process) continue;
+    const mesh::Member* seen = process.node->membership().find(other.node->id());
+    if (seen == nullptr) continue;
+    if (seen->incarnation > other.node->membership().self().incarnation) {
+      violated(world, &process, "knows an incarnation its owner never had");
+    }
+  }
+}
+
+void Checkers::at_the_end(const World& world) {
+  if (failed()) return;
+  if (world.timed_out()) {
+    std::string pending;
+    for (const Process& process : world.processes()) {
+      if (!process.exited) pending += "\n    " + situation(process);
+    }
+    violated(world, nullptr, "not over by the bound; still there:" + pending);
+    return;
+  }
+  check_reports(world);
+}
+
+// Every node that saw the end prints the same bytes and exits with the same code. A node that starts
+// when the others are gone finds nobody and runs a job of its own.
+void Checkers::check_reports(const World& world) {
+  std::map<NodeId, std::pair<const Process*, std::string>> jobs;
+  for (const Process& process : world.processes()) {
+    if (!process.end) {
+      violated(world, &process, "ended without an end");
+      continue;
+    }
+    if (process.end->kind == NodeEnd::Kind::kDeparted) continue;
+    const std::string own = report_text(process.end->summary, *process.crypto);
+    const auto [job, first] =
+        jobs.try_emplace(process.node->job().closed_by(), &process, own);
+    if (first) {
+      check_merge_order(world, process);
+      continue;
+    }
+    const Process& other = *job->second.first;
+    if (own != job->second.second) {
+      violated(world, &process,
+               "prints another report than node " + std::to_string(other.number) + ":\n" + own +
+                   "\n-- against --\n" + job->second.second);
+    }
+    if (report::exit_code(process.end->summary, {}) !=
+        report::exit_code(other.end->summary, {})) {
+      violated(world, &process, "exits with another code");
+    }
+  }
+  check_one_job(world, jobs.size());
+  for (const auto& [closer, job] : jobs) {
+    check_verdicts(world, job.first->end->summary, jobs.size() > 1);
+  }
+}
+
+// Nodes that were there together have one job, not several.
+void Checkers::check_one_job(const World& world, std::size_t jobs) {
+  Instant first_end = Instant::never();
+  Instant last_start{};
+  for (const Process& process : world.processes()) {
+    last_start = std::max(last_start, process.starts_at);
+    if (process.end) first_end = std::min(first_end, process.exited_at);
+  }
+  if (first_end > last_start + Duration::seconds(3) && jobs > 1) {
+    violated(world, nullptr, "the nodes ran " + std::to_string(jobs) + " jobs instead of one");
+  }
+}
+
+// Nothing lost, nothing invented, every verdict the one that the suite is made to give.
+void Checkers::check_verdicts(const World& world, const report::JobSummary& summary,
+                              bool several_jobs) {
+  if (summary.status == report::JobStatus::kInterrupted) return;
+  const auto expected = world.suite().expected(2);
+  if (summary.tests.size() != expected.size()) {
+    violated(world, nullptr, "the report has " + std::to_string(summary.tests.size()) +
+                                 " tests, the suite " + std::to_string(expected.size()));
+    return;
+  }
+  const uint64_t failing = static_cast<uint64_t>(std::count_if(
+      expected.begin(), expected.end(),
+      [](const auto& one) { return report::is_failure(one.second); }));
+  // When a landslide of failures ends the retries, what is flaky stays failed.
+  const bool landslide = failing > 5;
+  for (const report::TestSummary& test : summary.tests) {
+    const report::Verdict wanted = expected.at(test.id);
+    if (test.verdict == wanted) continue;
+    // The fake tests count their tries over all jobs, so another job may have had the failing one.
+    if ((landslide || several_jobs) && wanted == report::Verdict::kOkFlaky) continue;
+    violated(world, nullptr, test.id + " is " + std::string(report::to_string(test.verdict)) +
+                                 " instead of " + std::string(report::to_string(wanted)));
+    return;
+  }
+}
+
+// The order in which logs arrive never matters.
+void Checkers::check_merge_order(const World& world, const Process& process) {
+  std::map<NodeId, std::vector<Buffer>> logs;
+  const mesh::Ledger& ledger = process.node->ledger();
+  ledger.read(process.node->job().closed()->positions,
+              [&](const NodeId& origin, const Buffer& entry) { logs[origin].push_back(entry); });
+  report::JobState state;
+  std::map<NodeId, std::size_t> at;
+  std::vector<NodeId> open;
+  for (const auto& [origin, log] : logs) open.push_back(origin);
+  while (!open.empty()) {
+    const std::size_t pick = rng_.below(open.size());
+    const NodeId origin = open[pick];
+    report::Entry entry;
+    if (decode(logs[origin][at[origin]++], entry)) state.apply(origin, entry);
+    if (at[origin] == logs[origin].size()) {
+      open.erase(open.begin() + static_cast<std::ptrdiff_t>(pick));
+    }
+  }
+  state.apply(process.node->job().closed_by(), *process.node->job().closed());
+  if (report_text(state.summary(), *process.crypto) !=
+      report_text(process.end->summary, *process.crypto)) {
+    violated(world, &process, "another order of merging gives another report");
+  }
+}
+
+}  // namespace dagz::sim

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "tests/sim/world.hpp"
+
+// What must hold after every event, and what must hold at the end.
+
+namespace dagz::sim {
+
+class Checkers {
+ public:
+  explicit Checkers(const Scenario& scenario) : rng_(scenario.seed ^ 0xc4ec'4e25) {}
+
+  void after_event(const World& world, const Process& touched);
+  void at_the_end(const World& world);
+
+  bool failed() const { return !violations_.empty(); }
+  const std::vector<std::string>& violations() const { return violations_; }
+
+ private:
+  void violated(const World& world, const Process* process, const std::string& what);
+  void check_books(const World& world, const Process& process);
+  void check_fence(const World& world, const Process& process);
+  void check_incarnations(const World& world, const Process& process);
+  void check_scheduler(const World& world, const Process& process);
+  void check_reports(const World& world);
+  void check_one_job(const World& world, std::size_t jobs);
+  void check_verdicts(const World& world, const report::JobSummary& summary, bool several_jobs);
+  void check_merge_order(const World& world, const Process& process);
+
+  Rng rng_;
+  std::vector<std::string> violations_;
+  std::map<uint32_t, mesh::Claim> fences_;
+  std::map<std::pair<Birth, uint64_t>, NodeId> acting_;
+};
+
+}  // namespace dagz::sim

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <vector>
+
+#include "sched/runner.hpp"
+#include "tests/sim/suite.hpp"
+
+// A node's runner without processes: collects, forks and runs in virtual time, with the manners of
+// the real one (a worker asks before it tears its last test down).
+
+namespace dagz::sim {
+
+class FakeRunner {
+ public:
+  // Delivers an event to the node after a while.
+  using Later = std::function<void(Duration after, sched::RunnerEvent event)>;
+  // Calls back into this runner after a while: a worker's test has run its time.
+  using Alarm = std::function<void(Duration after, sched::Slot slot, uint64_t life)>;
+
+  FakeRunner(const Suite& suite, std::map<std::string, uint32_t>& tries, Duration collect,
+             Later later, Alarm alarm);
+
+  void start();
+  void perform(const sched::RunnerCommand& command);
+  void test_ran(sched::Slot slot, uint64_t life);
+
+ private:
+  struct Worker {
+    std::deque<sched::LocalTest> queue;
+    bool running = false;
+    bool asked = false;  // waits for an answer with its head done
+    bool draining = false;
+    uint64_t life = 0;
+  };
+
+  void begin(sched::Slot slot);
+  void complete(sched::Slot slot);
+
+  const Suite& suite_;
+  std::map<std::string, uint32_t>& tries_;
+  Duration collect_;
+  Later later_;
+  Alarm alarm_;
+  std::map<sched::Slot, Worker> workers_;
+  uint64_t lives_ = 0;
+};
+
+}  // namespace dagz::sim

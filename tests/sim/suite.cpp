@@ -1,0 +1,62 @@
+#include "tests/sim/suite.hpp"
+
+#include <algorithm>
+
+namespace dagz::sim {
+
+using report::Outcome;
+
+std::size_t Suite::size() const {
+  std::size_t count = 0;
+  for (const SuiteFile& file : files) count += file.tests.size();
+  return count;
+}
+
+std::map<std::string, report::Verdict> Suite::expected(uint32_t retries) const {
+  std::map<std::string, report::Verdict> verdicts;
+  for (const SuiteFile& file : files) {
+    for (const SuiteTest& test : file.tests) {
+      std::vector<Outcome> seen;
+      for (uint32_t attempt = 0; attempt <= retries; ++attempt) {
+        seen.push_back(test.outcomes[std::min<std::size_t>(attempt, test.outcomes.size() - 1)]);
+        if (!report::is_failure(seen.back())) break;
+      }
+      verdicts[test.id] = report::decide(seen, true);
+    }
+  }
+  return verdicts;
+}
+
+Suite draw_suite(Rng& rng, const SuiteShape& shape) {
+  Suite suite;
+  std::size_t drawn = 0;
+  while (drawn < shape.tests) {
+    SuiteFile& file = suite.files.emplace_back();
+    file.path = "tests/test_" + std::to_string(suite.files.size()) + ".py";
+    const std::size_t count =
+        std::min<std::size_t>(shape.tests - drawn, 1 + rng.below(shape.tests / 4 + 1));
+    for (std::size_t i = 0; i < count; ++i) {
+      SuiteTest& test = file.tests.emplace_back();
+      test.id = file.path + "::test_" + std::to_string(i);
+      // Heavy-tailed: one in twenty takes ten times as long.
+      const int64_t scale = rng.chance(1, 20) ? 10 : 1;
+      test.duration = Duration{rng.between(shape.mean.ns / 10, shape.mean.ns * 2) * scale};
+      const uint64_t kind = rng.below(100);
+      if (kind < shape.fail_percent) {
+        test.outcomes = {Outcome::kFailed};
+      } else if (kind < shape.fail_percent + shape.crash_percent) {
+        test.outcomes = {Outcome::kCrashed};
+      } else if (kind < shape.fail_percent + shape.crash_percent + shape.flaky_percent) {
+        test.outcomes = {Outcome::kFailed, Outcome::kPassed};
+      } else if (kind < 10) {
+        test.outcomes = {Outcome::kSkipped};
+      } else {
+        test.outcomes = {Outcome::kPassed};
+      }
+    }
+    drawn += count;
+  }
+  return suite;
+}
+
+}  // namespace dagz::sim

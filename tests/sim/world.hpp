@@ -1,0 +1,121 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <queue>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "tests/sim/simulator.hpp"
+
+namespace dagz::sim {
+
+// One simulated process: a node, its runner, and how it ended.
+struct Process {
+  uint32_t number = 0;
+  std::string address;
+  int64_t wall_offset_ms = 0;
+  Instant starts_at;
+  std::optional<Instant> leaves_at;
+  std::unique_ptr<test::FakeCrypto> crypto;
+  std::unique_ptr<Node> node;
+  std::unique_ptr<FakeRunner> runner;
+  Instant wake_at = Instant::never();
+  bool exited = false;
+  Instant exited_at = Instant::never();
+  std::optional<NodeEnd> end;
+};
+
+class World {
+ public:
+  explicit World(const Scenario& scenario);
+
+  // Performs the next event; false when nothing is left to happen or time is up.
+  bool step();
+  // The process that the last event touched.
+  const Process* just_touched() const { return touched_; }
+
+  const Scenario& scenario() const { return scenario_; }
+  const Suite& suite() const { return suite_; }
+  const std::vector<Process>& processes() const { return processes_; }
+  Instant now() const { return now_; }
+  bool timed_out() const { return timed_out_; }
+  Outcome outcome() const;
+
+ private:
+  struct Start {};
+  struct Wake {};
+  struct Leave {};
+  struct Deliver {
+    mesh::LinkId link = 0;
+    Buffer bytes;
+  };
+  struct Up {
+    mesh::LinkId link = 0;
+  };
+  struct Down {
+    mesh::LinkId link = 0;
+    mesh::LinkLoss loss = mesh::LinkLoss::kClosed;
+  };
+  struct Runner {
+    sched::RunnerEvent event;
+  };
+  struct Ran {
+    sched::Slot slot = 0;
+    uint64_t life = 0;
+  };
+  using What = std::variant<Start, Wake, Leave, Deliver, Up, Down, Runner, Ran>;
+  struct Event {
+    Instant at;
+    uint64_t sequence = 0;
+    uint32_t process = 0;
+    What what;
+  };
+  struct Later {
+    bool operator()(const Event& a, const Event& b) const {
+      return std::tie(a.at.ns, a.sequence) > std::tie(b.at.ns, b.sequence);
+    }
+  };
+  // Both ends of a connection have a number of their own.
+  struct End {
+    uint32_t process = 0;
+    mesh::Lane lane = mesh::Lane::kControl;
+    mesh::LinkId other = 0;
+    uint32_t other_process = 0;
+    bool open = true;
+  };
+
+  void post(Instant at, uint32_t process, What what);
+  void start(Process& process);
+  void perform(Process& process);
+  void dial(Process& process, const mesh::LinkActions::Dial& dial);
+  void carry(Process& process, const mesh::LinkActions::Send& send);
+  void close(mesh::LinkId link);
+  void exit(Process& process);
+  Duration delay();
+  Moment moment(const Process& process) const;
+  void check_formation();
+  void trace(uint64_t value);
+
+  Scenario scenario_;
+  Rng rng_;
+  Suite suite_;
+  std::map<std::string, uint32_t> tries_;
+  std::vector<Process> processes_;
+  std::map<std::string, uint32_t> by_address_;
+  std::map<mesh::LinkId, End> ends_;
+  mesh::LinkId last_link_ = 0;
+  std::priority_queue<Event, std::vector<Event>, Later> events_;
+  uint64_t sequence_ = 0;
+  Instant now_{};
+  Instant last_start_{};
+  const Process* touched_ = nullptr;
+  bool timed_out_ = false;
+  bool formed_ = false;
+  Outcome outcome_;
+};
+
+}  // namespace dagz::sim
