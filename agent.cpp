@@ -182,7 +182,10 @@ bool Agent::start_node() {
     fail(report::kExitUsage, error);
     return false;
   }
-  say("job " + access_.job + ", node " + short_name(node_->id()) + " at " + listening_on_ + ", " +
+  say((access_.run.platform == "local" && options_.network.job.empty()
+           ? "the job of " + options_.place.project_root
+           : "job " + access_.job) +
+      ", node " + short_name(node_->id()) + " at " + listening_on_ + ", " +
       std::to_string(workers_) + (workers_ == 1 ? " worker" : " workers"));
   say(access_.trust.description);
   for (const std::string& note : discovery_->notes()) say(note);
@@ -400,10 +403,14 @@ int Agent::conclude() {
     if (nobody && code == 0) {
       terminal_.print(text);
       terminal_.flush();
-      transport_.flush_and_close(Duration::milliseconds(200));
-      return 0;
+    } else {
+      say(text);
     }
-    say(text);
+    // Nothing was found and nothing can be: that sentence is the whole story.
+    if (nobody && end.summary.counts.total == 0) {
+      transport_.flush_and_close(Duration::milliseconds(200));
+      return code;
+    }
   }
   const std::string failures = report::format_failures(end.summary);
   if (!failures.empty()) terminal_.print(failures);

@@ -100,7 +100,7 @@ JobReport format_job_report(const JobSummary& summary, const Hasher& hash) {
   for (const CollectionErrorSummary& error : summary.collection_errors) {
     lines.push_back(fmt::format("{:<8} {}   collection   {}", to_string(Verdict::kError),
                                 visible(error.path),
-                                cut(visible(first_line(error.text)), kReportMessageMax)));
+                                cut(visible(headline(error.text)), kReportMessageMax)));
   }
   append_tests(
       summary, [](Verdict verdict) { return is_failure(verdict); }, lines);

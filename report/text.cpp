@@ -145,6 +145,19 @@ std::string_view first_line(std::string_view text) {
   return line.substr(0, line.find_last_not_of(kBlank) + 1);
 }
 
+std::string_view headline(std::string_view traceback) {
+  std::string_view found;
+  for (std::string_view rest = traceback; !rest.empty();) {
+    const std::size_t end = rest.find('\n');
+    const std::string_view line = rest.substr(0, end);
+    const std::size_t text = line.find_first_not_of(' ', 1);
+    if (line.starts_with("E ") && text != std::string_view::npos) found = line.substr(text);
+    if (end == std::string_view::npos) break;
+    rest.remove_prefix(end + 1);
+  }
+  return found.empty() ? first_line(traceback) : found;
+}
+
 std::string cut(std::string_view text, std::size_t limit) {
   static constexpr std::string_view kEllipsis = "…";
   if (text.size() <= limit) return std::string(text);

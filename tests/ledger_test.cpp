@@ -124,6 +124,7 @@ TEST_CASE("ledger: nothing forged is believed, and the author does not suffer fo
   // Forged words about a place that is known already.
   bad = good;
   bad.entries[0] = entry(9);
+  bad.signature.bytes[0] ^= 1;
   CHECK(pair.give(bad) == Verdict::kForged);
   CHECK_FALSE(pair.reader.is_shut_out(pair.a.id()));
 }

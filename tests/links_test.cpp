@@ -162,7 +162,6 @@ TEST_CASE("links: two that dial each other at once agree on one control link", "
     // It is the one that the lower id dialled: dialled ends have the lower number here.
     const LinkId of_lower = a.id() < b.id() ? from_a : from_b;
     CHECK(of_lower == std::min(from_a, from_b));
-    CHECK(net.deliver({from_a, {}}) == false);
   }
 }
 
@@ -270,7 +269,7 @@ TEST_CASE("links: words may overtake each other", "[mesh]") {
   }
   net.step();
   REQUIRE(a.sends.size() == 3);
-  for (const std::size_t i : {2, 0, 1}) CHECK(net.deliver(a.sends[i]));
+  for (const std::size_t i : {2UL, 0UL, 1UL}) CHECK(net.deliver(a.sends[i]));
   CHECK(b.heard == std::vector<std::string>{"3", "1", "2"});
 }
 

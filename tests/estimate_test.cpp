@@ -1,0 +1,68 @@
+#include "sched/estimate.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace dagz;
+using namespace dagz::sched;
+
+namespace {
+
+report::Test test_of(const std::string& id, uint32_t path) {
+  report::Test test;
+  test.id = id;
+  test.path = path;
+  return test;
+}
+
+constexpr Duration ms(int64_t n) { return Duration::milliseconds(n); }
+
+}  // namespace
+
+TEST_CASE("estimate: nothing known gives the guess", "[sched]") {
+  Estimates estimates({});
+  CHECK_FALSE(estimates.has_history());
+  estimates.add(test_of("a", 0));
+  CHECK(estimates.of(0) == Estimates::kGuess);
+  CHECK_FALSE(estimates.is_fixed(0));
+}
+
+TEST_CASE("estimate: the own history comes first and does not change", "[sched]") {
+  Estimates estimates({{"a", ms(70)}, {"b", ms(30)}});
+  estimates.add(test_of("a", 0));
+  CHECK(estimates.is_fixed(0));
+  CHECK(estimates.of(0) == ms(70));
+  estimates.learn(0, ms(900));
+  CHECK(estimates.of(0) == ms(70));
+}
+
+TEST_CASE("estimate: then the mean of the file, of the suite, of the history", "[sched]") {
+  Estimates estimates({{"old", ms(40)}, {"older", ms(60)}});
+  estimates.add(test_of("a0", 0));
+  estimates.add(test_of("a1", 0));
+  estimates.add(test_of("b0", 1));
+  CHECK(estimates.of(2) == ms(50));
+  estimates.learn(0, ms(10));
+  CHECK(estimates.of(1) == ms(10));
+  CHECK(estimates.of(2) == ms(10));
+  estimates.learn(2, ms(30));
+  estimates.learn(2, ms(50));
+  CHECK(estimates.of(2) == ms(40));
+  CHECK(estimates.of(1) == ms(10));
+}
+
+TEST_CASE("estimate: known neighbours speak for a new test of their file", "[sched]") {
+  Estimates estimates({{"a0", ms(20)}, {"elsewhere", ms(1000)}});
+  estimates.add(test_of("a0", 0));
+  estimates.add(test_of("a1", 0));
+  CHECK(estimates.of(1) == ms(20));
+}
+
+TEST_CASE("estimate: nothing is expected to take no time", "[sched]") {
+  Estimates estimates({{"a", Duration{}}});
+  estimates.add(test_of("a", 0));
+  estimates.add(test_of("b", 1));
+  CHECK(estimates.of(0) > Duration{});
+  CHECK(estimates.is_fixed(0));
+  estimates.learn(1, Duration{});
+  CHECK(estimates.of(1) > Duration{});
+}

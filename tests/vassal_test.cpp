@@ -1,0 +1,608 @@
+#include "sched/vassal.hpp"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <deque>
+#include <map>
+
+#include "mesh/rng.hpp"
+#include "tests/support/jobs.hpp"
+
+using namespace dagz;
+using namespace dagz::sched;
+using report::Outcome;
+using test::listed;
+using test::numbered_id;
+
+namespace {
+
+const NodeId kMe = numbered_id(1);
+const NodeId kChief = numbered_id(9);
+constexpr report::FileKey kFile = 7;
+
+// One node's vassal, its fold, and workers that do as they are told when the test says so.
+struct Bench {
+  report::JobState job;
+  Estimates estimates;
+  Vassal vassal;
+  Instant now = test::at_ms(1000);
+  std::vector<report::Entry> entries;
+  std::vector<RunnerCommand> commands;
+  std::optional<Duration> steal_request;
+  std::map<Slot, std::deque<LocalTest>> queues;
+
+  explicit Bench(uint32_t workers = 1, uint32_t tests = 10, Duration each = {},
+                 bool enlist = true, uint32_t deaths_max = 5)
+      : estimates(history(tests, each)), vassal(config(workers, deaths_max), job, estimates) {
+    fold(kMe, report::Offered{kFile, tests});
+    fold(kChief, test::named(2));
+    fold(kChief, listed(kFile, "f", tests));
+    vassal.offer(kFile, 0);
+    if (!enlist) return;
+    const report::Enlisted enlisted{kMe, 3, 10, workers};
+    fold(kChief, enlisted);
+    vassal.enlisted(enlisted, workers);
+  }
+
+  static VassalConfig config(uint32_t workers, uint32_t deaths_max) {
+    VassalConfig config;
+    config.workers = workers;
+    config.deaths_in_a_row_max = deaths_max;
+    return config;
+  }
+  static std::vector<KnownDuration> history(uint32_t tests, Duration each) {
+    std::vector<KnownDuration> known;
+    if (each.ns == 0) return known;
+    for (const std::string& id : test::names_of("f", tests)) known.push_back({id, each});
+    return known;
+  }
+
+  void fold(const NodeId& origin, const report::Entry& entry) {
+    job.apply(origin, entry);
+    for (const report::Change& change : job.take_changes()) {
+      if (change.kind == report::Change::Kind::kKnown) estimates.add(job.tests()[change.test]);
+    }
+  }
+  void take(Vassal::Output out) {
+    for (report::Entry& entry : out.entries) {
+      fold(kMe, entry);
+      entries.push_back(std::move(entry));
+    }
+    for (RunnerCommand& command : out.commands) {
+      if (const auto* run = std::get_if<RunTests>(&command)) {
+        auto& queue = queues[run->slot];
+        queue.insert(queue.end(), run->tests.begin(), run->tests.end());
+      }
+      if (const auto* start = std::get_if<StartWorker>(&command)) queues[start->slot].clear();
+      commands.push_back(std::move(command));
+    }
+    if (out.steal_request) steal_request = out.steal_request;
+  }
+  template <class Call>
+  void call(Call what) {
+    Vassal::Output out;
+    what(out);
+    take(std::move(out));
+  }
+
+  void grant(std::vector<report::Run> runs, bool valid = true) {
+    fold(kChief, test::granted(kChief, kMe, runs));
+    call([&](auto& out) { vassal.granted(runs, valid, out); });
+  }
+  void advance() {
+    call([&](auto& out) { vassal.advance(now, out); });
+  }
+  void event(const RunnerEvent& what) {
+    call([&](auto& out) { vassal.handle(now, 1'700'000'000'000, what, out); });
+  }
+  void ready(Slot slot) { event(WorkerReady{slot}); }
+  void done(Slot slot, Outcome outcome = Outcome::kPassed) {
+    TestDone result;
+    result.slot = slot;
+    result.test = queues[slot].front();
+    result.outcome = outcome;
+    result.duration = Duration::milliseconds(5);
+    queues[slot].pop_front();
+    event(result);
+  }
+  void gone(Slot slot, bool clean) {
+    queues[slot].clear();
+    event(WorkerGone{slot, clean, "SIGSEGV", "last words"});
+  }
+  // Grants everything, starts the workers and lets them report.
+  void begin(uint32_t tests) {
+    grant({{kFile, 0, tests}});
+    advance();
+    for (const StartWorker& start : all<StartWorker>()) ready(start.slot);
+  }
+
+  template <class What>
+  std::vector<What> all() const {
+    std::vector<What> found;
+    for (const RunnerCommand& command : commands) {
+      if (const auto* one = std::get_if<What>(&command)) found.push_back(*one);
+    }
+    return found;
+  }
+  template <class What>
+  std::vector<What> written() const {
+    std::vector<What> found;
+    for (const report::Entry& entry : entries) {
+      if (const auto* one = std::get_if<What>(&entry)) found.push_back(*one);
+    }
+    return found;
+  }
+  // Indexes of the file in the order they were given up.
+  std::vector<uint32_t> given_up() const {
+    std::vector<uint32_t> indexes;
+    for (const report::GaveUp& one : written<report::GaveUp>()) {
+      for (const report::Run& run : one.runs) {
+        for (uint32_t i = 0; i < run.count; ++i) indexes.push_back(run.first + i);
+      }
+    }
+    return indexes;
+  }
+  std::vector<uint32_t> queued(Slot slot) {
+    std::vector<uint32_t> indexes;
+    for (const LocalTest& one : queues[slot]) indexes.push_back(one.index);
+    return indexes;
+  }
+  bool all_answered() const {
+    return std::all_of(job.tests().begin(), job.tests().end(), [](const report::Test& test) {
+      return std::all_of(test.assignments.begin(), test.assignments.end(),
+                         [](const report::Assignment& one) {
+                           return one.grants == one.gave_up + one.finished;
+                         });
+    });
+  }
+};
+
+constexpr Duration kLong = Duration::seconds(1);
+
+using Indexes = std::vector<uint32_t>;
+
+}  // namespace
+
+TEST_CASE("vassal: nothing starts before the node is enlisted", "[sched]") {
+  Bench bench(1, 10, {}, false);
+  bench.grant({{kFile, 0, 5}});
+  bench.advance();
+  CHECK(bench.commands.empty());
+  bench.vassal.enlisted({kMe, 0, 4, 1}, 1);
+  bench.advance();
+  REQUIRE(bench.all<StartWorker>().size() == 1);
+  CHECK(bench.all<StartWorker>()[0].number == 4);
+}
+
+TEST_CASE("vassal: no more workers than there are tests", "[sched]") {
+  Bench bench(3);
+  bench.advance();
+  CHECK(bench.commands.empty());
+  bench.grant({{kFile, 0, 2}});
+  bench.advance();
+  const auto starts = bench.all<StartWorker>();
+  REQUIRE(starts.size() == 2);
+  CHECK(starts[0].slot == 0);
+  CHECK(starts[1].slot == 1);
+  CHECK(starts[1].number == 11);
+  bench.grant({{kFile, 2, 5}});
+  bench.advance();
+  CHECK(bench.all<StartWorker>().size() == 3);
+}
+
+TEST_CASE("vassal: short tests are fed in windows, long ones singly", "[sched]") {
+  Bench brief(1, 100, Duration::milliseconds(4));
+  brief.begin(100);
+  // The running one and what covers 20 ms.
+  CHECK(brief.queues[0].size() == 5);
+  brief.done(0);
+  CHECK(brief.queues[0].size() == 5);
+
+  Bench tiny(1, 100, Duration::microseconds(1));
+  tiny.begin(100);
+  CHECK(tiny.queues[0].size() == 64);
+
+  Bench slow(1, 10, kLong);
+  slow.begin(10);
+  CHECK(slow.queued(0) == Indexes{0});
+}
+
+TEST_CASE("vassal: a worker gets one more test before it tears its last down", "[sched]") {
+  Bench bench(1, 3, kLong);
+  bench.begin(2);
+  REQUIRE(bench.queued(0) == Indexes{0});
+  bench.event(WorkerWants{0});
+  CHECK(bench.queued(0) == Indexes{0, 1});
+  // A question that crossed the answer needs none.
+  const std::size_t answers = bench.all<RunTests>().size();
+  bench.event(WorkerWants{0});
+  CHECK(bench.all<RunTests>().size() == answers);
+  bench.done(0);
+  // Nothing is left: it is told so at once, or it would wait for ever.
+  bench.event(WorkerWants{0});
+  REQUIRE(bench.all<RunTests>().size() == answers + 1);
+  CHECK(bench.all<RunTests>().back().tests.empty());
+  bench.done(0);
+  CHECK(bench.all_answered());
+  // Idle, it gets what comes later.
+  bench.grant({{kFile, 2, 1}});
+  bench.advance();
+  CHECK(bench.queued(0) == Indexes{2});
+}
+
+TEST_CASE("vassal: every result names the test, the worker and what it cost", "[sched]") {
+  Bench bench(1);
+  bench.begin(1);
+  TestDone done;
+  done.test = {0, 0};
+  done.outcome = Outcome::kFailed;
+  done.duration = Duration::milliseconds(200);
+  done.cpu = Duration::milliseconds(50);
+  done.message = std::string(report::kMessageMax + 50, 'm');
+  done.output = std::string(report::kOutputMax + 50, 'o');
+  bench.event(done);
+  const auto results = bench.written<report::Finished>();
+  REQUIRE(results.size() == 1);
+  CHECK(results[0].file == kFile);
+  CHECK(results[0].index == 0);
+  CHECK(results[0].outcome == Outcome::kFailed);
+  CHECK(results[0].worker == 10);
+  CHECK(results[0].cpu_percent == 25);
+  CHECK(results[0].started_wall_ms == 1'700'000'000'000 - 200);
+  report::Entry back;
+  CHECK(decode(encode(bench.entries[0]), back));
+}
+
+TEST_CASE("vassal: an idle worker takes the tail of its neighbour's group", "[sched]") {
+  Bench bench(2, 10, kLong);
+  bench.begin(10);
+  CHECK(bench.queued(0) == Indexes{0});
+  // Half of what the first had reserved, in order.
+  CHECK(bench.queued(1) == Indexes{5});
+  bench.done(1);
+  CHECK(bench.queued(1) == Indexes{6});
+  bench.done(0);
+  CHECK(bench.queued(0) == Indexes{1});
+  CHECK(bench.vassal.statuses(bench.now)[1].stolen == 5);
+}
+
+TEST_CASE("vassal: the status counts what a worker finished of what it stole", "[sched]") {
+  Bench bench(2, 4, kLong);
+  bench.begin(4);
+  const auto stolen = bench.vassal.statuses(bench.now)[1].stolen;
+  REQUIRE(stolen > 0);
+  while (!bench.queues[1].empty()) bench.done(1);
+  CHECK(bench.vassal.statuses(bench.now)[1].stolen_finished >= stolen);
+}
+
+TEST_CASE("vassal: a whole file waits for the next idle worker before any is split", "[sched]") {
+  Bench bench(2, 4, kLong);
+  bench.vassal.offer(8, 1);
+  bench.fold(kChief, listed(8, "g", 4));
+  bench.grant({{kFile, 0, 4}, {8, 0, 4}});
+  bench.advance();
+  bench.ready(0);
+  bench.ready(1);
+  CHECK(bench.queues[0].front() == LocalTest{0, 0});
+  CHECK(bench.queues[1].front() == LocalTest{1, 0});
+}
+
+TEST_CASE("vassal: a recall gives up only what was not begun, from the end", "[sched]") {
+  Bench bench(1, 10, kLong);
+  bench.begin(10);
+  REQUIRE(bench.queued(0) == Indexes{0});
+  bench.call([&](auto& out) { bench.vassal.recalled(44, kLong * 3, out); });
+  auto given = bench.written<report::GaveUp>();
+  REQUIRE(given.size() == 1);
+  CHECK(given[0].recall == 44);
+  CHECK(bench.given_up() == Indexes{7, 8, 9});
+  bench.call([&](auto& out) { bench.vassal.recalled(45, kLong * 100, out); });
+  CHECK(bench.given_up() == Indexes{7, 8, 9, 1, 2, 3, 4, 5, 6});
+  // Nothing left but what runs: the answer is empty, and still an answer.
+  bench.call([&](auto& out) { bench.vassal.recalled(46, kLong, out); });
+  given = bench.written<report::GaveUp>();
+  REQUIRE(given.size() == 3);
+  CHECK(given[2].recall == 46);
+  CHECK(given[2].runs.empty());
+  bench.done(0);
+  CHECK(bench.all_answered());
+}
+
+TEST_CASE("vassal: a recall takes waiting groups before what workers have reserved", "[sched]") {
+  Bench bench(1, 4, kLong);
+  bench.vassal.offer(8, 1);
+  bench.fold(kChief, listed(8, "g", 4));
+  bench.begin(4);
+  bench.grant({{8, 0, 2}});
+  bench.call([&](auto& out) { bench.vassal.recalled(1, Duration::milliseconds(1), out); });
+  REQUIRE(bench.written<report::GaveUp>().size() == 1);
+  CHECK(bench.written<report::GaveUp>()[0].runs == std::vector<report::Run>{{8, 1, 1}});
+}
+
+TEST_CASE("vassal: what cannot be run is handed back at once", "[sched]") {
+  Bench bench(1);
+  bench.grant({{kFile, 0, 2}}, false);  // fenced off
+  CHECK(bench.given_up() == Indexes{0, 1});
+  CHECK(bench.all_answered());
+  bench.begin(3);
+  bench.grant({{kFile, 1, 1}});  // held already
+  CHECK(bench.given_up() == Indexes{0, 1, 1});
+  while (!bench.queues[0].empty()) bench.done(0);
+  CHECK(bench.all_answered());
+  bench.grant({{kFile, 0, 1}});  // has its verdict
+  CHECK(bench.given_up() == Indexes{0, 1, 1, 0});
+  bench.call([&](auto& out) { bench.vassal.drain(out); });
+  bench.grant({{kFile, 5, 1}});
+  CHECK(bench.given_up() == Indexes{0, 1, 1, 0, 5});
+  CHECK(bench.all_answered());
+}
+
+TEST_CASE("vassal: a crash costs one test, the rest goes on in order", "[sched]") {
+  Bench bench(1, 10, Duration::milliseconds(4));
+  bench.begin(10);
+  REQUIRE(bench.queued(0) == Indexes{0, 1, 2, 3, 4});
+  bench.done(0);
+  bench.now = bench.now + Duration::milliseconds(30);
+  bench.gone(0, false);
+  const auto results = bench.written<report::Finished>();
+  REQUIRE(results.size() == 2);
+  CHECK(results[1].index == 1);
+  CHECK(results[1].outcome == Outcome::kCrashed);
+  CHECK(results[1].message.find("SIGSEGV") != std::string::npos);
+  CHECK(results[1].output == "last words");
+  CHECK(results[1].duration == Duration::milliseconds(30));
+  bench.advance();
+  REQUIRE(bench.all<StartWorker>().size() == 2);
+  bench.ready(0);
+  CHECK(bench.queues[0].front().index == 2);
+  while (!bench.queues[0].empty()) bench.done(0);
+  CHECK(bench.written<report::Finished>().size() == 10);
+  CHECK(bench.all_answered());
+  CHECK(bench.vassal.statuses(bench.now)[0].reconnects == 1);
+}
+
+TEST_CASE("vassal: a worker that leaves with tests in its queue has crashed", "[sched]") {
+  Bench bench(1);
+  bench.begin(3);
+  bench.gone(0, true);
+  REQUIRE(bench.written<report::Finished>().size() == 1);
+  CHECK(bench.written<report::Finished>()[0].outcome == Outcome::kCrashed);
+}
+
+TEST_CASE("vassal: a worker that only dies is given up, and all tests go back", "[sched]") {
+  Bench bench(1, 10, {}, true, 3);
+  bench.grant({{kFile, 0, 4}});
+  for (int i = 0; i < 3; ++i) {
+    bench.advance();
+    bench.gone(0, false);
+  }
+  bench.advance();
+  CHECK(bench.all<StartWorker>().size() == 3);
+  CHECK(bench.given_up() == Indexes{0, 1, 2, 3});
+  CHECK(bench.written<report::Finished>().empty());
+  CHECK(bench.all_answered());
+}
+
+TEST_CASE("vassal: with no worker left, new grants go back and none are asked for", "[sched]") {
+  Bench bench(1, 10, {}, true, 1);
+  bench.grant({{kFile, 0, 2}});
+  bench.advance();
+  bench.gone(0, false);
+  REQUIRE(bench.all_answered());
+  bench.grant({{kFile, 4, 2}});
+  bench.advance();
+  CHECK(bench.all_answered());
+  bench.steal_request.reset();
+  bench.now = bench.now + Duration::seconds(1);
+  bench.advance();
+  CHECK_FALSE(bench.steal_request.has_value());
+}
+
+TEST_CASE("vassal: a worker that finishes tests between deaths is started again", "[sched]") {
+  Bench bench(1, 10, {}, true, 2);
+  bench.begin(10);
+  for (int i = 0; i < 4; ++i) {
+    bench.gone(0, false);
+    bench.advance();
+    bench.ready(0);
+  }
+  while (!bench.queues[0].empty()) bench.done(0);
+  CHECK(bench.written<report::Finished>().size() == 10);
+}
+
+TEST_CASE("vassal: draining hands back what was not sent and lets the workers end", "[sched]") {
+  Bench bench(2, 10, kLong);
+  bench.grant({{kFile, 0, 4}});
+  bench.advance();
+  bench.ready(0);
+  bench.call([&](auto& out) { bench.vassal.drain(out); });
+  CHECK(bench.given_up() == Indexes{1, 2, 3});
+  CHECK(bench.all<DrainWorker>().size() == 1);
+  CHECK_FALSE(bench.vassal.is_drained());
+  // The other was starting: it is drained as soon as it is there.
+  bench.ready(1);
+  CHECK(bench.all<DrainWorker>().size() == 2);
+  bench.done(0);
+  bench.gone(0, true);
+  CHECK_FALSE(bench.vassal.is_drained());
+  bench.gone(1, true);
+  CHECK(bench.vassal.is_drained());
+  CHECK(bench.all_answered());
+  bench.advance();
+  CHECK(bench.all<StartWorker>().size() == 2);
+  CHECK(bench.vassal.next_deadline() == Instant::never());
+}
+
+TEST_CASE("vassal: a worker that dies while draining leaves no grant unanswered", "[sched]") {
+  Bench bench(1, 10, Duration::milliseconds(4));
+  bench.begin(4);
+  REQUIRE(bench.queued(0).size() == 4);
+  bench.call([&](auto& out) { bench.vassal.drain(out); });
+  bench.gone(0, false);
+  CHECK(bench.vassal.is_drained());
+  CHECK(bench.all_answered());
+}
+
+TEST_CASE("vassal: a new scheduler may have it go on", "[sched]") {
+  Bench bench(1, 10, kLong);
+  bench.begin(2);
+  bench.call([&](auto& out) { bench.vassal.drain(out); });
+  bench.done(0);
+  bench.gone(0, true);
+  REQUIRE(bench.vassal.is_drained());
+  bench.vassal.resume();
+  CHECK_FALSE(bench.vassal.is_draining());
+  bench.grant({{kFile, 1, 2}});
+  bench.advance();
+  REQUIRE(bench.all<StartWorker>().size() == 2);
+  bench.ready(0);
+  CHECK(bench.queued(0) == Indexes{1});
+}
+
+TEST_CASE("vassal: who leaves finishes what runs and takes nothing more", "[sched]") {
+  Bench bench(1, 10, kLong);
+  bench.begin(4);
+  bench.call([&](auto& out) { bench.vassal.leave(out); });
+  CHECK(bench.given_up() == Indexes{1, 2, 3});
+  bench.vassal.resume();
+  bench.grant({{kFile, 5, 1}});
+  CHECK(bench.given_up() == Indexes{1, 2, 3, 5});
+  bench.done(0);
+  CHECK(bench.queues[0].empty());
+  bench.gone(0, true);
+  CHECK(bench.vassal.is_drained());
+  CHECK(bench.all_answered());
+}
+
+TEST_CASE("vassal: a broken runner hands everything back, what runs too", "[sched]") {
+  Bench bench(2, 10, kLong);
+  bench.begin(6);
+  bench.call([&](auto& out) { bench.vassal.runner_failed(out); });
+  Indexes given = bench.given_up();
+  std::sort(given.begin(), given.end());
+  CHECK(given == Indexes{0, 1, 2, 3, 4, 5});
+  CHECK(bench.all_answered());
+  bench.grant({{kFile, 8, 1}});
+  CHECK(bench.all_answered());
+  bench.advance();
+  CHECK(bench.all<StartWorker>().size() == 2);
+}
+
+TEST_CASE("vassal: a late word on a tear-down is an amendment if it is bad news", "[sched]") {
+  Bench bench(1);
+  bench.begin(1);
+  bench.done(0);
+  TestDone late;
+  late.test = {0, 0};
+  late.outcome = Outcome::kPassed;
+  bench.event(late);
+  CHECK(bench.written<report::Finished>().size() == 1);
+  late.outcome = Outcome::kError;
+  bench.event(late);
+  const auto results = bench.written<report::Finished>();
+  REQUIRE(results.size() == 2);
+  CHECK(results[1].amends);
+  CHECK(results[1].file == kFile);
+  CHECK(bench.all_answered());
+  // Of a file that nobody knows.
+  late.test = {9, 0};
+  bench.event(late);
+  CHECK(bench.written<report::Finished>().size() == 2);
+}
+
+TEST_CASE("vassal: a result out of turn loses no other test", "[sched]") {
+  Bench bench(1, 10, Duration::milliseconds(4));
+  bench.begin(3);
+  REQUIRE(bench.queued(0) == Indexes{0, 1, 2});
+  TestDone second;
+  second.test = {0, 1};
+  bench.event(second);
+  bench.gone(0, false);
+  bench.call([&](auto& out) { bench.vassal.leave(out); });
+  CHECK(bench.all_answered());
+}
+
+TEST_CASE("vassal: it asks for more before it runs dry, and not too often", "[sched]") {
+  Bench bench(2, 10, Duration::milliseconds(200));
+  bench.begin(10);
+  bench.now = bench.now + Duration::seconds(1);
+  bench.advance();
+  CHECK_FALSE(bench.steal_request.has_value());
+  while (bench.written<report::Finished>().size() < 8) {
+    bench.done(bench.queues[0].empty() ? 1 : 0);
+  }
+  bench.now = bench.now + Duration::seconds(1);
+  bench.advance();
+  REQUIRE(bench.steal_request.has_value());
+  CHECK(*bench.steal_request == Duration::milliseconds(200));
+  bench.steal_request.reset();
+  bench.now = bench.now + Duration::milliseconds(99);
+  bench.advance();
+  CHECK_FALSE(bench.steal_request.has_value());
+  bench.now = bench.now + Duration::milliseconds(1);
+  CHECK(bench.vassal.next_deadline() <= bench.now);
+  bench.advance();
+  CHECK(bench.steal_request.has_value());
+}
+
+TEST_CASE("vassal: events of workers that do not exist are ignored", "[sched]") {
+  Bench bench(1);
+  bench.begin(1);
+  const std::size_t commands = bench.commands.size();
+  bench.event(WorkerReady{5});
+  bench.event(WorkerWants{5});
+  bench.event(WorkerGone{5, false, "", ""});
+  bench.event(TestDone{5, {0, 0}});
+  CHECK(bench.commands.size() == commands);
+  CHECK(bench.entries.empty());
+}
+
+TEST_CASE("vassal: every grant is answered exactly once, whatever happens", "[sched]") {
+  for (uint64_t seed = 0; seed < 300; ++seed) {
+    INFO("seed " << seed);
+    Rng rng(seed);
+    const auto workers = static_cast<uint32_t>(1 + rng.below(3));
+    const auto tests = static_cast<uint32_t>(1 + rng.below(60));
+    const Duration each = rng.chance(1, 2) ? Duration::milliseconds(3) : kLong;
+    Bench bench(workers, tests, each, true, 1000);
+    std::size_t seen = 0;
+    const auto obey = [&] {
+      for (; seen < bench.commands.size(); ++seen) {
+        const RunnerCommand command = bench.commands[seen];
+        if (const auto* start = std::get_if<StartWorker>(&command)) bench.ready(start->slot);
+      }
+    };
+    for (int step = 0; step < 200; ++step) {
+      bench.now = bench.now + Duration::milliseconds(rng.between(0, 50));
+      const Slot slot = static_cast<Slot>(rng.below(workers));
+      const uint64_t what = rng.below(20);
+      if (what < 4) {
+        const auto first = static_cast<uint32_t>(rng.below(tests));
+        bench.grant({{kFile, first, static_cast<uint32_t>(1 + rng.below(tests - first))}},
+                    rng.chance(9, 10));
+      } else if (what < 6) {
+        bench.call([&](auto& out) {
+          bench.vassal.recalled(rng.next(), each * rng.between(0, 9), out);
+        });
+      } else if (what < 7 && !bench.queues[slot].empty()) {
+        bench.gone(slot, rng.chance(1, 2));
+      } else if (what < 9 && !bench.queues[slot].empty()) {
+        bench.event(WorkerWants{slot});
+      } else if (!bench.queues[slot].empty()) {
+        bench.done(slot, rng.chance(1, 3) ? Outcome::kFailed : Outcome::kPassed);
+      }
+      bench.advance();
+      obey();
+      for (const report::Test& test : bench.job.tests()) {
+        for (const report::Assignment& one : test.assignments) {
+          REQUIRE(one.grants >= one.gave_up + one.finished);
+        }
+      }
+    }
+    bench.call([&](auto& out) { bench.vassal.drain(out); });
+    for (Slot slot = 0; slot < workers; ++slot) {
+      while (!bench.queues[slot].empty()) bench.done(slot);
+    }
+    REQUIRE(bench.all_answered());
+  }
+}
