@@ -29,6 +29,7 @@ constexpr std::size_t kMessagesPerTurn = 256;
 // Results of short tests come faster than they need to be handled: reading them in steps of this
 // keeps the agent off the CPU that the tests want. A worker holds more than this in its window.
 constexpr Duration kWorkerReadStep = Duration::milliseconds(3);
+constexpr Duration kDrawEvery = Duration::milliseconds(200);
 
 Moment moment_now() { return {mesh::monotonic_now(), mesh::wall_now().ms}; }
 
@@ -62,9 +63,29 @@ mesh::LinkLoss loss_of(mesh::DownReason reason) {
   return mesh::LinkLoss::kClosed;
 }
 
+// What can be asked for but is not there yet must not be passed over in silence.
+std::string refuse_unbuilt(const RunOptions& options) {
+  if (options.plan) return "--plan is not built yet; a run makes its plan by itself";
+  if (options.collect == CollectMode::kShared) {
+    return "--collect shared is not built yet; --collect whole is what auto means";
+  }
+  if (options.on_isolation == IsolationPolicy::kSlice) {
+    return "--on-isolation slice is not built yet; run-all is what nodes do";
+  }
+  if (!options.events.empty()) return "--events is not built yet";
+  if (!options.trace.empty()) return "--trace is not built yet";
+  if (options.max_worker_memory) return "--max-worker-memory is not built yet";
+  if (options.max_fail.now) return "--max-fail N:now is not built yet; use --max-fail N:wait";
+  return {};
+}
+
 }  // namespace
 
 int run_command(const RunOptions& options) {
+  if (const std::string refusal = refuse_unbuilt(options); !refusal.empty()) {
+    std::fprintf(stderr, "dagz: %s\n", refusal.c_str());
+    return report::kExitUsage;
+  }
   MeshAccess access = open_mesh_access(options.network, options.place);
   if (!access.error.empty()) {
     std::fprintf(stderr, "dagz: %s\n", access.error.c_str());
@@ -76,12 +97,11 @@ int run_command(const RunOptions& options) {
 Agent::Agent(const RunOptions& options, MeshAccess access)
     : options_(options),
       access_(std::move(access)),
-      terminal_(STDOUT_FILENO, false, 80, 24),
+      traits_(report::read_terminal_traits(STDOUT_FILENO, access_.run.platform != "local")),
+      terminal_(STDOUT_FILENO, report::may_draw_live(traits_), traits_.columns, traits_.rows),
       history_(options.place.state_dir),
       transport_(*access_.keyring) {
-  const report::TerminalTraits traits =
-      report::read_terminal_traits(STDOUT_FILENO, access_.run.platform != "local");
-  color_ = report::use_color(color_choice(options.place.color), traits);
+  color_ = report::use_color(color_choice(options.place.color), traits_);
   for (const Endpoint& peer : options.network.peers) {
     given_addresses_.push_back(peer.host + ":" + std::to_string(peer.port));
   }
@@ -155,6 +175,8 @@ bool Agent::start_network() {
   config.scheduler.max_fail = options_.max_fail.count;
   config.scheduler.deadline = options_.deadline.value_or(Duration{});
   config.scheduler.drain_within = options_.grace;
+  config.vassal.test_timeout = options_.test_timeout.value_or(Duration{});
+  config.expected_nodes = options_.nodes.value_or(access_.run.node_total.value_or(0));
   config.status_every = options_.status_interval;
   config.grace = options_.grace;
   config.ci_url = access_.run.job_url;
@@ -219,11 +241,13 @@ void Agent::loop() {
     node_->advance(at);
     perform(at);
     check_formation(at);
+    draw_live(at);
     finish_runner(at);
     if (node_->end() && runner_ended_ && node_->may_exit(at.now)) return;
     Instant next = std::min({node_->next_deadline(), discovery_->next_deadline(),
                              runner_.next_deadline(), at.now + Duration::seconds(1)});
     if (node_->end()) next = std::min(next, at.now + Duration::milliseconds(20));
+    if (terminal_.live()) next = std::min(next, next_draw_at_);
     wait(next);
   }
 }
@@ -340,6 +364,7 @@ void Agent::show(const NodeActions& actions, Moment at) {
   }
   const Duration elapsed = node_->elapsed(at);
   for (const report::WorkerStatus& status : actions.statuses) {
+    if (terminal_.live()) break;
     terminal_.print(report::format_status(elapsed, status, color_));
   }
   for (const std::string& notice : actions.notices) say(notice);
@@ -351,6 +376,19 @@ void Agent::check_formation(Moment at) {
   members_seen_ = members;
   const std::string elapsed = report::format_clock(at.now - began_at_);
   say(std::to_string(members) + (members == 1 ? " node" : " nodes") + " after " + elapsed);
+}
+
+// The lines of the workers, redrawn below everything else.
+void Agent::draw_live(Moment at) {
+  if (!terminal_.live() || at.now < next_draw_at_) return;
+  next_draw_at_ = at.now + kDrawEvery;
+  std::vector<std::string> lines;
+  if (!node_->end()) {
+    for (const report::WorkerStatus& status : node_->worker_statuses(at)) {
+      lines.push_back(report::format_status(node_->elapsed(at), status, color_));
+    }
+  }
+  terminal_.set_live(lines);
 }
 
 // Once the job is over, the runner's own session ends too: plug-ins print their summaries.
@@ -381,12 +419,20 @@ void Agent::write_junit(const report::JobSummary& summary) {
   }
 }
 
+// As the job calls this node; empty if it never got to know it.
+std::string Agent::own_name() const {
+  const report::NodeIndex index = node_->job().node_index(node_->id());
+  if (index == report::kNone || !node_->job().nodes()[index].enlisted) return {};
+  return "node-" + std::to_string(node_->job().nodes()[index].enlisted->number);
+}
+
 int Agent::conclude() {
   const NodeEnd end = *node_->end();
   const Moment at = moment_now();
   node_->say_goodbye(at);
   perform(at);
   discovery_->stop();
+  terminal_.set_live({});
 
   if (!runner_output_.empty()) terminal_.print(runner_output_);
   if (end.kind == NodeEnd::Kind::kDeparted) {
@@ -424,6 +470,8 @@ int Agent::conclude() {
   if (nobody) return static_cast<int>(end.unable_code);
   report::ExitPolicy policy;
   policy.flaky_fails = options_.flaky == FlakyPolicy::kFail;
+  policy.collections_differ = options_.strict_collection && end.summary.collections_differ;
+  if (options_.exit == ExitPolicy::kOwn) policy.own_node = own_name();
   return report::exit_code(end.summary, policy);
 }
 

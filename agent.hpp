@@ -44,7 +44,9 @@ class Agent {
   void perform_links(Moment at, mesh::LinkActions actions);
   void show(const NodeActions& actions, Moment at);
   void check_formation(Moment at);
+  void draw_live(Moment at);
   void finish_runner(Moment at);
+  std::string own_name() const;
   int conclude();
   void write_junit(const report::JobSummary& summary);
   void say(const std::string& line);
@@ -52,6 +54,7 @@ class Agent {
 
   RunOptions options_;
   MeshAccess access_;
+  report::TerminalTraits traits_;
   report::Terminal terminal_;
   bool color_ = false;
   report::History history_;
@@ -72,6 +75,7 @@ class Agent {
   bool runner_ended_ = false;
   bool finish_asked_ = false;
   Instant read_workers_at_;
+  Instant next_draw_at_;
   std::optional<sched::RunnerFailed> runner_failure_;
   std::string runner_output_;
   int exit_code_ = 0;

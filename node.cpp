@@ -267,6 +267,7 @@ void Node::claim_changed(Moment at) {
     name.full_id = config_.job_id;
     name.short_id = config_.short_id;
     name.started_wall_ms = started_wall_ms_;
+    name.expected_nodes = config_.expected_nodes;
     scheduler_.begin(at.now, election_.claim(), std::move(name));
     next_announce_at_ = at.now;
     next_status_at_ = at.now + config_.status_every;

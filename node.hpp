@@ -43,6 +43,7 @@ struct NodeConfig {
   std::string ci_url;
   std::string job_id;     // names the job if this node becomes its scheduler
   std::string short_id;
+  uint32_t expected_nodes = 0;  // a hint for the report; 0: nobody said
   uint64_t seed = 1;
   bool observer = false;
   Duration status_every = Duration::seconds(30);

@@ -8,12 +8,19 @@
 namespace dagz {
 namespace {
 
+// Observers have the control lane only; some of a message is the message itself.
+constexpr std::size_t kReportAnswerMax = mesh::kControlMessageMax - 8 * 1024;
+
 std::string_view to_string(mesh::MemberState state) {
   switch (state) {
-    case mesh::MemberState::kAlive: return "alive";
-    case mesh::MemberState::kSuspect: return "suspect";
-    case mesh::MemberState::kDead: return "dead";
-    case mesh::MemberState::kLeft: return "left";
+    case mesh::MemberState::kAlive:
+      return "alive";
+    case mesh::MemberState::kSuspect:
+      return "suspect";
+    case mesh::MemberState::kDead:
+      return "dead";
+    case mesh::MemberState::kLeft:
+      return "left";
   }
   return "unknown";
 }
@@ -24,7 +31,7 @@ std::string Node::answer_query(Moment at, const Query& query) const {
   if (query.kind == Query::Kind::kReport) {
     report::JobSummary summary = job_.summary();
     if (!job_.closed()) summary.duration = elapsed(at);
-    return report::format_json(summary);
+    return report::format_json_within(std::move(summary), kReportAnswerMax).value_or("");
   }
   nlohmann::json answer;
   answer["term"] = election_.claim().term;

@@ -132,10 +132,12 @@ struct Named {
   std::string full_id;
   int64_t started_wall_ms = 0;
   uint32_t retries = 0;  // tries of a failing test after the first
+  uint32_t expected_nodes = 0;  // 0: nobody said
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(bounded(short_id, kPathMax), bounded(full_id, kPathMax), started_wall_ms, retries);
+    archive(bounded(short_id, kPathMax), bounded(full_id, kPathMax), started_wall_ms, retries,
+            expected_nodes);
   }
 };
 

@@ -1,6 +1,7 @@
 #include "report/job_state.hpp"
 
 #include <algorithm>
+#include <set>
 
 namespace dagz::report {
 
@@ -334,6 +335,46 @@ void JobState::summarize_times(JobSummary& summary) const {
   }
 }
 
+// What a reader should know although it fails nothing: fewer nodes than expected, and nodes that
+// collected other tests than the first.
+void JobState::note_differences(const std::vector<const NodeState*>& nodes,
+                                JobSummary& summary) const {
+  if (named_ && named_->expected_nodes > nodes.size()) {
+    summary.notes.push_back(std::to_string(nodes.size()) + " of " +
+                            std::to_string(named_->expected_nodes) +
+                            " expected nodes took part");
+  }
+  const NodeState* first = nullptr;
+  std::set<FileKey> files;
+  for (const NodeState* node : nodes) {
+    if (!node->collected) continue;
+    const std::set<FileKey> own(node->offered.begin(), node->offered.end());
+    if (first == nullptr) {
+      first = node;
+      files = own;
+      continue;
+    }
+    std::set<std::string> paths;
+    const auto add_path = [&](FileKey key) {
+      const auto version = files_.find(key);
+      if (version == files_.end() || version->second.path == kNone) return;
+      paths.insert(paths_[version->second.path]);
+    };
+    for (const FileKey key : own) {
+      if (!files.contains(key)) add_path(key);
+    }
+    for (const FileKey key : files) {
+      if (!own.contains(key)) add_path(key);
+    }
+    if (paths.empty()) continue;
+    summary.collections_differ = true;
+    summary.notes.push_back(
+        "node-" + std::to_string(node->enlisted->number) + " collected other tests than node-" +
+        std::to_string(first->enlisted->number) + " in " + *paths.begin() +
+        (paths.size() > 1 ? " and " + std::to_string(paths.size() - 1) + " more" : ""));
+  }
+}
+
 JobSummary JobState::summary() const {
   JobSummary out;
   if (named_) {
@@ -384,6 +425,8 @@ JobSummary JobState::summary() const {
     out.status = JobStatus::kPassed;
   }
   if (!closed_->detail.empty()) out.notes.push_back(closed_->detail);
+  note_differences(nodes, out);
+  std::sort(out.notes.begin(), out.notes.end());
   return out;
 }
 

@@ -150,6 +150,7 @@ class JobState {
                      const Visit& visit);
   TestSummary summarize(const Test& test, int64_t started_wall_ms) const;
   void summarize_times(JobSummary& summary) const;
+  void note_differences(const std::vector<const NodeState*>& nodes, JobSummary& summary) const;
 
   std::vector<NodeState> nodes_;
   std::map<NodeId, NodeIndex> node_index_;

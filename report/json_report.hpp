@@ -1,6 +1,9 @@
 #pragma once
 
+#include <cstddef>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "report/summary.hpp"
 
@@ -14,7 +17,7 @@
 //   "counts": {"passed","failed","flaky","errors","skipped","redundant","unfinished","total"},
 //   "nodes": [{"name","host","ci_url","workers","lost"}],
 //   "notes": [""],
-//   "collection_errors": [{"path","text"}],
+//   "collection_errors": [{"path","text"}], "collections_differ": false,
 //   "tests": [{"id","file","verdict","attempts": [{"outcome","node","worker","started_after_s",
 //              "duration_s","cpu_percent", and when not empty "message","output"}]}] }
 //
@@ -27,5 +30,14 @@ inline constexpr int kJsonSchema = 1;
 
 // One test per line, ending in a line feed.
 std::string format_json(const JobSummary& summary);
+
+// At most `limit` bytes, for a message. What a report in text needs least goes first: tests without
+// a failure, then output, then all tests; a note says so, and the counts stay those of the job.
+// Nothing when not even that fits.
+std::optional<std::string> format_json_within(JobSummary summary, std::size_t limit);
+
+// The summary that `format_json` was given, to the microsecond; unknown keys are passed over.
+// Nothing when `text`, which may be anybody's, is no such JSON.
+std::optional<JobSummary> parse_json(std::string_view text);
 
 }  // namespace dagz::report

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "mesh/check.hpp"
+#include "report/progress.hpp"
 
 namespace dagz::sched {
 
@@ -178,6 +178,7 @@ void Vassal::advance(Instant now, Output& out) {
     }
   }
   for (Slot slot = 0; slot < workers_.size(); ++slot) feed(now, slot, out);
+  end_overdue_tests(now, out);
   if (now < next_deadline()) return;
   next_question_at_ = now + config_.ask_every;
   const auto workers = static_cast<int64_t>(workers_.size());
@@ -185,9 +186,28 @@ void Vassal::advance(Instant now, Output& out) {
   if (left < config_.ask_below) out.steal_request = left;
 }
 
+// The worker goes with its test: nothing inside it can be trusted to stop.
+void Vassal::end_overdue_tests(Instant now, Output& out) {
+  if (config_.test_timeout.ns == 0) return;
+  for (Slot slot = 0; slot < workers_.size(); ++slot) {
+    Worker& worker = workers_[slot];
+    if (worker.sent.empty() || worker.timed_out) continue;
+    if (now < worker.head_since + config_.test_timeout) continue;
+    worker.timed_out = true;
+    out.commands.emplace_back(KillWorker{slot});
+  }
+}
+
 Instant Vassal::next_deadline() const {
-  if (files_.empty() || draining_ || leaving_ || broken_) return Instant::never();
-  return next_question_at_;
+  Instant next = Instant::never();
+  if (config_.test_timeout.ns > 0) {
+    for (const Worker& worker : workers_) {
+      if (worker.sent.empty() || worker.timed_out) continue;
+      next = std::min(next, worker.head_since + config_.test_timeout);
+    }
+  }
+  if (files_.empty() || draining_ || leaving_ || broken_) return next;
+  return std::min(next, next_question_at_);
 }
 
 // ---- from the runner --------------------------------------------------------------------------
@@ -296,10 +316,14 @@ void Vassal::on(Instant now, int64_t wall_ms, const WorkerGone& event, Output& o
   const bool expected_end = event.clean && worker.sent.empty();
   if (!expected_end && !worker.sent.empty()) {
     report::Finished result;
-    result.outcome = report::Outcome::kCrashed;
+    result.outcome =
+        worker.timed_out ? report::Outcome::kTimedOut : report::Outcome::kCrashed;
     result.duration = now - worker.head_since;
     result.started_wall_ms = wall_ms - result.duration.ms();
-    result.message = "the worker process died: " + event.reason;
+    result.message = worker.timed_out
+                         ? "ran longer than " + report::format_duration(config_.test_timeout) +
+                               " and was ended"
+                         : "the worker process died: " + event.reason;
     result.output = event.output.substr(0, report::kOutputMax);
     finish(now, wall_ms, event.slot, std::move(result), out);
   } else if (!expected_end) {
@@ -312,6 +336,7 @@ void Vassal::on(Instant now, int64_t wall_ms, const WorkerGone& event, Output& o
   worker.sent.clear();
   worker.group.clear();
   worker.wants = false;
+  worker.timed_out = false;
   worker.greeted = false;
   if (!rest.items.empty()) queue_.push_front(std::move(rest));
   const bool again = !draining_ && !leaving_ && !broken_ &&

@@ -28,6 +28,8 @@ struct VassalConfig {
   // Ask for more when each worker has less than this left.
   Duration ask_below = Duration::milliseconds(300);
   Duration ask_every = Duration::milliseconds(100);
+  // A test that runs longer is ended from outside, with its worker; 0: never.
+  Duration test_timeout;
   // A worker that dies this often without finishing a test is not started again.
   uint32_t deaths_in_a_row_max = 5;
 };
@@ -90,6 +92,7 @@ class Vassal {
     bool wants = false;      // waits for an answer
     bool greeted = false;    // its first question, right after the start, was heard
     Instant head_since;
+    bool timed_out = false;  // its end has been ordered
     Instant last_finished;
     uint64_t finished = 0;
     uint64_t stolen = 0;
@@ -108,6 +111,7 @@ class Vassal {
   void feed(Instant now, Slot slot, Output& out);
   bool take_group(Slot slot);
   bool steal_locally(Slot slot);
+  void end_overdue_tests(Instant now, Output& out);
   std::optional<Item> item_at(report::FileKey file, uint32_t index) const;
   Duration expected(const std::deque<Item>& items) const;
   Duration time_left(Duration enough) const;

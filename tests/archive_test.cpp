@@ -62,8 +62,8 @@ TEST_CASE("archive: integers of every size survive, at their limits too", "[arch
                                uint64_t{1} << 32, uint64_t{1} << 63, UINT64_MAX}) {
     CHECK(round_trip(value) == value);
   }
-  for (const int64_t value : {int64_t{0}, int64_t{-1}, int64_t{1}, int64_t{-64}, int64_t{64},
-                              INT64_MIN, INT64_MAX}) {
+  for (const int64_t value :
+       {int64_t{0}, int64_t{-1}, int64_t{1}, int64_t{-64}, int64_t{64}, INT64_MIN, INT64_MAX}) {
     CHECK(round_trip(value) == value);
   }
   CHECK(round_trip(int8_t{-128}) == -128);

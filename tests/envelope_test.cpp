@@ -65,7 +65,7 @@ TEST_CASE("envelope: a number is accepted once, late ones within the window too"
   CHECK(window.accept(3));
   CHECK_FALSE(window.accept(3));
   CHECK(window.accept(2000));
-  CHECK_FALSE(window.accept(4));     // older than the window, though never seen
+  CHECK_FALSE(window.accept(4));      // older than the window, though never seen
   CHECK(window.accept(2000 - 1023));  // its oldest place
   CHECK_FALSE(window.accept(2000 - 1024));
   CHECK(window.accept(UINT64_MAX));

@@ -105,7 +105,8 @@ Logs draw_job(Rng& rng) {
     }
   }
   for (const NodeId& node : nodes) {
-    if (rng.chance(1, 4)) logs[node].emplace_back(CollectionFailed{"bad", "at " + short_name(node)});
+    if (rng.chance(1, 4))
+      logs[node].emplace_back(CollectionFailed{"bad", "at " + short_name(node)});
     logs[node].emplace_back(Collected{static_cast<uint32_t>(files), 9, 0});
     if (rng.chance(1, 5)) logs[node].emplace_back(Departed{"interrupted"});
   }
@@ -158,8 +159,7 @@ TEST_CASE("job_state: a failure before the job's name is retried all the same", 
   // The grant is from a scheduler that did not have to name the job.
   Logs logs;
   logs[kA] = {named(2)};
-  logs[kB] = {listed(1, "f", 1), granted(kB, kB, {{1, 0, 1}}),
-              finished(1, 0, Outcome::kFailed)};
+  logs[kB] = {listed(1, "f", 1), granted(kB, kB, {{1, 0, 1}}), finished(1, 0, Outcome::kFailed)};
   JobState name_first;
   for (const Entry& entry : logs[kA]) name_first.apply(kA, entry);
   for (const Entry& entry : logs[kB]) name_first.apply(kB, entry);
@@ -195,6 +195,16 @@ TEST_CASE("job_state: nobody grants in another's name", "[report]") {
   job.apply(kB, granted(kA, kB, {{1, 0, 1}}));
   job.apply(kB, finished(1, 0, Outcome::kPassed));
   CHECK(verdict_of(job, "f::t0") == Verdict::kPending);
+}
+
+TEST_CASE("job_state: nobody closes the job in another's name", "[report]") {
+  JobState job;
+  job.apply(kB, test::closed(kA));
+  CHECK_FALSE(job.closed().has_value());
+  job.apply(kB, Closed{});  // without any claim
+  CHECK_FALSE(job.closed().has_value());
+  job.apply(kA, test::closed(kA));
+  CHECK(job.closed().has_value());
 }
 
 TEST_CASE("job_state: failing then passing is OK_FLAKY, in either order", "[report]") {
@@ -431,4 +441,22 @@ TEST_CASE("job_state: every change is told to those who keep books", "[report]")
   CHECK(changes[2].kind == Change::Kind::kReleased);
   CHECK(changes[3].kind == Change::Kind::kFinished);
   CHECK(job.take_changes().empty());
+}
+
+TEST_CASE("job_state: absurd times from elsewhere do not overflow", "[report]") {
+  JobState job;
+  job.apply(kA, named(0, 1000));
+  job.apply(kA, Enlisted{kA, 0, 0, 2});
+  job.apply(kA, listed(1, "f", 2));
+  job.apply(kA, granted(kA, kA, {{1, 0, 2}}));
+  for (const uint32_t index : {0U, 1U}) {
+    Finished result = finished(1, index, Outcome::kPassed, INT64_MIN);
+    result.duration = Duration{INT64_MAX};
+    job.apply(kA, result);
+  }
+  job.apply(kA, test::closed(kA));
+  const JobSummary summary = job.summary();
+  CHECK(summary.tests[0].attempts[0].started_after == Duration{});
+  CHECK(summary.ideal > Duration{});
+  CHECK(summary.saved > Duration{});
 }

@@ -3,7 +3,9 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
+#include "report/job_report.hpp"
 #include "report/job_table.hpp"
+#include "report/junit.hpp"
 #include "report/markdown.hpp"
 #include "tests/support/summaries.hpp"
 
@@ -12,6 +14,7 @@
 namespace {
 
 using namespace dagz::report;
+using dagz::Duration;
 using dagz::test::attempt;
 using dagz::test::job;
 using dagz::test::mixed_job;
@@ -60,6 +63,100 @@ TEST_CASE("json: bytes that are no UTF-8 are shown, control characters are kept"
   CHECK(json["tests"][0]["id"] == "a\\xff\n");
   CHECK(json["tests"][0]["attempts"][0]["message"] == "m\\xc3");
   CHECK(json["tests"][0]["attempts"][0]["output"] == "\x1b[1m\\x80");
+}
+
+TEST_CASE("json: what is written can be read back", "[report]") {
+  JobSummary summary = mixed_job();
+  summary.notes = {"node-2 collected 3 tests that others did not"};
+  summary.ci_url = "https://ci/1";
+  summary.dashboard_url = "https://dagz/j";
+  summary.collections_differ = true;
+  summary.duration = Duration::microseconds(252'300'001);
+  summary.status = GENERATE(JobStatus::kFailed, JobStatus::kRunning);
+  summary.plan = GENERATE(Duration{}, Duration::seconds(248));
+  const auto back = parse_json(format_json(summary));
+  REQUIRE(back.has_value());
+  CHECK(format_json(*back) == format_json(summary));
+  CHECK(back->status == summary.status);
+  CHECK(back->plan == summary.plan);
+  CHECK(back->duration == summary.duration);
+  CHECK(back->started == summary.started);
+  CHECK(back->collections_differ);
+  CHECK(format_junit(*back) == format_junit(summary));
+  CHECK(format_markdown(*back) == format_markdown(summary));
+  const auto hash = [](dagz::Bytes) { return dagz::Hash{}; };
+  CHECK(to_text(format_job_report(*back, hash), false) ==
+        to_text(format_job_report(summary, hash), false));
+}
+
+TEST_CASE("json: tests that wait for a retry are counted when it is read", "[report]") {
+  JobSummary summary = job({test("a", {attempt(Outcome::kFailed)})});
+  summary.tests[0].verdict = Verdict::kRetry;
+  dagz::test::recount(summary);
+  const auto back = parse_json(format_json(summary));
+  REQUIRE(back.has_value());
+  CHECK(back->counts.retrying == 1);
+  CHECK(back->counts.unfinished == 1);
+}
+
+TEST_CASE("json: what is no report is not read", "[report]") {
+  const std::string good = format_json(mixed_job());
+  CHECK_FALSE(parse_json("").has_value());
+  CHECK_FALSE(parse_json("[]").has_value());
+  CHECK_FALSE(parse_json("{}").has_value());
+  CHECK_FALSE(parse_json(R"({"tool":"dagz","status":"LOST"})").has_value());
+  CHECK_FALSE(parse_json(R"({"tool":"dagz","status":"PASSED","tests":[{}]})").has_value());
+  CHECK_FALSE(parse_json(R"({"tool":"dagz","status":"PASSED","tests":[7]})").has_value());
+  for (std::size_t size = 0; size + 2 < good.size(); size += 7) {
+    CHECK_FALSE(parse_json(good.substr(0, size)).has_value());
+  }
+}
+
+TEST_CASE("json: values of other types and sizes do no harm", "[report]") {
+  const auto back = parse_json(
+      R"({"tool":"dagz","status":"RUNNING","job":7,"duration_s":1e300,"plan_s":"x",)"
+      R"("started_ms":-5,"workers":-1,"steals":99999999999,"efficiency":-1e9,"counts":[],)"
+      R"("nodes":[null,1,{"name":"n","workers":1.5}],"notes":[1,"n"],"tests":{}})");
+  REQUIRE(back.has_value());
+  CHECK(back->full_id.empty());
+  CHECK(back->duration == Duration{});
+  CHECK(back->started.ms == -5);
+  CHECK(back->workers == 0);
+  CHECK(back->steals == UINT32_MAX);
+  CHECK(back->nodes.size() == 3);
+  CHECK(back->nodes[2].name == "n");
+  CHECK(back->notes == std::vector<std::string>{"n"});
+}
+
+TEST_CASE("json: a large job shrinks to what a message may hold", "[report]") {
+  std::vector<TestSummary> tests = mixed_job().tests;
+  for (int i = 0; i < 1'000; ++i) {
+    tests.push_back(test("z.py::test_" + std::to_string(i), {attempt(Outcome::kPassed)}));
+  }
+  JobSummary summary = job(std::move(tests));
+  CHECK(format_json_within(summary, 10'000'000) == format_json(summary));
+
+  const auto failures = format_json_within(summary, 10'000);
+  REQUIRE(failures.has_value());
+  CHECK(failures->size() <= 10'000);
+  const auto read = parse_json(*failures);
+  REQUIRE(read.has_value());
+  CHECK(read->tests.size() == 5);
+  CHECK(read->counts.total == 1'010);
+  CHECK(contains(read->notes.at(0), "1005 tests without a failure"));
+
+  summary.tests[2].attempts[1].output = std::string(20'000, 'x');
+  const auto terse = parse_json(format_json_within(summary, 10'000).value_or(""));
+  REQUIRE(terse.has_value());
+  CHECK(terse->tests.size() == 5);
+  CHECK(terse->tests[2].attempts[1].output.empty());
+  CHECK(terse->tests[2].attempts[1].message == "AssertionError: 1 != 2");
+
+  const auto counts = parse_json(format_json_within(summary, 1'500).value_or(""));
+  REQUIRE(counts.has_value());
+  CHECK(counts->tests.empty());
+  CHECK(counts->counts.failed == 3);
+  CHECK_FALSE(format_json_within(summary, 100).has_value());
 }
 
 TEST_CASE("markdown: a failed job with its tables and outputs", "[report]") {

@@ -25,9 +25,7 @@ struct Host {
   std::vector<LinkActions::Send> sends;
 
   explicit Host(uint64_t number, uint64_t mesh = 1)
-      : actor(number, -1, mesh),
-        rng(number),
-        links(config, actor.crypto, rng, actor.profile) {}
+      : actor(number, -1, mesh), rng(number), links(config, actor.crypto, rng, actor.profile) {}
   const NodeId& id() const { return actor.id(); }
 };
 
@@ -348,8 +346,7 @@ TEST_CASE("links: a link stays with the first that said hello on it", "[mesh]") 
   CHECK(b.links.is_connected(a.id()));
 }
 
-TEST_CASE("links: the own address, heard back under another name, is not dialled again",
-          "[mesh]") {
+TEST_CASE("links: the own address, heard back under another name, is not dialled again", "[mesh]") {
   Net net;
   Host a(1);
   net.add(a);
@@ -439,9 +436,8 @@ TEST_CASE("links: an observer is told apart", "[mesh]") {
   watcher.actor.profile.observer = true;
   sign_profile(watcher.actor.crypto, watcher.actor.profile);
   std::optional<Profile> new_peer;
-  const Buffer hello = seal_envelope(
-      watcher.actor.crypto, EnvelopeKind::kHello, {}, 1,
-      encode(Hello{watcher.actor.profile, Lane::kControl, false}));
+  const Buffer hello = seal_envelope(watcher.actor.crypto, EnvelopeKind::kHello, {}, 1,
+                                     encode(Hello{watcher.actor.profile, Lane::kControl, false}));
   a.links.receive(Instant{}, 1, Lane::kControl, hello, new_peer);
   REQUIRE(new_peer.has_value());
   CHECK(new_peer->observer);

@@ -21,10 +21,9 @@ struct View {
   Membership membership;
 
   View(const Actor& self, const std::vector<const Actor*>& others)
-      : membership(config, self.crypto, self.profile,
-                   [this](Instant, const Member&, MemberChange change) {
-                     changes.push_back(change);
-                   }) {
+      : membership(
+            config, self.crypto, self.profile,
+            [this](Instant, const Member&, MemberChange change) { changes.push_back(change); }) {
     for (const Actor* other : others) membership.introduce(Instant{}, other->profile);
     changes.clear();
   }
@@ -68,20 +67,20 @@ TEST_CASE("membership: every state meets every statement", "[mesh]") {
   // Old statements change nothing, at equal incarnation the later state wins, and somebody else's
   // "dead" is no more than a suspicion.
   const std::vector<Row> table{
-      {kAlive, kAlive, 4, kAlive, 5},     {kAlive, kAlive, 5, kAlive, 5},
-      {kAlive, kAlive, 6, kAlive, 6},     {kAlive, kSuspect, 4, kAlive, 5},
-      {kAlive, kSuspect, 5, kSuspect, 5}, {kAlive, kDead, 4, kAlive, 5},
-      {kAlive, kDead, 5, kSuspect, 5},    {kAlive, kLeft, 4, kAlive, 5},
-      {kAlive, kLeft, 5, kLeft, 5},       {kAlive, kLeft, 6, kLeft, 6},
-      {kSuspect, kAlive, 4, kSuspect, 5}, {kSuspect, kAlive, 5, kSuspect, 5},
-      {kSuspect, kAlive, 6, kAlive, 6},   {kSuspect, kSuspect, 4, kSuspect, 5},
+      {kAlive, kAlive, 4, kAlive, 5},       {kAlive, kAlive, 5, kAlive, 5},
+      {kAlive, kAlive, 6, kAlive, 6},       {kAlive, kSuspect, 4, kAlive, 5},
+      {kAlive, kSuspect, 5, kSuspect, 5},   {kAlive, kDead, 4, kAlive, 5},
+      {kAlive, kDead, 5, kSuspect, 5},      {kAlive, kLeft, 4, kAlive, 5},
+      {kAlive, kLeft, 5, kLeft, 5},         {kAlive, kLeft, 6, kLeft, 6},
+      {kSuspect, kAlive, 4, kSuspect, 5},   {kSuspect, kAlive, 5, kSuspect, 5},
+      {kSuspect, kAlive, 6, kAlive, 6},     {kSuspect, kSuspect, 4, kSuspect, 5},
       {kSuspect, kSuspect, 5, kSuspect, 5}, {kSuspect, kDead, 5, kSuspect, 5},
-      {kSuspect, kLeft, 5, kLeft, 5},     {kSuspect, kLeft, 6, kLeft, 6},
-      {kDead, kAlive, 4, kDead, 5},       {kDead, kAlive, 5, kDead, 5},
-      {kDead, kAlive, 6, kAlive, 6},      {kDead, kSuspect, 5, kDead, 5},
-      {kDead, kDead, 5, kDead, 5},        {kDead, kLeft, 4, kDead, 5},
-      {kDead, kLeft, 5, kLeft, 5},        {kLeft, kAlive, 5, kLeft, 5},
-      {kLeft, kSuspect, 5, kLeft, 5},     {kLeft, kDead, 5, kLeft, 5},
+      {kSuspect, kLeft, 5, kLeft, 5},       {kSuspect, kLeft, 6, kLeft, 6},
+      {kDead, kAlive, 4, kDead, 5},         {kDead, kAlive, 5, kDead, 5},
+      {kDead, kAlive, 6, kAlive, 6},        {kDead, kSuspect, 5, kDead, 5},
+      {kDead, kDead, 5, kDead, 5},          {kDead, kLeft, 4, kDead, 5},
+      {kDead, kLeft, 5, kLeft, 5},          {kLeft, kAlive, 5, kLeft, 5},
+      {kLeft, kSuspect, 5, kLeft, 5},       {kLeft, kDead, 5, kLeft, 5},
       {kLeft, kLeft, 5, kLeft, 5},
   };
   const Actor self(1);
@@ -258,8 +257,7 @@ TEST_CASE("membership: independent accusers shorten the time to object", "[mesh]
   CHECK(before == Instant{} + config.suspicion_min);
   view.membership.advance(before);
   CHECK(view.of(b).state == kDead);
-  CHECK(view.changes ==
-        std::vector<MemberChange>{MemberChange::kSuspected, MemberChange::kDied});
+  CHECK(view.changes == std::vector<MemberChange>{MemberChange::kSuspected, MemberChange::kDied});
 }
 
 TEST_CASE("membership: the own prober's accusation is told on, and once", "[mesh]") {

@@ -70,8 +70,8 @@ TEST_CASE("plan: a node with more workers gets more", "[sched]") {
 }
 
 TEST_CASE("plan: what a node has already counts", "[sched]") {
-  const Plan plan = make_plan({group(10), group(10), group(10)},
-                              {{1, Duration::milliseconds(100)}, {1, {}}});
+  const Plan plan =
+      make_plan({group(10), group(10), group(10)}, {{1, Duration::milliseconds(100)}, {1, {}}});
   CHECK(plan.node_of_group == std::vector<uint32_t>{1, 1, 1});
 }
 

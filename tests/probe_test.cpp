@@ -179,9 +179,8 @@ TEST_CASE("probe: requests for others are bounded and forgotten in time", "[mesh
 
 TEST_CASE("probe: the dead and departed are left alone", "[mesh]") {
   Bench bench(4);
-  bench.membership.receive(
-      bench.now, make_statement(bench.actors[1].crypto, bench.actors[1].id(), 0,
-                                MemberState::kLeft));
+  bench.membership.receive(bench.now, make_statement(bench.actors[1].crypto, bench.actors[1].id(),
+                                                     0, MemberState::kLeft));
   bench.membership.accuse(bench.now, bench.actors[2].id());
   bench.membership.advance(test::at_ms(60'000));
   REQUIRE(bench.membership.live_count() == 2);

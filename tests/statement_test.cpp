@@ -16,12 +16,11 @@ TEST_CASE("statement: who may say what of whom", "[mesh]") {
     bool of_itself;
     bool of_others;
   };
-  for (const Row& row : {Row{MemberState::kAlive, true, false},
-                         Row{MemberState::kLeft, true, false},
-                         Row{MemberState::kSuspect, false, true},
-                         Row{MemberState::kDead, false, true},
-                         Row{static_cast<MemberState>(4), false, false},
-                         Row{static_cast<MemberState>(255), false, false}}) {
+  for (const Row& row :
+       {Row{MemberState::kAlive, true, false}, Row{MemberState::kLeft, true, false},
+        Row{MemberState::kSuspect, false, true}, Row{MemberState::kDead, false, true},
+        Row{static_cast<MemberState>(4), false, false},
+        Row{static_cast<MemberState>(255), false, false}}) {
     INFO("state " << static_cast<int>(row.state));
     CHECK(verify_statement(a.crypto, a.profile.key,
                            make_statement(a.crypto, a.id(), 1, row.state)) == row.of_itself);

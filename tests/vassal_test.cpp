@@ -31,8 +31,8 @@ struct Bench {
   std::optional<Duration> steal_request;
   std::map<Slot, std::deque<LocalTest>> queues;
 
-  explicit Bench(uint32_t workers = 1, uint32_t tests = 10, Duration each = {},
-                 bool enlist = true, uint32_t deaths_max = 5)
+  explicit Bench(uint32_t workers = 1, uint32_t tests = 10, Duration each = {}, bool enlist = true,
+                 uint32_t deaths_max = 5)
       : estimates(history(tests, each)), vassal(config(workers, deaths_max), job, estimates) {
     fold(kMe, report::Offered{kFile, tests});
     fold(kChief, test::named(2));
@@ -95,7 +95,11 @@ struct Bench {
   void event(const RunnerEvent& what) {
     call([&](auto& out) { vassal.handle(now, 1'700'000'000'000, what, out); });
   }
-  void ready(Slot slot) { event(WorkerReady{slot}); }
+  // A worker's first words: it is there, and has nothing to do.
+  void ready(Slot slot) {
+    event(WorkerReady{slot});
+    event(WorkerWants{slot});
+  }
   void done(Slot slot, Outcome outcome = Outcome::kPassed) {
     TestDone result;
     result.slot = slot;
@@ -149,10 +153,9 @@ struct Bench {
   }
   bool all_answered() const {
     return std::all_of(job.tests().begin(), job.tests().end(), [](const report::Test& test) {
-      return std::all_of(test.assignments.begin(), test.assignments.end(),
-                         [](const report::Assignment& one) {
-                           return one.grants == one.gave_up + one.finished;
-                         });
+      return std::all_of(
+          test.assignments.begin(), test.assignments.end(),
+          [](const report::Assignment& one) { return one.grants == one.gave_up + one.finished; });
     });
   }
 };
@@ -334,6 +337,22 @@ TEST_CASE("vassal: what cannot be run is handed back at once", "[sched]") {
   bench.call([&](auto& out) { bench.vassal.drain(out); });
   bench.grant({{kFile, 5, 1}});
   CHECK(bench.given_up() == Indexes{0, 1, 1, 0, 5});
+  CHECK(bench.all_answered());
+}
+
+TEST_CASE("vassal: a second grant of a held test does not disturb the first", "[sched]") {
+  Bench bench(1, 10, kLong);
+  bench.grant({{kFile, 0, 1}});
+  bench.grant({{kFile, 0, 1}});
+  CHECK(bench.given_up() == Indexes{0});
+  bench.advance();
+  REQUIRE(bench.all<StartWorker>().size() == 1);
+  bench.ready(0);
+  CHECK(bench.queued(0) == Indexes{0});
+  // Nor does a third.
+  bench.grant({{kFile, 0, 1}});
+  CHECK(bench.given_up() == Indexes{0, 0});
+  bench.done(0);
   CHECK(bench.all_answered());
 }
 
@@ -581,9 +600,8 @@ TEST_CASE("vassal: every grant is answered exactly once, whatever happens", "[sc
         bench.grant({{kFile, first, static_cast<uint32_t>(1 + rng.below(tests - first))}},
                     rng.chance(9, 10));
       } else if (what < 6) {
-        bench.call([&](auto& out) {
-          bench.vassal.recalled(rng.next(), each * rng.between(0, 9), out);
-        });
+        bench.call(
+            [&](auto& out) { bench.vassal.recalled(rng.next(), each * rng.between(0, 9), out); });
       } else if (what < 7 && !bench.queues[slot].empty()) {
         bench.gone(slot, rng.chance(1, 2));
       } else if (what < 9 && !bench.queues[slot].empty()) {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <map>
 #include <set>
@@ -133,6 +134,7 @@ struct Discovery::Impl {
 
   std::string add_sources();
   std::string open_directories(const OwnNode& own);
+  std::string enter_rendezvous(const ScanRequest& request) const;
   void open_beacon_socket();
   void note_useless_names();
   void watch(int fd) const;
@@ -180,6 +182,18 @@ std::string Discovery::Impl::add_sources() {
   return "";
 }
 
+std::string Discovery::Impl::enter_rendezvous(const ScanRequest& request) const {
+  int error = 0;
+  if (!config.look_only) {
+    error = write_entry(config.rendezvous_dir, request.own_name, request.own_content);
+  } else if (access(config.rendezvous_dir.c_str(), R_OK | X_OK) != 0) {
+    error = errno;
+  }
+  if (error == 0) return "";
+  return std::string("cannot ") + (config.look_only ? "read" : "write to") +
+         " the rendezvous directory '" + config.rendezvous_dir + "': " + std::strerror(error);
+}
+
 std::string Discovery::Impl::open_directories(const OwnNode& own) {
   DirectoryEntry entry;
   entry.node_id = keyring.node_id();
@@ -190,15 +204,17 @@ std::string Discovery::Impl::open_directories(const OwnNode& own) {
   if (entry.addresses.size() > kEntryAddressesMax) entry.addresses.resize(kEntryAddressesMax);
   ScanRequest request;
   request.prefix = to_hex(keyring.run_tag());
-  request.own_name = entry_name(keyring.run_tag(), keyring.node_id());
-  request.own_content = seal_entry(keyring, entry);
+  if (!config.look_only) {
+    request.own_name = entry_name(keyring.run_tag(), keyring.node_id());
+    request.own_content = seal_entry(keyring, entry);
+  }
 
   if (config.use_host_directory) {
     host.request = request;
     host.request.directory =
         config.host_directory.empty() ? default_host_directory() : config.host_directory;
     std::string problem = claim_private_directory(host.request.directory);
-    if (problem.empty()) {
+    if (problem.empty() && !config.look_only) {
       const int error = write_entry(host.request.directory, request.own_name, request.own_content);
       if (error != 0) {
         problem = "cannot write to '" + host.request.directory + "': " + std::strerror(error);
@@ -211,11 +227,8 @@ std::string Discovery::Impl::open_directories(const OwnNode& own) {
     rendezvous.source = CandidateSource::kRendezvous;
     rendezvous.request = request;
     rendezvous.request.directory = config.rendezvous_dir;
-    const int error = write_entry(config.rendezvous_dir, request.own_name, request.own_content);
-    if (error != 0) {
-      return "cannot write to the rendezvous directory '" + config.rendezvous_dir +
-             "': " + std::strerror(error);
-    }
+    const std::string problem = enter_rendezvous(request);
+    if (!problem.empty()) return problem;
     rendezvous.used = true;
   }
   return "";
@@ -249,7 +262,7 @@ void Discovery::Impl::schedule(Instant now) {
   if (!numeric_peers.empty()) peers_at = now;
   if (host.used) host.look_at = now;
   if (rendezvous.used) rendezvous.look_at = now;
-  if (beacons.is_open()) beacon_at = now + kBeaconsFirst[0];
+  if (beacons.is_open() && !config.look_only) beacon_at = now + kBeaconsFirst[0];
   if (!names.empty()) names_at = now;
   watch(rendezvous_scan.poll_fd());
   watch(resolution.poll_fd());
@@ -260,7 +273,7 @@ void Discovery::Impl::stop() {
   if (!running) return;
   running = false;
   for (const DirectorySource* directory : {&host, &rendezvous}) {
-    if (!directory->used) continue;
+    if (!directory->used || config.look_only) continue;
     unlink((directory->request.directory + "/" + directory->request.own_name).c_str());
   }
   unwatch(rendezvous_scan.poll_fd());

@@ -46,11 +46,14 @@ struct DiscoveryConfig {
   std::string slurm_nodes;  // Slurm's notation
   // Nothing leaves this host, and nothing from elsewhere is believed.
   bool loopback_only = true;
+  // For those who take no part: listens and reads, but writes no entry and sends nothing.
+  bool look_only = false;
 };
 
 struct OwnNode {
   int64_t birth_wall_ms = 0;
-  std::vector<std::string> addresses;  // of the control lane, as others can reach it; not empty
+  // Of the control lane, as others can reach it; empty only with look_only.
+  std::vector<std::string> addresses;
 };
 
 struct DiscoveryStats {

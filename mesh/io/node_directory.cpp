@@ -145,11 +145,12 @@ ScanResult scan_directory(const ScanRequest& request) {
   }
   const int fd = dirfd(directory.get());
   const char* own = request.own_name.c_str();
-  if (utimensat(fd, own, nullptr, 0) != 0 && errno == ENOENT) {
+  const bool has_own = !request.own_name.empty();
+  if (has_own && utimensat(fd, own, nullptr, 0) != 0 && errno == ENOENT) {
     result.error = write_entry(request.directory, request.own_name, request.own_content);
   }
   struct stat status {};
-  const bool touched = fstatat(fd, own, &status, AT_SYMLINK_NOFOLLOW) == 0;
+  const bool touched = has_own && fstatat(fd, own, &status, AT_SYMLINK_NOFOLLOW) == 0;
   const int64_t now_s = touched ? status.st_mtime : std::time(nullptr);
   for (const std::string& name : request.remove) unlinkat(fd, name.c_str(), 0);
 
@@ -160,7 +161,7 @@ ScanResult scan_directory(const ScanRequest& request) {
     if (++seen > kFilesMax || result.entries.size() >= kEntriesMax) break;
     if ((!entry && !is_ours(name, kTemporarySuffix)) || name == request.own_name) continue;
     if (fstatat(fd, file->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
-    if (now_s - status.st_mtime > kEntryStaleAfter_s) {
+    if (has_own && now_s - status.st_mtime > kEntryStaleAfter_s) {
       unlinkat(fd, file->d_name, 0);
     } else if (entry && name.starts_with(request.prefix)) {
       if (auto bytes = read_entry(fd, file->d_name)) {

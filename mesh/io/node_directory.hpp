@@ -52,8 +52,8 @@ int write_entry(const std::string& directory, const std::string& name, const Buf
 struct ScanRequest {
   std::string directory;
   std::string prefix;  // run tag
-  std::string own_name;
-  Buffer own_content;  // written again if somebody removed it
+  std::string own_name;  // empty: none, and nothing is judged stale
+  Buffer own_content;    // written again if somebody removed it
   std::vector<std::string> remove;
 };
 struct RawEntry {

@@ -1,0 +1,306 @@
+#include "node.hpp"
+
+#include <catch2/catch.hpp>
+#include <deque>
+#include <map>
+
+#include "report/json_report.hpp"
+#include "tests/support/members.hpp"
+
+using namespace dagz;
+using report::Outcome;
+
+namespace {
+
+// Tests by file, with the outcome of each try; the last one repeats.
+using Catalog = std::map<std::string, std::map<std::string, std::vector<Outcome>>>;
+
+// One node alone in time that only moves when nothing else can, and a runner of obedient workers:
+// each asks for more before it finishes its last test.
+struct Bench {
+  test::FakeCrypto crypto{1};
+  Moment at{test::at_ms(1000), 1'700'000'000'000};
+  Node node;
+  Catalog catalog;
+  std::map<std::string, std::size_t> tries;
+  std::vector<std::vector<std::string>> ids;
+  struct Worker {
+    std::deque<sched::LocalTest> queue;
+    bool draining = false;
+  };
+  std::map<sched::Slot, Worker> workers;
+  std::deque<sched::RunnerEvent> events;
+  std::vector<report::ProgressEvent> progress;
+  std::vector<sched::RunnerCommand> commands;
+
+  explicit Bench(Catalog tests, sched::SchedulerConfig scheduler = {})
+      : node(config(scheduler), crypto, {}, at), catalog(std::move(tests)) {}
+
+  static NodeConfig config(const sched::SchedulerConfig& scheduler) {
+    NodeConfig config;
+    config.scheduler = scheduler;
+    config.vassal.workers = 2;
+    config.profile.workers = 2;
+    config.profile.control_address = "here:1";
+    config.profile.bulk_address = "here:2";
+    config.profile.host = "here";
+    config.job_id = "job-1";
+    config.short_id = "j0101.1";
+    return config;
+  }
+
+  void collect() {
+    sched::CollectionDone done;
+    for (const auto& [path, tests] : catalog) {
+      sched::FileCollected file;
+      file.file = done.files++;
+      file.path = path;
+      for (const auto& [id, outcomes] : tests) file.ids.push_back(id);
+      ids.push_back(file.ids);
+      done.tests += static_cast<uint32_t>(file.ids.size());
+      events.emplace_back(std::move(file));
+    }
+    events.emplace_back(done);
+  }
+
+  void complete(sched::Slot slot) {
+    Worker& worker = workers[slot];
+    sched::TestDone done;
+    done.slot = slot;
+    done.test = worker.queue.front();
+    worker.queue.pop_front();
+    const std::string& id = ids[done.test.file][done.test.index];
+    const auto& outcomes = find(id);
+    const std::size_t attempt = tries[id]++;
+    done.outcome = outcomes[std::min(attempt, outcomes.size() - 1)];
+    done.duration = Duration::milliseconds(5);
+    if (done.outcome == Outcome::kCrashed) {
+      worker = {};
+      events.emplace_back(sched::WorkerGone{slot, false, "SIGSEGV", "boom"});
+      return;
+    }
+    events.emplace_back(done);
+  }
+  const std::vector<Outcome>& find(const std::string& id) const {
+    for (const auto& [path, tests] : catalog) {
+      if (const auto found = tests.find(id); found != tests.end()) return found->second;
+    }
+    throw std::logic_error("no test " + id);
+  }
+
+  void perform(const sched::RunnerCommand& command) {
+    commands.push_back(command);
+    if (const auto* start = std::get_if<sched::StartWorker>(&command)) {
+      workers[start->slot] = {};
+      events.emplace_back(sched::WorkerReady{start->slot});
+      events.emplace_back(sched::WorkerWants{start->slot});
+    } else if (const auto* run = std::get_if<sched::RunTests>(&command)) {
+      Worker& worker = workers[run->slot];
+      if (run->tests.empty() && worker.queue.size() == 1) return complete(run->slot);
+      worker.queue.insert(worker.queue.end(), run->tests.begin(), run->tests.end());
+      const uint32_t runs = static_cast<uint32_t>(worker.queue.size());
+      for (uint32_t i = 1; i < runs && !worker.queue.empty(); ++i) complete(run->slot);
+      if (!worker.queue.empty()) events.emplace_back(sched::WorkerWants{run->slot});
+    } else if (const auto* drain = std::get_if<sched::DrainWorker>(&command)) {
+      while (!workers[drain->slot].queue.empty()) complete(drain->slot);
+      events.emplace_back(sched::WorkerGone{drain->slot, true, {}, {}});
+    }
+  }
+
+  void step() {
+    if (!events.empty()) {
+      const sched::RunnerEvent event = events.front();
+      events.pop_front();
+      pass(Duration::milliseconds(1));
+      node.runner_event(at, event);
+    } else {
+      const Instant next = node.next_deadline();
+      pass(next > at.now ? next - at.now : Duration::microseconds(10));
+    }
+    node.advance(at);
+    NodeActions actions = node.take_actions();
+    for (const auto& one : actions.progress) progress.push_back(one);
+    for (const sched::RunnerCommand& command : actions.commands) perform(command);
+    CHECK(actions.links.sends.empty());
+  }
+  void pass(Duration time) {
+    at.now = at.now + time;
+    at.wall_ms = 1'700'000'000'000 + (at.now - test::at_ms(1000)).ms();
+  }
+  // To the end; gives up after a minute of its time.
+  const NodeEnd& run() {
+    while (!node.end() && at.now < test::at_ms(61'000)) step();
+    REQUIRE(node.end().has_value());
+    return *node.end();
+  }
+};
+
+Catalog small_suite() {
+  return {{"a.py",
+           {{"a.py::fails", {Outcome::kFailed}},
+            {"a.py::flaky", {Outcome::kFailed, Outcome::kPassed}},
+            {"a.py::good", {Outcome::kPassed}},
+            {"a.py::skips", {Outcome::kSkipped}}}},
+          {"b.py",
+           {{"b.py::crashes_once", {Outcome::kCrashed, Outcome::kPassed}},
+            {"b.py::good", {Outcome::kPassed}},
+            {"b.py::xfails", {Outcome::kXfailed}}}}};
+}
+
+}  // namespace
+
+TEST_CASE("node: alone, it runs a small suite to the end", "[node]") {
+  Bench bench(small_suite());
+  bench.collect();
+  const NodeEnd& end = bench.run();
+  CHECK(end.kind == NodeEnd::Kind::kClosed);
+  CHECK(end.reason == report::CloseReason::kComplete);
+  CHECK(end.unable_code == 0);
+  const report::JobSummary& summary = end.summary;
+  CHECK(summary.full_id == "job-1");
+  CHECK(summary.short_id == "j0101.1");
+  CHECK(summary.status == report::JobStatus::kFailed);
+  CHECK(summary.workers == 2);
+  REQUIRE(summary.nodes.size() == 1);
+  CHECK(summary.nodes[0].host == "here");
+  CHECK(summary.counts.total == 7);
+  CHECK(summary.counts.passed == 2);
+  CHECK(summary.counts.flaky == 2);
+  CHECK(summary.counts.failed == 1);
+  CHECK(summary.counts.skipped == 2);
+  CHECK(summary.counts.unfinished == 0);
+  // Three tries of what fails, two of what is flaky, one of all others.
+  CHECK(bench.tries["a.py::fails"] == 3);
+  CHECK(bench.tries["a.py::flaky"] == 2);
+  CHECK(bench.tries["b.py::crashes_once"] == 2);
+  CHECK(bench.tries["a.py::good"] == 1);
+  CHECK(bench.progress.size() == 11);
+  CHECK(summary.duration < Duration::seconds(3));
+}
+
+TEST_CASE("node: every worker is drained before the end, and the node may exit", "[node]") {
+  Bench bench(small_suite());
+  bench.collect();
+  bench.run();
+  std::map<sched::Slot, int> alive;
+  for (const sched::RunnerCommand& command : bench.commands) {
+    if (const auto* start = std::get_if<sched::StartWorker>(&command)) alive[start->slot] = 1;
+    if (const auto* drain = std::get_if<sched::DrainWorker>(&command)) alive[drain->slot] = 0;
+  }
+  CHECK(alive.size() == 2);
+  for (const auto& [slot, running] : alive) CHECK(running == 0);
+  CHECK(bench.node.vassal().is_drained());
+  CHECK(bench.node.vassal().running() == 0);
+  CHECK(bench.node.may_exit(bench.at.now));
+}
+
+TEST_CASE("node: equal events give equal reports", "[node]") {
+  Bench one(small_suite());
+  Bench other(small_suite());
+  one.collect();
+  other.collect();
+  CHECK(report::format_json(one.run().summary) == report::format_json(other.run().summary));
+}
+
+TEST_CASE("node: it collects before it is anybody's scheduler, and nothing is lost", "[node]") {
+  Bench early(small_suite());
+  early.collect();
+  while (!early.events.empty()) early.step();
+  CHECK_FALSE(early.node.is_scheduler());
+  CHECK(early.run().summary.counts.total == 7);
+
+  Bench late(small_suite());
+  while (!late.node.is_scheduler()) late.step();
+  late.collect();
+  CHECK(late.run().summary.counts.total == 7);
+}
+
+TEST_CASE("node: an empty suite ends as empty", "[node]") {
+  Bench bench(Catalog{});
+  bench.collect();
+  const NodeEnd& end = bench.run();
+  CHECK(end.summary.status == report::JobStatus::kEmpty);
+  for (const auto& command : bench.commands) {
+    CHECK_FALSE(std::holds_alternative<sched::StartWorker>(command));
+  }
+}
+
+TEST_CASE("node: collection errors fail the job, once each", "[node]") {
+  Bench bench({{"a.py", {{"a.py::good", {Outcome::kPassed}}}}});
+  bench.collect();
+  auto& done = std::get<sched::CollectionDone>(bench.events.back());
+  done.errors = {{"b.py", "ImportError"}, {std::string(9000, 'p'), std::string(400'000, 't')}};
+  const NodeEnd& end = bench.run();
+  CHECK(end.summary.collection_errors.size() == 2);
+  CHECK(end.summary.counts.errors == 2);
+  CHECK(end.summary.status == report::JobStatus::kFailed);
+}
+
+TEST_CASE("node: a runner that cannot start ends the job with its code and words", "[node]") {
+  Bench bench(small_suite());
+  bench.events.emplace_back(sched::RunnerFailed{4, "no pytest here"});
+  const NodeEnd& end = bench.run();
+  CHECK(end.reason == report::CloseReason::kUnable);
+  CHECK(end.unable_code == 4);
+  CHECK(end.unable_text == "no pytest here");
+}
+
+TEST_CASE("node: --max-fail stops with work left", "[node]") {
+  sched::SchedulerConfig config;
+  config.retries = 0;
+  config.max_fail = 1;
+  Catalog catalog{{"a.py", {{"a.py::a_fails", {Outcome::kFailed}}}}};
+  for (int i = 0; i < 300; ++i) {
+    catalog["a.py"]["a.py::t" + std::to_string(i)] = {Outcome::kPassed};
+  }
+  Bench bench(std::move(catalog), config);
+  bench.collect();
+  const NodeEnd& end = bench.run();
+  CHECK(end.reason == report::CloseReason::kStopped);
+  CHECK(end.summary.counts.failed == 1);
+  CHECK(end.summary.counts.unfinished > 0);
+  CHECK(end.summary.notes == std::vector<std::string>{"stopped after 1 failure"});
+}
+
+TEST_CASE("node: interrupted alone, it closes the job as interrupted", "[node]") {
+  Bench bench(small_suite());
+  bench.collect();
+  while (!bench.node.is_scheduler()) bench.step();
+  bench.node.interrupt(bench.at);
+  const NodeEnd& end = bench.run();
+  CHECK(end.reason == report::CloseReason::kInterrupted);
+  CHECK(end.summary.status == report::JobStatus::kInterrupted);
+}
+
+TEST_CASE("node: a test that asks for the end gets it", "[node]") {
+  Bench bench(small_suite());
+  bench.collect();
+  while (!bench.node.is_scheduler()) bench.step();
+  bench.events.emplace_back(sched::ExitRequested{"enough"});
+  const NodeEnd& end = bench.run();
+  CHECK(end.reason == report::CloseReason::kInterrupted);
+  CHECK(end.summary.notes == std::vector<std::string>{"enough"});
+}
+
+TEST_CASE("node: a name longer than any entry does not stop it", "[node]") {
+  // Test ids are the suite's own words: parametrised with whole documents, for instance.
+  const std::string longest = "a.py::t[" + std::string(100'000, 'x') + "]";
+  Bench bench({{"a.py", {{longest, {Outcome::kPassed}}, {"a.py::good", {Outcome::kPassed}}}}});
+  bench.collect();
+  CHECK(bench.run().summary.counts.passed == 2);
+}
+
+TEST_CASE("node: bytes that mean nothing are counted, and change nothing", "[node]") {
+  Bench bench(small_suite());
+  bench.collect();
+  Rng rng(4);
+  for (int i = 0; i < 2000; ++i) {
+    Buffer bytes(rng.below(300));
+    for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(rng.next());
+    bench.node.receive(bench.at, 1 + rng.below(3),
+                       rng.chance(1, 2) ? mesh::Lane::kControl : mesh::Lane::kBulk, bytes);
+  }
+  CHECK(bench.node.links().stats().rejected == 2000);
+  CHECK(bench.node.membership().members().size() == 1);
+  CHECK(bench.run().summary.counts.total == 7);
+}
