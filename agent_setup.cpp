@@ -6,7 +6,9 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "mesh/io/address.hpp"
 #include "report/exit_code.hpp"
+#include "report/io/terminal.hpp"
 
 extern "C" char** environ;
 
@@ -30,9 +32,12 @@ std::string take_secret(const char* name) {
 
 mesh::TrustMode trust_mode(Trust trust) {
   switch (trust) {
-    case Trust::kAuto: return mesh::TrustMode::kAuto;
-    case Trust::kSecret: return mesh::TrustMode::kSecret;
-    case Trust::kOpen: return mesh::TrustMode::kOpen;
+    case Trust::kAuto:
+      return mesh::TrustMode::kAuto;
+    case Trust::kSecret:
+      return mesh::TrustMode::kSecret;
+    case Trust::kOpen:
+      return mesh::TrustMode::kOpen;
   }
   return mesh::TrustMode::kAuto;
 }
@@ -57,6 +62,33 @@ bool stays_on_this_host(const NetworkOptions& network, const CiRun& run) {
 }
 
 }  // namespace
+
+Binding choose_binding(const NetworkOptions& network, const MeshAccess& access) {
+  if (network.listen) return {network.listen->host, network.listen->port};
+  if (access.loopback_only) return {"127.0.0.1", 0};
+  return {mesh::route_address(access.discovery.peers), 0};
+}
+
+mesh::LinkLoss link_loss(mesh::DownReason reason) {
+  switch (reason) {
+    case mesh::DownReason::kClosed:
+      return mesh::LinkLoss::kClosed;
+    case mesh::DownReason::kRefused:
+      return mesh::LinkLoss::kRefused;
+    case mesh::DownReason::kRejected:
+      return mesh::LinkLoss::kRejected;
+    case mesh::DownReason::kTimedOut:
+      return mesh::LinkLoss::kTimedOut;
+  }
+  return mesh::LinkLoss::kClosed;
+}
+
+bool wants_color(const PlaceOptions& place, bool in_ci) {
+  report::ColorChoice choice = report::ColorChoice::kAuto;
+  if (place.color == ColorMode::kAlways) choice = report::ColorChoice::kAlways;
+  if (place.color == ColorMode::kNever) choice = report::ColorChoice::kNever;
+  return report::use_color(choice, report::read_terminal_traits(STDOUT_FILENO, in_ci));
+}
 
 std::optional<std::string> environment_variable(const std::string& name) {
   const char* value = std::getenv(name.c_str());
@@ -104,9 +136,9 @@ MeshAccess open_mesh_access(const NetworkOptions& network, const PlaceOptions& p
   access.discovery.beacon_interface = network.beacon_interface;
   access.discovery.loopback_only = access.loopback_only;
   if (access.run.platform == "slurm" && !access.loopback_only) {
-    access.discovery.slurm_nodes = environment_variable("SLURM_STEP_NODELIST")
-                                       .value_or(environment_variable("SLURM_JOB_NODELIST")
-                                                     .value_or(""));
+    access.discovery.slurm_nodes =
+        environment_variable("SLURM_STEP_NODELIST")
+            .value_or(environment_variable("SLURM_JOB_NODELIST").value_or(""));
   }
   if (const auto names = environment_variable("DAGZ_DNS"); names && !access.loopback_only) {
     access.discovery.dns_names = split_list(*names, ',');

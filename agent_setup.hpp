@@ -8,7 +8,9 @@
 #include "mesh/io/discovery.hpp"
 #include "mesh/io/keyring.hpp"
 #include "mesh/io/seal.hpp"
+#include "mesh/io/transport.hpp"
 #include "mesh/io/trust.hpp"
+#include "mesh/links.hpp"
 #include "options.hpp"
 
 // What every command that meets the mesh needs first: which run this is, whom it trusts, and where
@@ -33,6 +35,19 @@ struct MeshAccess {
 
 // Reads the environment (CI, Slurm, Kubernetes, DAGZ_SECRET, which it removes from it).
 MeshAccess open_mesh_access(const NetworkOptions& network, const PlaceOptions& place);
+
+// Where this node listens: as asked for; else on loopback, or on the way to the others.
+struct Binding {
+  std::string host;
+  uint16_t port = 0;  // 0: chosen by the system
+};
+Binding choose_binding(const NetworkOptions& network, const MeshAccess& access);
+
+// Why a link ended, for the node.
+mesh::LinkLoss link_loss(mesh::DownReason reason);
+
+// Whether standard output gets colours.
+bool wants_color(const PlaceOptions& place, bool in_ci);
 
 // This machine's name, for people.
 std::string host_name();

@@ -12,6 +12,8 @@ using mesh::MemberChange;
 
 namespace {
 
+constexpr uint32_t kViewsAskedMax = 3;
+
 mesh::Profile signed_profile(const Crypto& crypto, mesh::Profile profile, int64_t wall_ms,
                              bool observer) {
   profile.birth_wall_ms = wall_ms;
@@ -84,7 +86,9 @@ void Node::on_new_peer(Moment at, const mesh::Profile& profile) {
   }
   if (profile.observer) return;
   membership_.introduce(at.now, profile);
-  send(at.now, profile.id, view(false), Lane::kControl);
+  // A newcomer asks its first few peers for their view; everybody else then hears of it when it
+  // dials them. Views on every link would cost the cube of the members.
+  if (++links_made_ <= kViewsAskedMax) send(at.now, profile.id, view(false), Lane::kControl);
   if (is_scheduler()) send(at.now, profile.id, mesh::Announce{election_.claim()});
   send(at.now, profile.id, mesh::LogDigest{false, ledger_.positions()});
 }

@@ -191,6 +191,7 @@ class Node {
   std::optional<Query> query_;
   std::optional<std::string> answer_;
 
+  uint32_t links_made_ = 0;
   Instant next_gossip_at_;
   Instant view_changed_at_;
   Instant next_push_pull_at_;

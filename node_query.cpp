@@ -31,7 +31,7 @@ std::string Node::answer_query(Moment at, const Query& query) const {
   if (query.kind == Query::Kind::kReport) {
     report::JobSummary summary = job_.summary();
     if (!job_.closed()) summary.duration = elapsed(at);
-    return report::format_json_within(std::move(summary), kReportAnswerMax).value_or("");
+    return report::format_json_within(summary, kReportAnswerMax).value_or("");
   }
   nlohmann::json answer;
   answer["term"] = election_.claim().term;

@@ -69,6 +69,10 @@ constexpr const char* kRunFooter =
     "collected, 6 too many warnings, 16 environment unusable, 17 incomplete, 18 collections "
     "differ,\n"
     "19 flaky with --flaky fail.";
+constexpr const char* kReportFooter =
+    "Exit codes: 0 printed, whatever became of the job; 4 there is no such job.";
+constexpr const char* kMeshFooter = "Exit codes: 0 there is a live mesh; 16 nobody answers.";
+constexpr const char* kDoctorFooter = "Exit codes: 0 fit for a run; 16 something says FAIL.";
 
 // ---- the parser, built from the table --------------------------------------------------------
 
@@ -121,6 +125,9 @@ std::unique_ptr<Parser> make_parser() {
           ->type_name("");
     }
     if (command.bit == kRunCommand) app->footer(kRunFooter);
+    if (command.bit == kReportCommand) app->footer(kReportFooter);
+    if (command.bit == kMeshCommand) app->footer(kMeshFooter);
+    if (command.bit == kDoctorCommand) app->footer(kDoctorFooter);
   }
   return parser;
 }

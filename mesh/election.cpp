@@ -5,8 +5,7 @@
 namespace dagz::mesh {
 
 Election::Election(const Config& config, Instant started_at)
-    : config_(config),
-      settle_at_(started_at + config.settle),
+    : settle_at_(started_at + config.settle),
       patience_ends_at_(started_at + config.settle + config.claim_patience) {}
 
 void Election::adopt(const Claim& claim) {
@@ -49,12 +48,31 @@ bool Election::advance(Instant now, const Membership& membership) {
     adopt({me.profile.birth(), 1, me.profile.birth()});
     return true;
   }
-  const Member* incumbent = membership.find(claim_.scheduler.node);
-  if (incumbent != nullptr && takes_part(incumbent->state)) return false;
-  if (membership.eldest().profile.id != me.profile.id) return false;
-  const uint64_t term = std::max(claim_.term, highest_term_[claim_.lineage]) + 1;
-  adopt({claim_.lineage, term, me.profile.birth()});
+  return take_over(membership);
+}
+
+// The eldest steps in for a scheduler that is gone; and a scheduler whose claim is behind that of one
+// that is gone goes beyond it.
+bool Election::take_over(const Membership& membership) {
+  const auto is_live = [&membership](const Claim& claim) {
+    const Member* claimant = membership.find(claim.scheduler.node);
+    return claimant != nullptr && takes_part(claimant->state);
+  };
+  const Member& me = membership.self();
+  const bool behind = is_better(best_heard_, claim_);
+  if (is_live(claim_)) {
+    if (!behind || claim_.scheduler.node != me.profile.id || is_live(best_heard_)) return false;
+  } else if (membership.eldest().profile.id != me.profile.id) {
+    return false;
+  }
+  const Claim& last = behind ? best_heard_ : claim_;
+  const uint64_t term = std::max(last.term, highest_term_[last.lineage]) + 1;
+  adopt({last.lineage, term, me.profile.birth()});
   return true;
+}
+
+void Election::heard(const Claim& claim) {
+  if (is_better(claim, best_heard_)) best_heard_ = claim;
 }
 
 }  // namespace dagz::mesh

@@ -23,17 +23,21 @@ class Election {
 
   // The claimant itself said so (second-hand beliefs resurrect the dead). True if adopted.
   bool receive(const Claim& claim, const Membership& membership);
+  // Second-hand, from a log: never adopted, but whoever claims next must claim beyond it, or its
+  // work would be fenced off.
+  void heard(const Claim& claim);
   // Settles, claims, takes over. True if the claim changed.
   bool advance(Instant now, const Membership& membership);
   Instant next_deadline() const { return settle_at_; }
 
  private:
   void adopt(const Claim& claim);
+  bool take_over(const Membership& membership);
 
-  const Config& config_;
   Instant settle_at_;
   Instant patience_ends_at_;
   Claim claim_;
+  Claim best_heard_;
   std::map<Birth, uint64_t> highest_term_;  // per lineage
 };
 

@@ -12,7 +12,7 @@ uint64_t splitmix64(uint64_t& state) {
   return z ^ (z >> 31);
 }
 
-__extension__ using uint128 = unsigned __int128;
+__extension__ using Wide = unsigned __int128;
 
 constexpr uint64_t rotate_left(uint64_t x, int k) { return (x << k) | (x >> (64 - k)); }
 
@@ -37,12 +37,12 @@ uint64_t Rng::next() {
 uint64_t Rng::below(uint64_t bound) {
   CHECK(bound > 0);
   // Lemire's multiply-shift with rejection: unbiased and without division in the common case.
-  auto product = static_cast<uint128>(next()) * bound;
+  auto product = static_cast<Wide>(next()) * bound;
   auto low = static_cast<uint64_t>(product);
   if (low < bound) {
     const uint64_t threshold = -bound % bound;
     while (low < threshold) {
-      product = static_cast<uint128>(next()) * bound;
+      product = static_cast<Wide>(next()) * bound;
       low = static_cast<uint64_t>(product);
     }
   }

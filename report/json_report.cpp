@@ -275,7 +275,8 @@ std::string format_json(const JobSummary& summary) {
   return text + "]}\n";
 }
 
-std::optional<std::string> format_json_within(JobSummary summary, std::size_t limit) {
+std::optional<std::string> format_json_within(const JobSummary& whole, std::size_t limit) {
+  JobSummary summary = whole;
   for (const auto& reduce : {+[](JobSummary&) {}, drop_uneventful, drop_output, drop_tests}) {
     reduce(summary);
     if (least_size(summary) > limit) continue;

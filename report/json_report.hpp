@@ -34,7 +34,7 @@ std::string format_json(const JobSummary& summary);
 // At most `limit` bytes, for a message. What a report in text needs least goes first: tests without
 // a failure, then output, then all tests; a note says so, and the counts stay those of the job.
 // Nothing when not even that fits.
-std::optional<std::string> format_json_within(JobSummary summary, std::size_t limit);
+std::optional<std::string> format_json_within(const JobSummary& summary, std::size_t limit);
 
 // The summary that `format_json` was given, to the microsecond; unknown keys are passed over.
 // Nothing when `text`, which may be anybody's, is no such JSON.

@@ -271,6 +271,10 @@ void Vassal::on(Instant now, int64_t wall_ms, const TestDone& event, Output& out
     amend(event, worker, std::move(result), out);
     return;
   }
+  // Whatever it passed over it will not run any more.
+  for (auto skipped = worker.sent.begin(); skipped != found; ++skipped) {
+    queue_.emplace_front().items.push_back(*skipped);
+  }
   worker.sent.erase(worker.sent.begin(), found);
   finish(now, wall_ms, event.slot, std::move(result), out);
   feed(now, event.slot, out);

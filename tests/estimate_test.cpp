@@ -70,7 +70,7 @@ TEST_CASE("estimate: nothing is expected to take no time", "[sched]") {
 TEST_CASE("estimate: absurd durations from elsewhere do not overflow", "[sched]") {
   Estimates estimates({});
   estimates.add(test_of("a", 0));
-  for (int i = 0; i < 3; ++i) estimates.learn(0, Duration{INT64_MAX});
+  for (int i = 0; i < 2; ++i) estimates.learn(0, Duration{INT64_MAX});
   CHECK(estimates.of(0) >= Duration::seconds(1));
   Estimates negative({});
   negative.add(test_of("a", 0));

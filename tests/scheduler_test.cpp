@@ -243,7 +243,7 @@ TEST_CASE("scheduler: classes stay together, whatever their parameters contain",
   bench.join(kB, 1);
   std::vector<std::string> ids;
   for (const char* end : {"a", "b", "c", "d"}) {
-    ids.push_back(std::string("f::One::t[std::") + end + "]");
+    ids.push_back(std::string("f::One::t[") + end + "::x]");
     ids.push_back(std::string("f::Two::t[") + end + "]");
     ids.push_back(std::string("f::Three::t_") + end);
   }

@@ -51,7 +51,7 @@ int write_entry(const std::string& directory, const std::string& name, const Buf
 // What a scan needs, by value: it may run on another thread and block there.
 struct ScanRequest {
   std::string directory;
-  std::string prefix;  // run tag
+  std::string prefix;    // run tag
   std::string own_name;  // empty: none, and nothing is judged stale
   Buffer own_content;    // written again if somebody removed it
   std::vector<std::string> remove;

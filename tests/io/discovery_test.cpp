@@ -324,6 +324,39 @@ TEST_CASE("discovery: beacons on loopback reach every process of the run", "[mes
   for (const Candidate& candidate : a.candidates) CHECK(candidate.address != "127.0.0.1:4001");
 }
 
+TEST_CASE("discovery: who only looks finds the others and leaves no trace", "[mesh][io]") {
+  const TemporaryDirectory directory;
+  DiscoveryConfig config = quiet();
+  config.use_host_directory = true;
+  config.host_directory = directory.path + "/host";
+  config.rendezvous_dir = directory.path;
+  config.beacon = true;
+  const std::string identity = "look " + std::to_string(getpid());
+  Node member(config, 4001, 1, identity);
+  config.look_only = true;
+  Node looker(config, 4002, 1, identity);
+  looker.own.addresses.clear();
+  REQUIRE(member.start().empty());
+  REQUIRE(looker.start().empty());
+  const std::size_t before = files_in(directory.path);
+  REQUIRE(run({&member, &looker}, [&] {
+    return looker.found("127.0.0.1:4001", CandidateSource::kHostDirectory) &&
+           looker.found("127.0.0.1:4001", CandidateSource::kRendezvous) &&
+           looker.found("127.0.0.1:4001", CandidateSource::kBeacon);
+  }));
+  CHECK(member.candidates.empty());
+  CHECK(looker.discovery.stats().beacons_sent == 0);
+  CHECK(files_in(config.host_directory) == 1);
+  CHECK(files_in(directory.path) == before);
+  looker.discovery.stop();
+  CHECK(files_in(config.host_directory) == 1);
+  CHECK(fs::exists(directory.path));
+
+  config.rendezvous_dir = "/nonexistent/dagz";
+  Node lost(config, 4003, 1, identity);
+  CHECK_THAT(lost.start(), Catch::Contains("cannot read the rendezvous directory"));
+}
+
 TEST_CASE("discovery: names without a port are noted where no beacon can reach them",
           "[mesh][io]") {
   DiscoveryConfig config = quiet();

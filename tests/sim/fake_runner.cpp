@@ -30,13 +30,14 @@ void FakeRunner::start() {
 
 void FakeRunner::perform(const sched::RunnerCommand& command) {
   if (const auto* start = std::get_if<sched::StartWorker>(&command)) {
-    workers_[start->slot] = Worker{{}, false, false, false, ++lives_};
+    workers_[start->slot] = Worker{{}, true, false, false, false, ++lives_};
     later_(Duration::milliseconds(8), sched::WorkerReady{start->slot});
     later_(Duration::milliseconds(8) + Duration::microseconds(1), sched::WorkerWants{start->slot});
     return;
   }
   if (const auto* run = std::get_if<sched::RunTests>(&command)) {
     Worker& worker = workers_[run->slot];
+    if (!worker.alive) return;
     worker.queue.insert(worker.queue.end(), run->tests.begin(), run->tests.end());
     if (worker.asked) {
       worker.asked = false;
@@ -48,6 +49,7 @@ void FakeRunner::perform(const sched::RunnerCommand& command) {
   }
   if (const auto* drain = std::get_if<sched::DrainWorker>(&command)) {
     Worker& worker = workers_[drain->slot];
+    if (!worker.alive) return;
     worker.draining = true;
     if (worker.asked) {
       worker.asked = false;
@@ -83,7 +85,7 @@ void FakeRunner::complete(sched::Slot slot) {
   const uint32_t attempt = tries_[spec.id]++;
   const Outcome outcome = spec.outcomes[std::min<std::size_t>(attempt, spec.outcomes.size() - 1)];
   if (outcome == Outcome::kCrashed) {
-    worker = Worker{{}, false, false, false, ++lives_};
+    worker = Worker{{}, false, false, false, false, ++lives_};
     later_(Duration::microseconds(200), sched::WorkerGone{slot, false, "SIGSEGV", "boom"});
     return;
   }

@@ -30,6 +30,7 @@ class FakeRunner {
  private:
   struct Worker {
     std::deque<sched::LocalTest> queue;
+    bool alive = false;
     bool running = false;
     bool asked = false;  // waits for an answer with its head done
     bool draining = false;

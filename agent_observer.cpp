@@ -1,0 +1,143 @@
+#include "agent_observer.hpp"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "mesh/io/system_clock.hpp"
+#include "mesh/io/transport.hpp"
+#include "node.hpp"
+#include "report/exit_code.hpp"
+
+namespace dagz {
+namespace {
+
+constexpr std::size_t kMessagesPerTurn = 256;
+
+Moment moment_now() { return {mesh::monotonic_now(), mesh::wall_now().ms}; }
+
+NodeConfig observer_config() {
+  NodeConfig config;
+  config.observer = true;
+  config.profile.host = host_name();
+  config.seed = static_cast<uint64_t>(mesh::monotonic_now().ns) ^ static_cast<uint64_t>(getpid());
+  return config;
+}
+
+mesh::DiscoveryConfig looking_only(mesh::DiscoveryConfig config) {
+  config.look_only = true;
+  return config;
+}
+
+class Observer {
+ public:
+  Observer(const MeshAccess& access, Query::Kind kind)
+      : transport_(*access.keyring),
+        discovery_(*access.keyring, looking_only(access.discovery)),
+        node_(observer_config(), *access.crypto, {}, moment_now()) {
+    node_.ask(moment_now(), {kind});
+  }
+
+  MeshReply ask(Duration within) {
+    MeshReply reply;
+    reply.error = transport_.open();
+    reply.exit_code = report::kExitUnusableEnvironment;
+    if (!reply.error.empty()) return reply;
+    const Moment start = moment_now();
+    reply.error = discovery_.start({start.wall_ms, {}}, start.now);
+    reply.exit_code = report::kExitUsage;
+    if (!reply.error.empty()) return reply;
+
+    const Instant deadline = start.now + within;
+    while (!node_.answer() && mesh::monotonic_now() < deadline) {
+      turn();
+      if (!node_.answer()) wait(deadline);
+    }
+    reply.json = node_.answer();
+    reply.notes = discovery_.notes();
+    reply.foreign = discovery_.stats().entries_foreign;
+    if (!reply.json && !rejected_by_.empty()) {
+      reply.error = "the peer at " + rejected_by_ +
+                    " refuses our key: it has another secret, or belongs to another job; give "
+                    "the same DAGZ_SECRET and --job as there";
+      return reply;
+    }
+    reply.exit_code = 0;
+    return reply;
+  }
+
+ private:
+  void turn() {
+    const Moment at = moment_now();
+    receive(at);
+    std::vector<mesh::Candidate> candidates;
+    discovery_.poll(at.now, {at.wall_ms}, candidates);
+    for (const mesh::Candidate& candidate : candidates) {
+      if (candidate.source == mesh::CandidateSource::kPeers) given_.insert(candidate.address);
+      node_.candidate(at, candidate.address);
+    }
+    node_.advance(at);
+    perform(at, node_.take_actions().links);
+  }
+
+  void receive(Moment at) {
+    std::vector<mesh::TransportEvent> events;
+    transport_.drain(events, kMessagesPerTurn);
+    for (mesh::TransportEvent& event : events) {
+      if (auto* received = std::get_if<mesh::Received>(&event)) {
+        node_.receive(at, received->link, received->lane, received->bytes);
+      } else if (const auto* up = std::get_if<mesh::LinkUp>(&event)) {
+        node_.link_up(at, up->link);
+      } else if (const auto* down = std::get_if<mesh::LinkDown>(&event)) {
+        node_.link_down(at, down->link, link_loss(down->reason));
+        const auto dialled = dialled_.extract(down->link);
+        if (dialled.empty() || down->reason != mesh::DownReason::kRejected) continue;
+        if (given_.contains(dialled.mapped())) rejected_by_ = dialled.mapped();
+      }
+    }
+  }
+
+  void perform(Moment at, const mesh::LinkActions& actions) {
+    for (const auto& dial : actions.dials) {
+      const mesh::LinkId link = transport_.dial(dial.address, dial.lane);
+      if (link == 0) continue;
+      dialled_[link] = dial.address;
+      node_.dialled(at, dial.address, dial.lane, link);
+    }
+    for (const auto& send : actions.sends) transport_.send(send.link, send.bytes);
+    for (const mesh::LinkId link : actions.closes) {
+      transport_.close(link);
+      dialled_.erase(link);
+      node_.link_down(at, link, mesh::LinkLoss::kClosed);
+    }
+  }
+
+  void wait(Instant until) const {
+    const Instant now = mesh::monotonic_now();
+    until = std::min({until, node_.next_deadline(), discovery_.next_deadline()});
+    if (until <= now) return;
+    std::array<pollfd, 2> items{pollfd{transport_.poll_fd(), POLLIN, 0},
+                                pollfd{discovery_.poll_fd(), POLLIN, 0}};
+    poll(items.data(), items.size(), static_cast<int>((until - now).ms() + 1));
+  }
+
+  mesh::Transport transport_;
+  mesh::Discovery discovery_;
+  Node node_;
+  std::map<mesh::LinkId, std::string> dialled_;
+  std::set<std::string> given_;  // by --peers
+  std::string rejected_by_;
+};
+
+}  // namespace
+
+MeshReply ask_mesh(const MeshAccess& access, Query::Kind kind, Duration within) {
+  return Observer(access, kind).ask(within);
+}
+
+}  // namespace dagz
