@@ -197,6 +197,7 @@ class Node {
   Instant next_push_pull_at_;
   Instant next_announce_at_;
   Instant next_log_flush_at_ = Instant::never();
+  Instant next_fan_out_at_;
   Instant next_log_digest_at_;
   Instant next_worker_report_at_;
   Instant next_status_at_;

@@ -240,9 +240,38 @@ TEST_CASE("election: the orphan of an older lineage is not left alone", "[mesh]"
   c.lose(founder, 100'000);
   b.meet(orphan);
   c.meet(elder);
+  // With the logs comes word of the founder's claim, if it had handed out anything.
+  SECTION("the founder had handed out work") { b.election.heard(founder.own_claim()); }
+  SECTION("the founder had handed out nothing yet") {}
   settle({&b, &c}, 100'000);
   CHECK(b.election.claim() == c.election.claim());
   CHECK((b.schedules() || c.schedules()));
+}
+
+TEST_CASE("election: what was heard of a claim is not adopted, but outbid", "[mesh]") {
+  const Actor founder(1);
+  const Actor self(2);
+  Party party(self, {});
+  party.advance(250);
+  REQUIRE(party.schedules());
+  SECTION("of one that is gone") {
+    party.election.heard(founder.own_claim(4));
+    CHECK(party.schedules());
+    CHECK(party.advance(1000));
+    CHECK(party.election.claim() == Claim{founder.birth(), 5, self.birth()});
+  }
+  SECTION("of one that is here and will speak for itself") {
+    party.meet(founder);
+    party.election.heard(founder.own_claim(4));
+    CHECK_FALSE(party.advance(1000));
+    CHECK(party.hears(founder.own_claim(4)));
+    CHECK(party.follows(founder));
+  }
+  SECTION("of a younger line") {
+    party.election.heard(Actor(3).own_claim(9));
+    CHECK_FALSE(party.advance(1000));
+    CHECK(party.election.claim() == self.own_claim());
+  }
 }
 
 TEST_CASE("election: who has left claims nothing", "[mesh]") {

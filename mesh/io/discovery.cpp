@@ -227,7 +227,7 @@ std::string Discovery::Impl::open_directories(const OwnNode& own) {
     rendezvous.source = CandidateSource::kRendezvous;
     rendezvous.request = request;
     rendezvous.request.directory = config.rendezvous_dir;
-    const std::string problem = enter_rendezvous(request);
+    std::string problem = enter_rendezvous(request);
     if (!problem.empty()) return problem;
     rendezvous.used = true;
   }

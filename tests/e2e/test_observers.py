@@ -112,7 +112,11 @@ def test_a_live_job_is_seen_from_outside_and_afterwards_from_the_history(live):
 
     # Any member answers, with what it has heard by then.
     def report_with(sign, *arguments):
-        return wait_for(lambda: (t := dagz(project, "report", *arguments).stdout) and sign in t and t)
+        def look():
+            text = dagz(project, "report", *arguments).stdout
+            return text if sign in text else None
+
+        return wait_for(look)
 
     running = json.loads(report_with('"failed":1,', "--format", "json"))
     assert running["status"] == "RUNNING"
