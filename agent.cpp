@@ -29,6 +29,7 @@ constexpr std::size_t kMessagesPerTurn = 256;
 // Results of short tests come faster than they need to be handled: reading them in steps of this
 // keeps the agent off the CPU that the tests want. A worker holds more than this in its window.
 constexpr Duration kWorkerReadStep = Duration::milliseconds(3);
+constexpr Duration kPeersAnswerWithin = Duration::seconds(2);
 constexpr Duration kDrawEvery = Duration::milliseconds(200);
 
 Moment moment_now() { return {mesh::monotonic_now(), mesh::wall_now().ms}; }
@@ -204,20 +205,23 @@ bool Agent::start_node() {
     fail(report::kExitUsage, error);
     return false;
   }
-  say((access_.run.platform == "local" && options_.network.job.empty()
-           ? "the job of " + options_.place.project_root
-           : "job " + access_.job) +
-      ", node " + short_name(node_->id()) + " at " + listening_on_ + ", " +
+  say("job " + job_label() + ", node " + short_name(node_->id()) + " at " + listening_on_ + ", " +
       std::to_string(workers_) + (workers_ == 1 ? " worker" : " workers"));
   say(access_.trust.description);
   for (const std::string& note : discovery_->notes()) say(note);
   return true;
 }
 
+// The job's key as people know it.
+std::string Agent::job_label() const {
+  if (!options_.network.job.empty()) return options_.network.job;
+  return access_.run.platform == "local" ? options_.place.project_root : access_.job;
+}
+
 void Agent::start_runner() {
   sched::RunnerConfig config;
   config.argv = options_.command;
-  config.extra_env = {{"DAGZ_JOB", access_.job}, {"DAGZ_NODE", short_name(node_->id())}};
+  config.extra_env = {{"DAGZ_JOB", job_label()}, {"DAGZ_NODE", short_name(node_->id())}};
   config.run_uid = to_hex(access_.keyring->run_tag());
   config.grace = options_.grace;
   runner_started_ = true;
@@ -300,6 +304,18 @@ void Agent::poll_discovery(Moment at) {
   std::vector<mesh::Candidate> candidates;
   discovery_->poll(at.now, {at.wall_ms}, candidates);
   for (const mesh::Candidate& candidate : candidates) node_->candidate(at, candidate.address);
+  if (members_seen_ > 1) return;
+  if (access_.trust.source == mesh::TrustSource::kSecret &&
+      discovery_->stats().entries_foreign > 0) {
+    fail(report::kExitUsage,
+         "other nodes of this job are here, but with another secret; give all nodes the same "
+         "DAGZ_SECRET");
+  } else if (!given_addresses_.empty() && !lonely_told_ && at.now > began_at_ + kPeersAnswerWithin) {
+    lonely_told_ = true;
+    std::string peers;
+    for (const std::string& peer : given_addresses_) peers += (peers.empty() ? "" : ", ") + peer;
+    say("no answer from " + peers + " yet; going on alone, and asking again");
+  }
 }
 
 void Agent::poll_runner(Moment at) {
@@ -313,6 +329,7 @@ void Agent::poll_runner(Moment at) {
       runner_ended_ = true;
     } else if (const auto* finished = std::get_if<sched::RunnerFinished>(&event)) {
       runner_output_ = finished->output;
+      runner_status_ = finished->status;
       runner_ended_ = true;
     }
     if (!std::holds_alternative<sched::TestDone>(event)) urgent = true;
@@ -472,7 +489,15 @@ int Agent::conclude() {
   policy.flaky_fails = options_.flaky == FlakyPolicy::kFail;
   policy.collections_differ = options_.strict_collection && end.summary.collections_differ;
   if (options_.exit == ExitPolicy::kOwn) policy.own_node = own_name();
-  return report::exit_code(end.summary, policy);
+  policy.max_warnings = runner_status_ == report::kExitMaxWarnings;
+  const int code = report::exit_code(end.summary, policy);
+  // All tests passed, and yet a plug-in of the session says no (a coverage limit, for instance).
+  if (code == report::kExitPassed && runner_status_ != 0 && end.summary.counts.total > 0) {
+    say("pytest's session ended with status " + std::to_string(runner_status_) +
+        " on this node although no test failed: a plug-in decided so");
+    return runner_status_ == 1 ? report::kExitFailed : runner_status_;
+  }
+  return code;
 }
 
 }  // namespace dagz

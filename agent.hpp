@@ -47,6 +47,7 @@ class Agent {
   void draw_live(Moment at);
   void finish_runner(Moment at);
   std::string own_name() const;
+  std::string job_label() const;
   int conclude();
   void write_junit(const report::JobSummary& summary);
   void say(const std::string& line);
@@ -78,6 +79,8 @@ class Agent {
   Instant next_draw_at_;
   std::optional<sched::RunnerFailed> runner_failure_;
   std::string runner_output_;
+  int runner_status_ = 0;
+  bool lonely_told_ = false;
   int exit_code_ = 0;
   std::optional<int> failed_with_;
 };

@@ -164,7 +164,8 @@ class Node {
   void take_grants(Moment at);
   void drain(Moment at);
   void finish(Moment at);
-  void depart(Moment at, const std::string& reason);
+  bool everybody_departs() const;
+  bool has_left(Moment at);
   void report_workers(Moment at);
   void update_live_nodes();
   std::string answer_query(Moment at, const Query& query) const;
@@ -220,7 +221,8 @@ class Node {
   std::vector<WaitingGrant> waiting_grants_;  // for names that are still on their way
   bool departing_ = false;
   Instant depart_by_ = Instant::never();
-  std::string depart_reason_;
+  std::optional<Instant> drained_at_;
+  std::optional<Instant> closed_seen_at_;
   std::optional<Instant> ended_at_;
   bool goodbye_said_ = false;
 };

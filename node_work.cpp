@@ -18,6 +18,8 @@ constexpr std::size_t kPushBytesMax = 512 * 1024;
 // Signing and sending one message to one member takes about 50 microseconds: a scheduler spends at
 // most a sixth of its time on passing logs on.
 constexpr Duration kFanOutEach = Duration::microseconds(300);
+// A cancelled CI step stops all its nodes, but not in the same instant.
+constexpr Duration kFarewell = Duration::milliseconds(500);
 // Names and outputs of one entry.
 constexpr std::size_t kListedBytesMax = 128 * 1024;
 
@@ -181,7 +183,9 @@ void Node::folded(Moment at, const NodeId& origin, const Entry& entry) {
       for (const report::Run& run : granted->runs) waiting_grants_.push_back({run, !stale});
     }
   } else if (const auto* recalled = std::get_if<report::Recalled>(&entry)) {
-    if (recalled->victim == self_.id) vassal_.recalled(recalled->number, recalled->wanted, out);
+    if (recalled->victim == self_.id && recalled->claim.scheduler.node == origin) {
+      vassal_.recalled(recalled->number, recalled->wanted, out);
+    }
   } else if (const auto* draining = std::get_if<report::Draining>(&entry)) {
     if (draining->claim.scheduler.node == origin) draining_ = draining->claim;
   } else if (std::get_if<report::Departed>(&entry) != nullptr) {
@@ -329,9 +333,13 @@ void Node::perform(Moment at, sched::Vassal::Output output) {
 void Node::update_live_nodes() {
   live_nodes_dirty_ = false;
   std::vector<const mesh::Member*> members;
+  const bool all_go = everybody_departs();
   for (const auto& [id, member] : membership_.members()) {
-    if (mesh::takes_part(member.state) && !departed_.contains(id)) members.push_back(&member);
+    if (mesh::takes_part(member.state) && (all_go || !departed_.contains(id))) {
+      members.push_back(&member);
+    }
   }
+  if (all_go) scheduler_.stop(report::CloseReason::kInterrupted, "interrupted");
   std::sort(members.begin(), members.end(), [](const mesh::Member* a, const mesh::Member* b) {
     return a->profile.birth() < b->profile.birth();
   });
@@ -451,14 +459,29 @@ std::vector<report::WorkerStatus> Node::worker_statuses(Moment at) const {
 
 // ---- the end ----------------------------------------------------------------------------------
 
+bool Node::everybody_departs() const {
+  for (const auto& [id, member] : membership_.members()) {
+    if (mesh::takes_part(member.state) && !departed_.contains(id)) return false;
+  }
+  return true;
+}
+
+// A node that was interrupted leaves when its last test has ended; for a moment longer it watches
+// whether all the others go as well, for then the job ends with a report.
+bool Node::has_left(Moment at) {
+  if (!departing_) return false;
+  if (at.now >= depart_by_) return true;
+  if (!vassal_.is_drained()) return false;
+  if (!drained_at_) drained_at_ = at.now;
+  return !everybody_departs() && at.now >= *drained_at_ + kFarewell;
+}
+
 // The report is folded anew from exactly what the closing entry names, so that no node's report has
 // more in it than another's.
 void Node::finish(Moment at) {
   if (end_) return;
-  const bool has_left = departing_ && (vassal_.is_drained() || at.now >= depart_by_);
   if (!job_.closed()) {
-    if (!has_left) return;
-    write(report::Departed{depart_reason_});
+    if (!has_left(at)) return;
     flush_now_ = true;
     publish_logs(at);
     end_ = NodeEnd{};
@@ -468,7 +491,12 @@ void Node::finish(Moment at) {
     return;
   }
   const report::Closed closed = *job_.closed();
-  if (!ledger_.covers(closed.positions)) return;
+  if (!closed_seen_at_) closed_seen_at_ = at.now;
+  if (!ledger_.covers(closed.positions)) {
+    if (at.now < *closed_seen_at_ + config_.grace) return;
+    actions_.notices.push_back("a part of the job's logs is gone with its nodes: this report may "
+                               "differ from that of others");
+  }
   report::JobState final_state;
   NodeEnd end;
   std::vector<mesh::LogPosition> positions = closed.positions;
@@ -500,6 +528,7 @@ bool Node::may_exit(Instant now) const {
   return membership_.live_count() <= 1;
 }
 
+// The others learn at once that this node takes no more; when all of them say so, the job is over.
 void Node::interrupt(Moment at) {
   if (end_) return;
   if (departing_) {
@@ -508,12 +537,8 @@ void Node::interrupt(Moment at) {
   }
   departing_ = true;
   depart_by_ = at.now + config_.grace;
-  depart_reason_ = "interrupted";
-  const bool alone = membership_.live_count() <= 1;
-  if (alone && is_scheduler()) {
-    scheduler_.stop(report::CloseReason::kInterrupted, "interrupted");
-    return;
-  }
+  write(report::Departed{"interrupted"});
+  flush_now_ = true;
   sched::Vassal::Output out;
   vassal_.leave(out);
   perform(at, std::move(out));

@@ -188,6 +188,8 @@ Assignment& JobState::assignment(Test& test, NodeIndex node) {
 }
 
 void JobState::on(NodeIndex origin, const Granted& entry) {
+  // Only the claimant grants: nobody can give itself a test and have the result count.
+  if (nodes_[origin].id != entry.claim.scheduler.node) return;
   if (entry.stolen) ++steals_;
   const NodeIndex to = intern(entry.to);
   for_each_test(origin, entry.runs, entry, [&](TestIndex index) {
@@ -228,6 +230,7 @@ void JobState::on(NodeIndex origin, const Drained& entry) {
 void JobState::on(NodeIndex origin, const Departed&) { nodes_[origin].departed = true; }
 
 void JobState::on(NodeIndex origin, const Closed& entry) {
+  if (nodes_[origin].id != entry.claim.scheduler.node) return;
   if (closed_ && !mesh::is_better(entry.claim, closed_->claim)) return;
   closed_ = entry;
   closed_by_ = nodes_[origin].id;

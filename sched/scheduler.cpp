@@ -260,7 +260,9 @@ void Scheduler::grant_shares(Output& out) {
     std::vector<PlanGroup> planned;
     for (const Group& group : groups) planned.push_back({group.expected, group.tests.front()});
     const Plan plan = make_plan(planned, nodes);
-    if (got_share_.empty()) out.entries.emplace_back(report::Planned{plan.makespan});
+    if (got_share_.empty() && estimates_.has_history()) {
+      out.entries.emplace_back(report::Planned{plan.makespan});
+    }
     std::vector<TestIndex> share;
     for (std::size_t i = 0; i < groups.size(); ++i) {
       if (plan.node_of_group[i] != 0) continue;
@@ -395,11 +397,16 @@ bool Scheduler::nobody_left() const {
 }
 
 bool Scheduler::all_drained() const {
-  return std::all_of(live_.begin(), live_.end(), [this](const LiveNode& live) {
+  // Those that leave are not waited for, unless all do: then their last results still count.
+  const bool all_leave = std::all_of(live_.begin(), live_.end(), [this](const LiveNode& live) {
+    const NodeIndex index = job_.node_index(live.id);
+    return index != kNone && job_.nodes()[index].departed;
+  });
+  return std::all_of(live_.begin(), live_.end(), [this, all_leave](const LiveNode& live) {
     const NodeIndex index = job_.node_index(live.id);
     if (index == kNone) return false;
     const report::NodeState& node = job_.nodes()[index];
-    return node.departed || node.drained == claim_;
+    return (node.departed && !all_leave) || node.drained == claim_;
   });
 }
 

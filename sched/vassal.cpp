@@ -123,20 +123,21 @@ void Vassal::feed(Instant now, Slot slot, Output& out) {
   Worker& worker = workers_[slot];
   if (worker.state != Worker::State::kUp || leaving_) return;
   std::vector<LocalTest> tests;
+  const auto cost = [&](const Item& item) {
+    return std::max(estimates_.of(item.test), worker.lately);
+  };
   Duration ahead;
-  for (std::size_t i = 1; i < worker.sent.size(); ++i) {
-    ahead += estimates_.of(worker.sent[i].test);
-  }
+  for (std::size_t i = 1; i < worker.sent.size(); ++i) ahead += cost(worker.sent[i]);
   while (worker.sent.size() < config_.window_tests_max) {
     // One test is never enough to hide the round trip when tests are short; a long one is plenty.
     const bool busy = !worker.sent.empty();
-    const bool covered = busy && ahead + estimates_.of(worker.sent.front().test) >= config_.window;
+    const bool covered = busy && ahead + cost(worker.sent.front()) >= config_.window;
     if (covered && !(worker.wants && tests.empty())) break;
     if (worker.group.empty() && !take_group(slot) && !steal_locally(slot)) break;
     const Item item = worker.group.front();
     worker.group.pop_front();
     if (busy) {
-      ahead += estimates_.of(item.test);
+      ahead += cost(item);
     } else {
       worker.head_since = now;
     }
@@ -226,6 +227,7 @@ void Vassal::on(Instant now, int64_t, const WorkerReady& event, Output& out) {
   if (worker.state != Worker::State::kStarting) return;
   worker.state = Worker::State::kUp;
   worker.last_finished = now;
+  worker.lately = config_.window;
   if (draining_ || leaving_) {
     worker.state = Worker::State::kDraining;
     out.commands.emplace_back(DrainWorker{event.slot});
@@ -302,6 +304,7 @@ void Vassal::finish(Instant now, int64_t, Slot slot, report::Finished result, Ou
   Worker& worker = workers_[slot];
   const Item item = worker.sent.front();
   worker.sent.pop_front();
+  worker.lately = std::max(result.duration, worker.lately / 2);
   worker.delta += result.duration - estimates_.of(item.test);
   worker.head_since = now;
   worker.last_finished = now;

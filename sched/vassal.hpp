@@ -94,6 +94,9 @@ class Vassal {
     Instant head_since;
     bool timed_out = false;  // its end has been ordered
     Instant last_finished;
+    // What its tests took lately: a guess that is much too low must not fill its queue, for nobody
+    // could take that back.
+    Duration lately;
     uint64_t finished = 0;
     uint64_t stolen = 0;
     uint64_t stolen_finished = 0;
