@@ -36,30 +36,42 @@ Moment moment_now() { return {mesh::monotonic_now(), mesh::wall_now().ms}; }
 
 report::ColorChoice color_choice(ColorMode mode) {
   switch (mode) {
-    case ColorMode::kAuto: return report::ColorChoice::kAuto;
-    case ColorMode::kAlways: return report::ColorChoice::kAlways;
-    case ColorMode::kNever: return report::ColorChoice::kNever;
+    case ColorMode::kAuto:
+      return report::ColorChoice::kAuto;
+    case ColorMode::kAlways:
+      return report::ColorChoice::kAlways;
+    case ColorMode::kNever:
+      return report::ColorChoice::kNever;
   }
   return report::ColorChoice::kAuto;
 }
 
 sched::Affinity affinity_of(Affinity affinity) {
   switch (affinity) {
-    case Affinity::kModule: return sched::Affinity::kModule;
-    case Affinity::kClass: return sched::Affinity::kClass;
-    case Affinity::kFile: return sched::Affinity::kFile;
-    case Affinity::kGroup: return sched::Affinity::kGroup;
-    case Affinity::kNone: return sched::Affinity::kNone;
+    case Affinity::kModule:
+      return sched::Affinity::kModule;
+    case Affinity::kClass:
+      return sched::Affinity::kClass;
+    case Affinity::kFile:
+      return sched::Affinity::kFile;
+    case Affinity::kGroup:
+      return sched::Affinity::kGroup;
+    case Affinity::kNone:
+      return sched::Affinity::kNone;
   }
   return sched::Affinity::kModule;
 }
 
 mesh::LinkLoss loss_of(mesh::DownReason reason) {
   switch (reason) {
-    case mesh::DownReason::kClosed: return mesh::LinkLoss::kClosed;
-    case mesh::DownReason::kRefused: return mesh::LinkLoss::kRefused;
-    case mesh::DownReason::kRejected: return mesh::LinkLoss::kRejected;
-    case mesh::DownReason::kTimedOut: return mesh::LinkLoss::kTimedOut;
+    case mesh::DownReason::kClosed:
+      return mesh::LinkLoss::kClosed;
+    case mesh::DownReason::kRefused:
+      return mesh::LinkLoss::kRefused;
+    case mesh::DownReason::kRejected:
+      return mesh::LinkLoss::kRejected;
+    case mesh::DownReason::kTimedOut:
+      return mesh::LinkLoss::kTimedOut;
   }
   return mesh::LinkLoss::kClosed;
 }
@@ -152,7 +164,7 @@ bool Agent::start_network() {
     fail(report::kExitUnusableEnvironment, error);
     return false;
   }
-  const std::string host = options_.network.listen   ? options_.network.listen->host
+  const std::string host = options_.network.listen ? options_.network.listen->host
                            : access_.loopback_only ? "127.0.0.1"
                                                    : mesh::route_address(access_.discovery.peers);
   const uint16_t port = options_.network.listen ? options_.network.listen->port : uint16_t{0};
@@ -185,8 +197,8 @@ bool Agent::start_network() {
   config.seed = static_cast<uint64_t>(at.now.ns) ^ static_cast<uint64_t>(getpid());
   const auto number = history_.next_number({at.wall_ms});
   config.short_id = report::format_short_id({at.wall_ms}, number.value);
-  config.job_id = access_.job + "/" + std::to_string(at.wall_ms) + "-" +
-                  short_name(access_.crypto->node_id());
+  config.job_id =
+      access_.job + "/" + std::to_string(at.wall_ms) + "-" + short_name(access_.crypto->node_id());
   const auto durations = history_.durations();
   for (const std::string& message : history_.take_messages()) say(message);
   if (number.problem) say(*number.problem);
@@ -310,7 +322,8 @@ void Agent::poll_discovery(Moment at) {
     fail(report::kExitUsage,
          "other nodes of this job are here, but with another secret; give all nodes the same "
          "DAGZ_SECRET");
-  } else if (!given_addresses_.empty() && !lonely_told_ && at.now > began_at_ + kPeersAnswerWithin) {
+  } else if (!given_addresses_.empty() && !lonely_told_ &&
+             at.now > began_at_ + kPeersAnswerWithin) {
     lonely_told_ = true;
     std::string peers;
     for (const std::string& peer : given_addresses_) peers += (peers.empty() ? "" : ", ") + peer;
@@ -462,7 +475,8 @@ int Agent::conclude() {
   const bool nobody = end.reason == report::CloseReason::kUnable;
   if (runner_failure_ || nobody) {
     const std::string& text = runner_failure_ ? runner_failure_->text : end.unable_text;
-    const int code = runner_failure_ ? runner_failure_->exit_code : static_cast<int>(end.unable_code);
+    const int code =
+        runner_failure_ ? runner_failure_->exit_code : static_cast<int>(end.unable_code);
     if (nobody && code == 0) {
       terminal_.print(text);
       terminal_.flush();

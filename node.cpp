@@ -103,7 +103,9 @@ void Node::on_member_change(Instant now, const Member& member, MemberChange chan
   live_nodes_dirty_ = true;
   const std::string name = member.profile.control_address;
   switch (change) {
-    case MemberChange::kJoined: links_.want(now, member.profile); break;
+    case MemberChange::kJoined:
+      links_.want(now, member.profile);
+      break;
     case MemberChange::kDied:
       actions_.notices.push_back("lost node " + name);
       break;
@@ -111,9 +113,12 @@ void Node::on_member_change(Instant now, const Member& member, MemberChange chan
       actions_.notices.push_back("node " + name + " is back");
       links_.want(now, member.profile);
       break;
-    case MemberChange::kLeft: links_.forget(member.profile.id); break;
+    case MemberChange::kLeft:
+      links_.forget(member.profile.id);
+      break;
     case MemberChange::kSuspected:
-    case MemberChange::kCleared: break;
+    case MemberChange::kCleared:
+      break;
   }
 }
 
@@ -272,14 +277,13 @@ void Node::claim_changed(Moment at) {
     name.short_id = config_.short_id;
     name.started_wall_ms = started_wall_ms_;
     name.expected_nodes = config_.expected_nodes;
-    scheduler_.begin(at.now, election_.claim(), std::move(name));
+    scheduler_.begin(at.now - elapsed(at), election_.claim(), std::move(name));
     next_announce_at_ = at.now;
     next_status_at_ = at.now + config_.status_every;
   } else {
     scheduler_.step_down();
     // What it lacks of ours, it should have now.
-    send(at.now, election_.claim().scheduler.node,
-         mesh::LogDigest{false, ledger_.positions()});
+    send(at.now, election_.claim().scheduler.node, mesh::LogDigest{false, ledger_.positions()});
   }
 }
 
@@ -310,11 +314,11 @@ void Node::advance(Moment at) {
 
 Instant Node::next_deadline() const {
   if (config_.observer) return links_.next_deadline();
-  Instant next = std::min({links_.next_deadline(), membership_.next_deadline(),
-                           prober_.next_deadline(), election_.next_deadline(),
-                           scheduler_.next_deadline(), vassal_.next_deadline(),
-                           next_push_pull_at_, next_log_flush_at_, next_log_digest_at_,
-                           next_worker_report_at_, depart_by_});
+  Instant next =
+      std::min({links_.next_deadline(), membership_.next_deadline(), prober_.next_deadline(),
+                election_.next_deadline(), scheduler_.next_deadline(), vassal_.next_deadline(),
+                next_push_pull_at_, next_log_flush_at_, next_log_digest_at_, next_worker_report_at_,
+                depart_by_});
   if (!membership_.gossip().empty()) next = std::min(next, next_gossip_at_);
   if (is_scheduler()) next = std::min({next, next_announce_at_, next_status_at_});
   return next;

@@ -41,7 +41,7 @@ struct NodeConfig {
   sched::VassalConfig vassal;
   mesh::Profile profile;  // unsigned; the node completes it
   std::string ci_url;
-  std::string job_id;     // names the job if this node becomes its scheduler
+  std::string job_id;  // names the job if this node becomes its scheduler
   std::string short_id;
   uint32_t expected_nodes = 0;  // a hint for the report; 0: nobody said
   uint64_t seed = 1;
@@ -158,7 +158,7 @@ class Node {
   void perform(Moment at, sched::Vassal::Output output);
   void publish_logs(Moment at);
   void push_batches(Instant now, const NodeId& to, std::vector<mesh::LogBatch> batches);
-  void offer(const sched::FileCollected& file);
+  void offer(sched::FileCollected file);
   void list(report::FileKey key);
   void close(report::Closed closed);
   void take_grants(Moment at);
@@ -208,7 +208,7 @@ class Node {
   std::map<report::FileKey, sched::FileCollected> catalog_;
   std::set<report::FileKey> listed_;
   std::map<NodeId, std::vector<report::WorkerStatus>> reported_;
-  mesh::Claim fence_;  // the best claim under which work was taken
+  mesh::Claim fence_;                 // the best claim under which work was taken
   std::map<uint32_t, Duration> lag_;  // per worker of the mesh
   std::set<NodeId> departed_;
   std::vector<mesh::LogBatch> to_forward_;

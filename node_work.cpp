@@ -22,6 +22,7 @@ constexpr Duration kFanOutEach = Duration::microseconds(300);
 constexpr Duration kFarewell = Duration::milliseconds(500);
 // Names and outputs of one entry.
 constexpr std::size_t kListedBytesMax = 128 * 1024;
+constexpr std::size_t kGroupedMax = 50'000;
 
 report::FileKey key_of(const Crypto& crypto, const sched::FileCollected& file) {
   Buffer content;
@@ -67,8 +68,8 @@ void Node::publish_logs(Moment at) {
   if (ledger_.has_pending() && next_log_flush_at_ == Instant::never()) {
     next_log_flush_at_ = at.now + config_.mesh.log_flush_every;
   }
-  // Urgent entries leave at once in a small mesh; in a large one the scheduler gathers them, or each
-  // would cost it as many messages as there are members.
+  // Urgent entries leave at once in a small mesh; in a large one the scheduler gathers them, or
+  // each would cost it as many messages as there are members.
   if (flush_now_) next_log_flush_at_ = std::min(next_log_flush_at_, next_fan_out_at_);
   flush_now_ = false;
   if (at.now < next_log_flush_at_) return;
@@ -116,13 +117,16 @@ void Node::on(Moment at, const NodeId& from, const mesh::LogPush& message) {
         news = true;
         if (is_scheduler()) to_forward_.push_back(batch);
         break;
-      case mesh::Ledger::Verdict::kGap: gap = true; break;
+      case mesh::Ledger::Verdict::kGap:
+        gap = true;
+        break;
       case mesh::Ledger::Verdict::kForked:
         actions_.notices.push_back("node " + author->profile.control_address +
                                    " signed two different logs: its results are ignored");
         break;
       case mesh::Ledger::Verdict::kKnown:
-      case mesh::Ledger::Verdict::kForged: break;
+      case mesh::Ledger::Verdict::kForged:
+        break;
     }
   }
   // More may follow a full message, and a gap wants filling at once.
@@ -177,8 +181,8 @@ void Node::folded(Moment at, const NodeId& origin, const Entry& entry) {
   } else if (const auto* granted = std::get_if<report::Granted>(&entry)) {
     election_.heard(granted->claim);
     if (granted->to == self_.id) {
-      const bool stale = mesh::is_stale(granted->claim, fence_) ||
-                         granted->claim.scheduler.node != origin;
+      const bool stale =
+          mesh::is_stale(granted->claim, fence_) || granted->claim.scheduler.node != origin;
       if (!stale) fence_ = granted->claim;
       for (const report::Run& run : granted->runs) waiting_grants_.push_back({run, !stale});
     }
@@ -253,7 +257,12 @@ void Node::runner_event(Moment at, const sched::RunnerEvent& event) {
   perform(at, std::move(out));
 }
 
-void Node::offer(const sched::FileCollected& file) {
+void Node::offer(sched::FileCollected file) {
+  // An id that fits no entry is cut: the test runs all the same.
+  if (file.path.size() > report::kPathMax) file.path.resize(report::kPathMax);
+  for (std::string& id : file.ids) {
+    if (id.size() > report::kTestIdMax) id.resize(report::kTestIdMax);
+  }
   const report::FileKey key = key_of(crypto_, file);
   vassal_.offer(key, file.file);
   catalog_[key] = file;
@@ -281,7 +290,14 @@ void Node::list(report::FileKey key) {
     write(std::move(part));
   } while (at < file.ids.size());
   for (const sched::LocalGroup& group : file.groups) {
-    write(report::Grouped{key, group.name, group.indexes});
+    const std::string name = group.name.substr(0, report::kPathMax);
+    for (std::size_t from = 0; from < group.indexes.size(); from += kGroupedMax) {
+      const std::size_t end = std::min(group.indexes.size(), from + kGroupedMax);
+      write(report::Grouped{key,
+                            name,
+                            {group.indexes.begin() + static_cast<std::ptrdiff_t>(from),
+                             group.indexes.begin() + static_cast<std::ptrdiff_t>(end)}});
+    }
   }
   flush_now_ = true;
 }
@@ -421,8 +437,7 @@ void Node::report_workers(Moment at) {
   if (at.now >= next_worker_report_at_) {
     next_worker_report_at_ = at.now + Duration::seconds(1);
     if (!is_scheduler() && election_.claim().exists() && !job_.closed()) {
-      send(at.now, election_.claim().scheduler.node,
-           sched::WorkerReport{vassal_.statuses(at.now)});
+      send(at.now, election_.claim().scheduler.node, sched::WorkerReport{vassal_.statuses(at.now)});
     }
   }
   if (!is_scheduler() || at.now < next_status_at_ || job_.closed()) return;
@@ -451,9 +466,8 @@ std::vector<report::WorkerStatus> Node::worker_statuses(Moment at) const {
       list.push_back(std::move(status));
     }
   }
-  std::sort(list.begin(), list.end(), [](const auto& a, const auto& b) {
-    return a.number < b.number;
-  });
+  std::sort(list.begin(), list.end(),
+            [](const auto& a, const auto& b) { return a.number < b.number; });
   return list;
 }
 
@@ -494,8 +508,9 @@ void Node::finish(Moment at) {
   if (!closed_seen_at_) closed_seen_at_ = at.now;
   if (!ledger_.covers(closed.positions)) {
     if (at.now < *closed_seen_at_ + config_.grace) return;
-    actions_.notices.push_back("a part of the job's logs is gone with its nodes: this report may "
-                               "differ from that of others");
+    actions_.notices.push_back(
+        "a part of the job's logs is gone with its nodes: this report may "
+        "differ from that of others");
   }
   report::JobState final_state;
   NodeEnd end;

@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "mesh/archive.hpp"
+#include "mesh/envelope.hpp"
 #include "mesh/message.hpp"
 #include "sched/message.hpp"
 

@@ -137,9 +137,8 @@ void CEREAL_LOAD_FUNCTION_NAME(WireReader& archive, cereal::BinaryData<T>& data)
 }
 
 template <class Archive, class T>
-void CEREAL_SERIALIZE_FUNCTION_NAME(Archive& archive, cereal::NameValuePair<T>& pair)
-  requires std::same_as<Archive, WireWriter> || std::same_as<Archive, WireReader>
-{
+void CEREAL_SERIALIZE_FUNCTION_NAME(Archive& archive, cereal::NameValuePair<T>& pair) requires
+    std::same_as<Archive, WireWriter> || std::same_as<Archive, WireReader> {
   archive(pair.value);
 }
 

@@ -8,8 +8,8 @@ namespace dagz::mesh {
 
 // A node's claim to be the scheduler.
 struct Claim {
-  Birth lineage;         // of the cluster's first scheduler, fixed at its first election
-  uint64_t term = 0;     // 0: no claim
+  Birth lineage;      // of the cluster's first scheduler, fixed at its first election
+  uint64_t term = 0;  // 0: no claim
   Birth scheduler;
 
   bool operator==(const Claim&) const = default;

@@ -2,7 +2,8 @@
 
 #include "mesh/time.hpp"
 
-// Every number of the mesh, with its reason. The defaults suit 2 to 500 nodes on a LAN or in a cloud.
+// Every number of the mesh, with its reason. The defaults suit 2 to 500 nodes on a LAN or in a
+// cloud.
 
 namespace dagz::mesh {
 

@@ -19,14 +19,16 @@ bool Election::receive(const Claim& claim, const Membership& membership) {
   if (!claim.exists()) return false;
   const Member* claimant = membership.find(claim.scheduler.node);
   if (claimant == nullptr || !takes_part(claimant->state)) return false;
-  if (claimant->profile.birth() != claim.scheduler || claim.scheduler < claim.lineage) return false;
+  if (claimant->profile.birth() != claim.scheduler) return false;
+  // Whoever founds a lineage is its first scheduler.
+  if (claim.term == 1 && claim.scheduler != claim.lineage) return false;
   const auto highest = highest_term_.find(claim.lineage);
   if (highest != highest_term_.end() && claim.term < highest->second) return false;
   const Member* incumbent = claim_.exists() ? membership.find(claim_.scheduler.node) : nullptr;
   const bool vacant = incumbent == nullptr || !takes_part(incumbent->state);
-  // A dead incumbent yields to any claim of its own line and to older lines, not to younger ones.
-  if (vacant && claim_.exists() && claim.lineage == claim_.lineage && claim.term >= claim_.term &&
-      claim != claim_) {
+  // A dead incumbent yields to anybody who is alive: should its work have got further, the logs
+  // tell the new one, who then claims beyond it.
+  if (vacant && claim_.exists() && claim != claim_) {
     adopt(claim);
     return true;
   }
@@ -51,8 +53,8 @@ bool Election::advance(Instant now, const Membership& membership) {
   return take_over(membership);
 }
 
-// The eldest steps in for a scheduler that is gone; and a scheduler whose claim is behind that of one
-// that is gone goes beyond it.
+// The eldest steps in for a scheduler that is gone; and a scheduler whose claim is behind that of
+// one that is gone goes beyond it.
 bool Election::take_over(const Membership& membership) {
   const auto is_live = [&membership](const Claim& claim) {
     const Member* claimant = membership.find(claim.scheduler.node);

@@ -19,7 +19,9 @@ class Election {
   Election(const Config& config, Instant started_at);
 
   const Claim& claim() const { return claim_; }
-  bool is_scheduler(const NodeId& id) const { return claim_.exists() && claim_.scheduler.node == id; }
+  bool is_scheduler(const NodeId& id) const {
+    return claim_.exists() && claim_.scheduler.node == id;
+  }
 
   // The claimant itself said so (second-hand beliefs resurrect the dead). True if adopted.
   bool receive(const Claim& claim, const Membership& membership);

@@ -7,9 +7,9 @@
 #include "mesh/crypto.hpp"
 #include "mesh/ids.hpp"
 
-// Every message on a link travels in a signed envelope. The signature covers the run, the sender, the
-// receiver (where it is known already), the sequence number and the content; a sliding window per
-// link refuses what was seen before (as RFC 4303, 3.4.3) but lets late ones through.
+// Every message on a link travels in a signed envelope. The signature covers the run, the sender,
+// the receiver (where it is known already), the sequence number and the content; a sliding window
+// per link refuses what was seen before (as RFC 4303, 3.4.3) but lets late ones through.
 
 namespace dagz::mesh {
 

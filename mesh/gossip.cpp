@@ -5,9 +5,7 @@
 
 namespace dagz::mesh {
 
-void GossipQueue::push(const Statement& statement) {
-  rumours_[statement.subject] = {statement, 0};
-}
+void GossipQueue::push(const Statement& statement) { rumours_[statement.subject] = {statement, 0}; }
 
 std::vector<Statement> GossipQueue::take(std::size_t count, uint32_t limit) {
   std::vector<std::pair<uint32_t, NodeId>> order;

@@ -6,8 +6,8 @@
 
 #include "mesh/statement.hpp"
 
-// Rumours that still want telling: SWIM's transmit-limited queue. At most one per subject, the newest;
-// the least told go first, ties by subject.
+// Rumours that still want telling: SWIM's transmit-limited queue. At most one per subject, the
+// newest; the least told go first, ties by subject.
 
 namespace dagz::mesh {
 

@@ -66,9 +66,9 @@ Ledger::Verdict Ledger::accept(const LogBatch& batch, const PublicKey& key) {
   const Buffer bytes = signed_part(batch);
   if (batch.first < log.length) {
     // Known, unless its author tells two stories: same place, both signed, different content.
-    const auto held = std::lower_bound(
-        log.batches.begin(), log.batches.end(), batch.first,
-        [](const LogBatch& other, uint64_t first) { return other.first < first; });
+    const auto held =
+        std::lower_bound(log.batches.begin(), log.batches.end(), batch.first,
+                         [](const LogBatch& other, uint64_t first) { return other.first < first; });
     if (held != log.batches.end() && held->first == batch.first &&
         held->signature == batch.signature) {
       return Verdict::kKnown;
@@ -120,9 +120,9 @@ std::vector<LogBatch> Ledger::missing_for(const std::vector<LogPosition>& theirs
   for (const auto& [origin, log] : logs_) {
     const auto found = known.find(origin);
     const uint64_t from = found == known.end() ? 0 : found->second;
-    auto batch = std::lower_bound(
-        log.batches.begin(), log.batches.end(), from,
-        [](const LogBatch& other, uint64_t first) { return other.first < first; });
+    auto batch =
+        std::lower_bound(log.batches.begin(), log.batches.end(), from,
+                         [](const LogBatch& other, uint64_t first) { return other.first < first; });
     for (; batch != log.batches.end(); ++batch) {
       if (missing.size() >= 1024 || (bytes > 0 && bytes > byte_limit)) return missing;
       for (const Buffer& entry : batch->entries) bytes += entry.size();

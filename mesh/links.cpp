@@ -142,9 +142,9 @@ bool Links::was_rejected(const std::string& address) const {
 // ---- hellos -----------------------------------------------------------------------------------
 
 void Links::say_hello(Link& link, LinkId id, bool answer) {
-  Hello hello{self_, link.lane, answer};
-  actions_.sends.push_back({id, seal_envelope(crypto_, EnvelopeKind::kHello, link.peer,
-                                              ++link.sent, encode(hello))});
+  Hello hello{self_, link.lane, answer, id};
+  actions_.sends.push_back(
+      {id, seal_envelope(crypto_, EnvelopeKind::kHello, link.peer, ++link.sent, encode(hello))});
 }
 
 std::optional<Profile> Links::hear_hello(Instant now, LinkId id, Link& link,
@@ -156,7 +156,7 @@ std::optional<Profile> Links::hear_hello(Instant now, LinkId id, Link& link,
       !verify_envelope(crypto_, hello.profile.key, envelope) ||
       (!envelope.to.is_zero() && envelope.to != self_.id)) {
     ++stats_.rejected;
-    if (hello.profile.id == self_.id) forget_address(link.address);
+    if (hello.profile.id == self_.id) forget_dial(hello.link);
     return std::nullopt;
   }
   if (!link.peer.is_zero() && link.peer != hello.profile.id) {
@@ -178,8 +178,10 @@ std::optional<Profile> Links::hear_hello(Instant now, LinkId id, Link& link,
 }
 
 // Our own address under another name (a beacon heard back, a seed list with ourselves in it).
-void Links::forget_address(const std::string& address) {
-  const auto found = candidates_.find(address);
+void Links::forget_dial(LinkId id) {
+  const auto link = links_.find(id);
+  if (link == links_.end() || !link->second.dialled) return;
+  const auto found = candidates_.find(link->second.address);
   if (found != candidates_.end()) found->second.wanted = false;
 }
 

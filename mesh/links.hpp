@@ -13,9 +13,9 @@
 #include "mesh/message.hpp"
 #include "mesh/rng.hpp"
 
-// Which connection leads to whom: dials candidates with a growing pause, exchanges hellos, seals and
-// opens envelopes, and keeps one control link per pair (the one dialled by the lower id) whoever
-// dialled first. Bulk links are one-way, each node dials its own.
+// Which connection leads to whom: dials candidates with a growing pause, exchanges hellos, seals
+// and opens envelopes, and keeps one control link per pair (the one dialled by the lower id)
+// whoever dialled first. Bulk links are one-way, each node dials its own.
 
 namespace dagz::mesh {
 
@@ -109,7 +109,7 @@ class Links {
   void bind(LinkId id, Link& link, const Profile& profile);
   Instant earliest() const;
   void close(LinkId link);
-  void forget_address(const std::string& address);
+  void forget_dial(LinkId link);
   void add_candidate(Instant at, const std::string& address, Lane lane);
 
   const Config& config_;

@@ -42,6 +42,10 @@ bool Membership::receive(Instant now, const Statement& statement) {
   if (found == members_.end() || author == nullptr) return false;
   Member& member = found->second;
   if (statement.incarnation > member.incarnation + kIncarnationJumpMax) return false;
+  // Only its owner raises an incarnation: an accusation that does is a lie, or too early.
+  const bool accuses =
+      statement.state == MemberState::kSuspect || statement.state == MemberState::kDead;
+  if (accuses && statement.incarnation > member.incarnation) return true;
   const bool confirms = statement.state == MemberState::kSuspect &&
                         member.state == MemberState::kSuspect &&
                         statement.incarnation == member.incarnation;
@@ -131,12 +135,17 @@ void Membership::set_state(Instant now, Member& member, Incarnation incarnation,
   gossip_.push(statement);
   switch (state) {
     case MemberState::kAlive:
-      listener_(now, member,
-                takes_part(before) ? MemberChange::kCleared : MemberChange::kReturned);
+      listener_(now, member, takes_part(before) ? MemberChange::kCleared : MemberChange::kReturned);
       break;
-    case MemberState::kSuspect: listener_(now, member, MemberChange::kSuspected); break;
-    case MemberState::kDead: listener_(now, member, MemberChange::kDied); break;
-    case MemberState::kLeft: listener_(now, member, MemberChange::kLeft); break;
+    case MemberState::kSuspect:
+      listener_(now, member, MemberChange::kSuspected);
+      break;
+    case MemberState::kDead:
+      listener_(now, member, MemberChange::kDied);
+      break;
+    case MemberState::kLeft:
+      listener_(now, member, MemberChange::kLeft);
+      break;
   }
 }
 

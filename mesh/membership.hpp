@@ -36,8 +36,8 @@ class Membership {
   // A verified profile. True if it was new.
   bool introduce(Instant now, const Profile& profile);
 
-  // Returns false when the statement was refused (unknown author, bad signature); one that is merely
-  // old changes nothing and is no fault.
+  // Returns false when the statement was refused (unknown author, bad signature); one that is
+  // merely old changes nothing and is no fault.
   bool receive(Instant now, const Statement& statement);
 
   // This node's own prober heard nothing from it / heard from it.

@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "mesh/archive.hpp"
-#include "mesh/ledger.hpp"
 #include "mesh/election.hpp"
+#include "mesh/ledger.hpp"
 #include "mesh/link.hpp"
 #include "mesh/profile.hpp"
 #include "mesh/statement.hpp"
@@ -24,10 +24,11 @@ struct Hello {
   Profile profile;
   Lane lane = Lane::kControl;
   bool answer = false;
+  LinkId link = 0;  // the sender's number: tells it which dial led back to itself
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(profile, lane, answer);
+    archive(profile, lane, answer, link);
   }
 };
 

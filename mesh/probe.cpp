@@ -40,6 +40,10 @@ void Prober::advance(Instant now, const Membership& membership, Requests& out) {
     rng_.shuffle(others);
     if (others.size() > config_.indirect_probes) others.resize(config_.indirect_probes);
     for (const NodeId& via : others) out.ping_requests.push_back({via, target_, number_});
+    // After a stall of this node's own loop the period may be over as well: the others get their
+    // time all the same, and the answers in the inbox are read before anybody is accused.
+    const Duration patience = config_.probe_every - config_.probe_timeout;
+    period_ends_at_ = std::max(period_ends_at_, now + patience);
   }
   if (period_ends_at_ > now) return;
   if (!answered_) out.accused.push_back(target_);

@@ -8,9 +8,9 @@
 #include "mesh/membership.hpp"
 #include "mesh/rng.hpp"
 
-// SWIM's failure detector: each period one member, in a shuffled round robin (so that every member is
-// probed within 2N - 1 periods), is pinged; when it does not answer in time, others are asked to ping
-// it; when nobody reached it by the end of the period, it is accused.
+// SWIM's failure detector: each period one member, in a shuffled round robin (so that every member
+// is probed within 2N - 1 periods), is pinged; when it does not answer in time, others are asked to
+// ping it; when nobody reached it by the end of the period, it is accused.
 
 namespace dagz::mesh {
 

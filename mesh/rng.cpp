@@ -54,6 +54,8 @@ int64_t Rng::between(int64_t low, int64_t high) {
   return low + static_cast<int64_t>(below(static_cast<uint64_t>(high - low) + 1));
 }
 
-bool Rng::chance(uint64_t numerator, uint64_t denominator) { return below(denominator) < numerator; }
+bool Rng::chance(uint64_t numerator, uint64_t denominator) {
+  return below(denominator) < numerator;
+}
 
 }  // namespace dagz

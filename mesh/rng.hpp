@@ -5,8 +5,9 @@
 #include <utility>
 #include <vector>
 
-// The one source of randomness inside the cores: xoshiro256** 1.0 (Blackman and Vigna, 2018), seeded
-// through splitmix64. Integers and ratios only, so that a seed means the same on every platform.
+// The one source of randomness inside the cores: xoshiro256** 1.0 (Blackman and Vigna, 2018),
+// seeded through splitmix64. Integers and ratios only, so that a seed means the same on every
+// platform.
 
 namespace dagz {
 

@@ -12,8 +12,8 @@ namespace dagz::mesh {
 
 // Raised by its owner alone, to refute a suspicion.
 using Incarnation = uint64_t;
-// A statement may raise an incarnation by this much at the most: one forged or broken message cannot
-// use the numbers up.
+// A statement may raise an incarnation by this much at the most: one forged or broken message
+// cannot use the numbers up.
 inline constexpr Incarnation kIncarnationJumpMax = 1 << 16;
 
 // At equal incarnation the later state wins.

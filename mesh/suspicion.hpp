@@ -5,8 +5,8 @@
 #include "mesh/config.hpp"
 #include "mesh/ids.hpp"
 
-// How long a silent member has left to speak up. Lifeguard (Dadgar, Phillips, Currey 2017): the time
-// shrinks logarithmically from max to min as independent accusers confirm.
+// How long a silent member has left to speak up. Lifeguard (Dadgar, Phillips, Currey 2017): the
+// time shrinks logarithmically from max to min as independent accusers confirm.
 
 namespace dagz::mesh {
 

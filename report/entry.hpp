@@ -131,7 +131,7 @@ struct Named {
   std::string short_id;
   std::string full_id;
   int64_t started_wall_ms = 0;
-  uint32_t retries = 0;  // tries of a failing test after the first
+  uint32_t retries = 0;         // tries of a failing test after the first
   uint32_t expected_nodes = 0;  // 0: nobody said
 
   template <class Archive>
@@ -144,7 +144,7 @@ struct Named {
 // The scheduler numbers a node and its workers.
 struct Enlisted {
   NodeId node;
-  uint32_t number = 0;        // node-<number>
+  uint32_t number = 0;  // node-<number>
   uint32_t first_worker = 0;
   uint32_t workers = 0;
 
@@ -231,8 +231,9 @@ struct Draining {
   }
 };
 
-// This node's workers have torn everything down, as the scheduler of this claim wished. It also says
-// that the node follows that scheduler and no other: a job is closed only with everybody's word.
+// This node's workers have torn everything down, as the scheduler of this claim wished. It also
+// says that the node follows that scheduler and no other: a job is closed only with everybody's
+// word.
 struct Drained {
   mesh::Claim claim;
 
@@ -257,7 +258,7 @@ enum class CloseReason : uint8_t {
   kInterrupted = 1,  // by a signal, or by a test that asked for the end
   kStopped = 2,      // --max-fail
   kDeadline = 3,
-  kUnable = 4,       // no node can run what is left
+  kUnable = 4,  // no node can run what is left
 };
 
 // The scheduler ends the job. The report is made from exactly these lengths of the logs.

@@ -4,6 +4,16 @@
 #include <set>
 
 namespace dagz::report {
+namespace {
+
+// What a node says of times may be absurd, and sums of it must not overflow.
+Duration sane(Duration duration) {
+  return std::clamp(duration, Duration{}, Duration::seconds(30 * 24 * 3600));
+}
+
+int64_t sane_wall_ms(int64_t ms) { return std::clamp<int64_t>(ms, 0, int64_t{1} << 45); }
+
+}  // namespace
 
 JobState::JobState() : groups_(1) {}
 
@@ -72,6 +82,7 @@ void JobState::on(NodeIndex, const Listed& entry) {
   }
   add_names(entry);
   if (!version.known()) return;
+  version.ranks.clear();
   auto waiting = std::exchange(version.waiting, {});
   for (const auto& [node, late] : waiting) {
     std::visit([&, origin = node](const auto& one) { on(origin, one); }, late);
@@ -81,11 +92,10 @@ void JobState::on(NodeIndex, const Listed& entry) {
 void JobState::add_names(const Listed& entry) {
   FileVersion& version = files_[entry.file];
   // The same id twice in one file is two tests; the second has its rank in the key.
-  std::unordered_map<std::string_view, uint32_t> seen;
   for (std::size_t i = 0; i < entry.ids.size(); ++i) {
     const std::size_t at = entry.first + i;
     if (at >= version.tests.size() || version.tests[at] != kNone) continue;
-    const uint32_t rank = seen[entry.ids[i]]++;
+    const uint32_t rank = version.ranks[entry.ids[i]]++;
     std::string key = entry.ids[i];
     if (rank > 0) key += "\n#" + std::to_string(rank);
     const TestIndex test = intern_test(key, entry.ids[i], version.path);
@@ -130,7 +140,8 @@ void JobState::on(NodeIndex origin, const Collected&) { nodes_[origin].collected
 void JobState::on(NodeIndex origin, const Unable& entry) { nodes_[origin].unable = entry; }
 
 void JobState::on(NodeIndex origin, const Named& entry) {
-  names_.try_emplace(nodes_[origin].id, entry);
+  Named& own = names_.try_emplace(nodes_[origin].id, entry).first->second;
+  own.started_wall_ms = sane_wall_ms(own.started_wall_ms);
   // Two halves of a split job may each have named it: the earlier start wins, then the id.
   const Named* best = nullptr;
   for (const auto& [by, name] : names_) {
@@ -139,7 +150,7 @@ void JobState::on(NodeIndex origin, const Named& entry) {
       best = &name;
     }
   }
-  const bool tries_changed = named_ && named_->retries != best->retries;
+  const bool tries_changed = max_retries() != best->retries;
   named_ = *best;
   if (!tries_changed) return;
   for (Test& test : tests_) judge(test);
@@ -155,7 +166,7 @@ void JobState::on(NodeIndex origin, const Enlisted& entry) {
 }
 
 void JobState::on(NodeIndex origin, const Planned& entry) {
-  plans_.try_emplace(nodes_[origin].id, entry.makespan);
+  plans_.try_emplace(nodes_[origin].id, sane(entry.makespan));
 }
 
 template <class Visit>
@@ -216,6 +227,9 @@ void JobState::on(NodeIndex origin, const Finished& entry) {
   Test& test = tests_[index];
   if (!entry.amends) ++assignment(test, origin).finished;
   test.attempts.push_back({origin, entry});
+  Finished& result = test.attempts.back().result;
+  result.duration = sane(result.duration);
+  result.started_wall_ms = sane_wall_ms(result.started_wall_ms);
   judge(test);
   changes_.push_back({Change::Kind::kFinished, index, origin});
 }
@@ -230,9 +244,10 @@ void JobState::on(NodeIndex origin, const Drained& entry) {
 void JobState::on(NodeIndex origin, const Departed&) { nodes_[origin].departed = true; }
 
 void JobState::on(NodeIndex origin, const Closed& entry) {
-  if (nodes_[origin].id != entry.claim.scheduler.node) return;
+  if (!entry.claim.exists() || nodes_[origin].id != entry.claim.scheduler.node) return;
   if (closed_ && !mesh::is_better(entry.claim, closed_->claim)) return;
   closed_ = entry;
+  closed_->duration = sane(entry.duration);
   closed_by_ = nodes_[origin].id;
   for (Test& test : tests_) judge(test);
 }
@@ -256,13 +271,20 @@ void JobState::judge(Test& test) {
   if (verdict == test.verdict) return;
   const auto counter = [this](Verdict which) -> uint64_t& {
     switch (bucket_of(which)) {
-      case Bucket::kPassed: return counts_.passed;
-      case Bucket::kFailed: return counts_.failed;
-      case Bucket::kFlaky: return counts_.flaky;
-      case Bucket::kErrors: return counts_.errors;
-      case Bucket::kSkipped: return counts_.skipped;
-      case Bucket::kRedundant: return counts_.redundant;
-      case Bucket::kUnfinished: break;
+      case Bucket::kPassed:
+        return counts_.passed;
+      case Bucket::kFailed:
+        return counts_.failed;
+      case Bucket::kFlaky:
+        return counts_.flaky;
+      case Bucket::kErrors:
+        return counts_.errors;
+      case Bucket::kSkipped:
+        return counts_.skipped;
+      case Bucket::kRedundant:
+        return counts_.redundant;
+      case Bucket::kUnfinished:
+        break;
     }
     return counts_.unfinished;
   };
@@ -331,9 +353,8 @@ void JobState::summarize_times(JobSummary& summary) const {
   if (summary.workers > 0) summary.ideal = std::max(total / summary.workers, longest);
   if (closed_) summary.duration = closed_->duration;
   if (summary.duration.ns > 0) {
-    summary.efficiency_permille = static_cast<uint32_t>(
-        std::min<int64_t>(1000, summary.ideal.us() * 1000 / std::max<int64_t>(
-                                                                1, summary.duration.us())));
+    summary.efficiency_permille = static_cast<uint32_t>(std::min<int64_t>(
+        1000, summary.ideal.us() * 1000 / std::max<int64_t>(1, summary.duration.us())));
     summary.saved = std::max(Duration{}, total - summary.duration);
   }
 }
@@ -344,8 +365,7 @@ void JobState::note_differences(const std::vector<const NodeState*>& nodes,
                                 JobSummary& summary) const {
   if (named_ && named_->expected_nodes > nodes.size()) {
     summary.notes.push_back(std::to_string(nodes.size()) + " of " +
-                            std::to_string(named_->expected_nodes) +
-                            " expected nodes took part");
+                            std::to_string(named_->expected_nodes) + " expected nodes took part");
   }
   const NodeState* first = nullptr;
   std::set<FileKey> files;
@@ -409,9 +429,9 @@ JobSummary JobState::summary() const {
   out.counts.errors += collection_errors_.size();
   for (const Test& test : tests_) out.tests.push_back(summarize(test, out.started.ms));
   std::stable_sort(out.tests.begin(), out.tests.end(),
-            [](const TestSummary& a, const TestSummary& b) {
-              return std::tie(a.id, a.file) < std::tie(b.id, b.file);
-            });
+                   [](const TestSummary& a, const TestSummary& b) {
+                     return std::tie(a.id, a.file) < std::tie(b.id, b.file);
+                   });
   for (const auto& [path, text] : collection_errors_) out.collection_errors.push_back({path, text});
   summarize_times(out);
   if (!closed_) return out;

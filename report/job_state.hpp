@@ -59,11 +59,12 @@ struct Test {
 };
 
 struct FileVersion {
-  uint32_t path = kNone;             // unknown until listed
+  uint32_t path = kNone;  // unknown until listed
   uint32_t count = 0;
   uint32_t listed = 0;
-  std::vector<TestIndex> tests;      // kNone until listed
+  std::vector<TestIndex> tests;  // kNone until listed
   std::vector<NodeIndex> offered_by;
+  std::unordered_map<std::string, uint32_t> ranks;   // of ids, while they are being listed
   std::vector<std::pair<NodeIndex, Entry>> waiting;  // until all names are known
 
   bool known() const { return path != kNone && listed == count; }
@@ -100,7 +101,7 @@ class JobState {
   const std::map<FileKey, FileVersion>& files() const { return files_; }
   const std::string& path(uint32_t index) const { return paths_[index]; }
   const std::string& group(uint32_t index) const { return groups_[index]; }
-  NodeIndex node_index(const NodeId& id) const;  // kNone if never heard of
+  NodeIndex node_index(const NodeId& id) const;           // kNone if never heard of
   TestIndex test_at(FileKey file, uint32_t index) const;  // kNone if unknown
   // Where this node can run this test, if it can.
   std::optional<Place> place_on(TestIndex test, NodeIndex node) const;

@@ -86,7 +86,7 @@ struct JobSummary {
   std::vector<TestSummary> tests;                         // sorted by id
   std::vector<CollectionErrorSummary> collection_errors;  // sorted by path
   bool collections_differ = false;  // some node collected other tests than the rest
-  std::vector<std::string> notes;  // e.g. differing collections, fewer nodes than expected; sorted
+  std::vector<std::string> notes;   // e.g. differing collections, fewer nodes than expected; sorted
   std::string ci_url;
   std::string dashboard_url;  // empty when nobody serves one
 };

@@ -32,6 +32,7 @@ void Estimates::add(const report::Test& test) {
 
 void Estimates::learn(report::TestIndex test, Duration duration) {
   CHECK(test < tests_.size());
+  duration = std::clamp(duration, Duration{}, kLongest);
   Mean& mean = paths_[tests_[test].path];
   mean.total_ns += duration.ns;
   ++mean.count;

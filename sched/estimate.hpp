@@ -8,8 +8,8 @@
 #include "mesh/time.hpp"
 #include "report/job_state.hpp"
 
-// How long a test will take: its own history if there is one, else the mean of what its file took in
-// this job, else of the suite, else a guess.
+// How long a test will take: its own history if there is one, else the mean of what its file took
+// in this job, else of the suite, else a guess.
 
 namespace dagz::sched {
 
@@ -22,6 +22,9 @@ class Estimates {
  public:
   // Nobody knows anything yet: the order of magnitude of a unit test.
   static constexpr Duration kGuess = Duration::milliseconds(5);
+
+  // Longer ones are taken for this: sums stay far from overflow.
+  static constexpr Duration kLongest = Duration::seconds(24 * 3600);
 
   explicit Estimates(const std::vector<KnownDuration>& history);
 

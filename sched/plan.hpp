@@ -5,8 +5,8 @@
 
 #include "mesh/time.hpp"
 
-// Which share of the work each node gets: longest processing time first (Graham 1969) over groups of
-// tests that want to stay together, onto the workers of all nodes. Deterministic.
+// Which share of the work each node gets: longest processing time first (Graham 1969) over groups
+// of tests that want to stay together, onto the workers of all nodes. Deterministic.
 
 namespace dagz::sched {
 

@@ -8,9 +8,9 @@
 #include "mesh/time.hpp"
 #include "report/outcome.hpp"
 
-// What the scheduling cores and a test runner say to one another. The real runner is a zygote process
-// that forks workers (sched/io/runner_host); the simulator has its own. Tests are named by their
-// place in this node's own catalog: the number of the file and the index within it.
+// What the scheduling cores and a test runner say to one another. The real runner is a zygote
+// process that forks workers (sched/io/runner_host); the simulator has its own. Tests are named by
+// their place in this node's own catalog: the number of the file and the index within it.
 
 namespace dagz::sched {
 
@@ -89,8 +89,8 @@ struct ExitRequested {
 
 // No more tests can run on this node: the command could not be started, or ended before its time.
 struct RunnerFailed {
-  int exit_code = 3;   // what this node should exit with if nobody else can finish the job
-  std::string text;    // why, with what the command printed
+  int exit_code = 3;  // what this node should exit with if nobody else can finish the job
+  std::string text;   // why, with what the command printed
 };
 
 // The runner has wound up after `Finish`.
@@ -132,7 +132,6 @@ struct FinishRunner {
   bool hard = false;                // do not wait for it: kill
 };
 
-using RunnerCommand =
-    std::variant<StartWorker, RunTests, DrainWorker, KillWorker, FinishRunner>;
+using RunnerCommand = std::variant<StartWorker, RunTests, DrainWorker, KillWorker, FinishRunner>;
 
 }  // namespace dagz::sched

@@ -83,13 +83,13 @@ bool Scheduler::is_ready(const NodeId& id) const {
 
 bool Scheduler::is_open(TestIndex index) const {
   const report::Test& test = job_.tests()[index];
-  const bool wanted = test.verdict == Verdict::kPending ||
-                      (test.verdict == Verdict::kRetry && !retries_stopped_);
+  const bool wanted =
+      test.verdict == Verdict::kPending || (test.verdict == Verdict::kRetry && !retries_stopped_);
   if (!wanted) return false;
-  return std::none_of(
-      test.assignments.begin(), test.assignments.end(), [this](const report::Assignment& one) {
-        return one.held() && is_live(one.node) && !job_.nodes()[one.node].departed;
-      });
+  return std::none_of(test.assignments.begin(), test.assignments.end(),
+                      [this](const report::Assignment& one) {
+                        return one.held() && is_live(one.node) && !job_.nodes()[one.node].departed;
+                      });
 }
 
 void Scheduler::review(TestIndex test) {
@@ -136,7 +136,7 @@ void Scheduler::begin(Instant now, const mesh::Claim& claim, report::Named name)
   active_ = true;
   claim_ = claim;
   name_ = std::move(name);
-  began_at_ = now;
+  began_at_ = std::min(began_at_, now);
   recalls_.clear();
   thieves_.clear();
   got_share_.clear();
@@ -158,11 +158,9 @@ void Scheduler::advance(Instant now, Output& out) {
   name_and_enlist(out);
   ask_for_names(now, out);
   retry_stops();
-  if (config_.max_fail > 0 &&
-      job_.counts().failed + job_.counts().errors >= config_.max_fail) {
-    stop(report::CloseReason::kStopped,
-         "stopped after " + std::to_string(config_.max_fail) +
-             (config_.max_fail == 1 ? " failure" : " failures"));
+  if (config_.max_fail > 0 && job_.counts().failed + job_.counts().errors >= config_.max_fail) {
+    stop(report::CloseReason::kStopped, "stopped after " + std::to_string(config_.max_fail) +
+                                            (config_.max_fail == 1 ? " failure" : " failures"));
   }
   if (config_.deadline.ns > 0 && now >= began_at_ + config_.deadline) {
     stop(report::CloseReason::kDeadline, "stopped at the deadline");
@@ -223,9 +221,11 @@ std::vector<Scheduler::Group> Scheduler::open_groups(NodeIndex able) const {
     } else if (config_.affinity == Affinity::kNone || config_.affinity == Affinity::kGroup) {
       key = {test.path, index + 1, {}};
     } else if (config_.affinity == Affinity::kClass) {
-      std::get<2>(key) = test.id.substr(0, test.id.rfind("::"));
+      const std::string name = test.id.substr(0, test.id.find('['));
+      std::get<2>(key) = name.substr(0, name.rfind("::"));
     }
     Group& group = groups[key];
+    group.named = test.group != 0;
     group.tests.push_back(index);
     group.expected += estimates_.of(index);
   }
@@ -235,13 +235,13 @@ std::vector<Scheduler::Group> Scheduler::open_groups(NodeIndex able) const {
   return list;
 }
 
-// A node that becomes ready, or asks while something is open, gets its share: what the plan gives it
-// when all nodes that may still take part are counted. The shares of those that are not ready yet
-// stay open, for them or for whoever runs dry first.
+// A node that becomes ready, or asks while something is open, gets its share: what the plan gives
+// it when all nodes that may still take part are counted. The shares of those that are not ready
+// yet stay open, for them or for whoever runs dry first.
 void Scheduler::grant_shares(Output& out) {
   if (open_.empty()) return;
   for (const LiveNode& live : live_) {
-    if (!is_ready(live.id)) continue;
+    if (!is_ready(live.id) || live.workers == 0) continue;
     const bool asked = thieves_.contains(live.id);
     if (got_share_.contains(live.id) && !asked) continue;
     const NodeIndex node = job_.node_index(live.id);
@@ -283,11 +283,11 @@ std::vector<Scheduler::Group> Scheduler::split_groups(std::vector<Group> groups,
   const Duration share{std::max<int64_t>(1, total.ns / std::max<uint32_t>(1, workers))};
   std::vector<Group> pieces;
   for (Group& group : groups) {
-    if (group.expected <= share || group.tests.size() < 2) {
+    if (group.named || group.expected <= share || group.tests.size() < 2) {
       pieces.push_back(std::move(group));
       continue;
     }
-    const int64_t parts = group.expected.ns / share.ns + 1;
+    const int64_t parts = (group.expected.ns + share.ns - 1) / share.ns;
     const Duration part = group.expected / parts;
     Group piece;
     for (const TestIndex test : group.tests) {
@@ -419,19 +419,18 @@ void Scheduler::end(Instant now, Output& out) {
       stop(report::CloseReason::kUnable, {});
       finished = true;
     } else if (everything_known()) {
-      const bool work_left = std::any_of(
-          live_.begin(), live_.end(), [this](const LiveNode& live) {
-            const auto books = books_.find(job_.node_index(live.id));
-            return books != books_.end() && books->second.tests > 0;
-          });
+      const bool work_left = std::any_of(live_.begin(), live_.end(), [this](const LiveNode& live) {
+        const auto books = books_.find(job_.node_index(live.id));
+        return books != books_.end() && books->second.tests > 0;
+      });
       finished = open_.empty() && !work_left;
       // Tests that no live node has in its collection will never run.
       if (!finished && !work_left) {
         finished = std::none_of(open_.begin(), open_.end(), [this](TestIndex test) {
           return std::any_of(live_.begin(), live_.end(), [&](const LiveNode& live) {
             const NodeIndex index = job_.node_index(live.id);
-            return index != kNone && !job_.nodes()[index].unable &&
-                   !job_.nodes()[index].departed && job_.place_on(test, index);
+            return index != kNone && !job_.nodes()[index].unable && !job_.nodes()[index].departed &&
+                   job_.place_on(test, index);
           });
         });
       }

@@ -15,8 +15,8 @@
 #include "sched/estimate.hpp"
 #include "sched/plan.hpp"
 
-// Decides who runs what, on the node that is the scheduler; on all others it keeps the books, so that
-// any of them can take over at any moment: everything it knows comes from the fold. It acts by
+// Decides who runs what, on the node that is the scheduler; on all others it keeps the books, so
+// that any of them can take over at any moment: everything it knows comes from the fold. It acts by
 // writing entries into its own log; what cannot be lost is therefore never a message.
 
 namespace dagz::sched {
@@ -62,6 +62,7 @@ class Scheduler {
   // Every entry, after it was applied.
   void seen(Instant now, const NodeId& origin, const report::Entry& entry);
 
+  // `now` is when the job began, as far as this node knows: the deadline counts from the earliest.
   void begin(Instant now, const mesh::Claim& claim, report::Named name);
   void step_down() { active_ = false; }
   bool is_active() const { return active_; }
@@ -80,7 +81,7 @@ class Scheduler {
 
  private:
   struct Books {
-    Duration fixed;  // of tests with a history
+    Duration fixed;                                  // of tests with a history
     std::unordered_map<uint32_t, uint64_t> unknown;  // per path, of tests without
     uint64_t tests = 0;
   };
@@ -92,6 +93,7 @@ class Scheduler {
   struct Group {
     std::vector<report::TestIndex> tests;
     Duration expected;
+    bool named = false;  // xdist_group: never cut
   };
 
   bool is_live(report::NodeIndex node) const;
@@ -127,7 +129,7 @@ class Scheduler {
   bool active_ = false;
   mesh::Claim claim_;
   std::optional<report::Named> name_;
-  Instant began_at_;
+  Instant began_at_ = Instant::never();
   uint32_t recalls_made_ = 0;
   std::map<uint64_t, Recall> recalls_;
   std::set<NodeId> thieves_;

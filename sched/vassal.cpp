@@ -34,7 +34,7 @@ std::optional<Vassal::Item> Vassal::item_at(report::FileKey file, uint32_t index
   const auto local = files_.find(file);
   const TestIndex test = job_.test_at(file, index);
   if (local == files_.end() || test == kNone) return std::nullopt;
-  return Item{test, {file, index}, {local->second, index}};
+  return Item{test, {file, index}, {local->second, index}, false};
 }
 
 void Vassal::enlisted(const report::Enlisted& enlisted, uint32_t) {
@@ -45,7 +45,10 @@ void Vassal::granted(const std::vector<report::Run>& runs, bool valid, Output& o
   ++batch_;
   std::vector<Item> refused;
   for (const report::Run& run : runs) {
-    for (uint32_t i = 0; i < run.count; ++i) {
+    const auto file = job_.files().find(run.file);
+    if (file == job_.files().end() || run.first >= file->second.tests.size()) continue;
+    const auto known = static_cast<uint32_t>(file->second.tests.size()) - run.first;
+    for (uint32_t i = 0; i < std::min(run.count, known); ++i) {
       const auto item = item_at(run.file, run.first + i);
       if (!item) continue;
       const report::Verdict verdict = job_.tests()[item->test].verdict;
@@ -57,19 +60,25 @@ void Vassal::granted(const std::vector<report::Run>& runs, bool valid, Output& o
         continue;
       }
       held_.insert(item->test);
-      const bool same_group = !queue_.empty() && i > 0 &&
-                              queue_.back().items.back().place.file == run.file;
-      if (!same_group) {
-        const bool continues = !queue_.empty() &&
-                               queue_.back().items.back().place.file == run.file &&
-                               batch_ == group_batch_;
-        if (!continues) queue_.emplace_back();
-      }
+      const bool continues = !queue_.empty() && group_batch_ == batch_ &&
+                             stay_together(queue_.back().items.back(), *item);
+      if (!continues) queue_.emplace_back();
       group_batch_ = batch_;
       queue_.back().items.push_back(*item);
     }
   }
-  if (!refused.empty()) give_up(std::move(refused), 0, out);
+  if (!refused.empty()) refuse(refused, out);
+}
+
+// Of one named group, or of one file and no group.
+bool Vassal::stay_together(const Item& a, const Item& b) const {
+  const uint32_t group = job_.tests()[a.test].group;
+  if (group != job_.tests()[b.test].group) return false;
+  return group != 0 || a.place.file == b.place.file;
+}
+
+bool Vassal::may_be_cut(const std::deque<Item>& items) const {
+  return job_.tests()[items.front().test].group == 0;
 }
 
 Duration Vassal::expected(const std::deque<Item>& items) const {
@@ -101,7 +110,7 @@ bool Vassal::steal_locally(Slot slot) {
   Worker* victim = nullptr;
   Duration most;
   for (Worker& other : workers_) {
-    if (&other == &workers_[slot] || other.group.empty()) continue;
+    if (&other == &workers_[slot] || other.group.empty() || !may_be_cut(other.group)) continue;
     const Duration left = expected(other.group);
     if (victim != nullptr && left <= most) continue;
     victim = &other;
@@ -112,6 +121,7 @@ bool Vassal::steal_locally(Slot slot) {
   std::deque<Item>& mine = workers_[slot].group;
   while (!victim->group.empty() && taken * 2 < most) {
     mine.push_front(victim->group.back());
+    mine.front().stolen = true;
     taken += estimates_.of(victim->group.back().test);
     victim->group.pop_back();
   }
@@ -174,8 +184,8 @@ void Vassal::advance(Instant now, Output& out) {
       // No more workers than there are tests for them.
       if (live_workers() >= held_.size()) break;
       worker.state = Worker::State::kStarting;
-      out.commands.emplace_back(StartWorker{slot, enlisted_->first_worker + slot,
-                                            job_.workers_enlisted()});
+      out.commands.emplace_back(
+          StartWorker{slot, enlisted_->first_worker + slot, job_.workers_enlisted()});
     }
   }
   for (Slot slot = 0; slot < workers_.size(); ++slot) feed(now, slot, out);
@@ -227,7 +237,7 @@ void Vassal::on(Instant now, int64_t, const WorkerReady& event, Output& out) {
   if (worker.state != Worker::State::kStarting) return;
   worker.state = Worker::State::kUp;
   worker.last_finished = now;
-  worker.lately = config_.window;
+  worker.lately = config_.unproven;
   if (draining_ || leaving_) {
     worker.state = Worker::State::kDraining;
     out.commands.emplace_back(DrainWorker{event.slot});
@@ -262,8 +272,8 @@ void Vassal::on(Instant now, int64_t wall_ms, const TestDone& event, Output& out
   result.duration = event.duration;
   result.started_wall_ms = wall_ms - event.duration.ms();
   if (event.duration.us() > 0) {
-    result.cpu_percent =
-        static_cast<uint32_t>(std::clamp<int64_t>(event.cpu.us() * 100 / event.duration.us(), 0, 100'000));
+    result.cpu_percent = static_cast<uint32_t>(
+        std::clamp<int64_t>(event.cpu.us() * 100 / event.duration.us(), 0, 100'000));
   }
   result.message = event.message.substr(0, report::kMessageMax);
   result.output = event.output.substr(0, report::kOutputMax);
@@ -286,16 +296,14 @@ void Vassal::on(Instant now, int64_t wall_ms, const TestDone& event, Output& out
 // is written as one more result.
 void Vassal::amend(const TestDone& event, const Worker& worker, report::Finished result,
                    Output& out) {
-  const auto key = std::find_if(files_.begin(), files_.end(), [&](const auto& file) {
-    return file.second == event.test.file;
-  });
+  const auto key = std::find_if(files_.begin(), files_.end(),
+                                [&](const auto& file) { return file.second == event.test.file; });
   if (key == files_.end() || !report::is_failure(event.outcome)) return;
   result.file = key->first;
   result.index = event.test.index;
   result.amends = true;
-  result.worker = enlisted_ ? enlisted_->first_worker +
-                                  static_cast<uint32_t>(&worker - workers_.data())
-                            : 0;
+  result.worker =
+      enlisted_ ? enlisted_->first_worker + static_cast<uint32_t>(&worker - workers_.data()) : 0;
   out.entries.emplace_back(std::move(result));
 }
 
@@ -309,6 +317,7 @@ void Vassal::finish(Instant now, int64_t, Slot slot, report::Finished result, Ou
   worker.head_since = now;
   worker.last_finished = now;
   ++worker.finished;
+  if (item.stolen) ++worker.stolen_finished;
   held_.erase(item.test);
   result.file = item.place.file;
   result.index = item.place.index;
@@ -323,14 +332,13 @@ void Vassal::on(Instant now, int64_t wall_ms, const WorkerGone& event, Output& o
   const bool expected_end = event.clean && worker.sent.empty();
   if (!expected_end && !worker.sent.empty()) {
     report::Finished result;
-    result.outcome =
-        worker.timed_out ? report::Outcome::kTimedOut : report::Outcome::kCrashed;
+    result.outcome = worker.timed_out ? report::Outcome::kTimedOut : report::Outcome::kCrashed;
     result.duration = now - worker.head_since;
     result.started_wall_ms = wall_ms - result.duration.ms();
-    result.message = worker.timed_out
-                         ? "ran longer than " + report::format_duration(config_.test_timeout) +
-                               " and was ended"
-                         : "the worker process died: " + event.reason;
+    result.message =
+        worker.timed_out
+            ? "ran longer than " + report::format_duration(config_.test_timeout) + " and was ended"
+            : "the worker process died: " + event.reason;
     result.output = event.output.substr(0, report::kOutputMax);
     finish(now, wall_ms, event.slot, std::move(result), out);
   } else if (!expected_end) {
@@ -345,13 +353,23 @@ void Vassal::on(Instant now, int64_t wall_ms, const WorkerGone& event, Output& o
   worker.wants = false;
   worker.timed_out = false;
   worker.greeted = false;
-  if (!rest.items.empty()) queue_.push_front(std::move(rest));
-  const bool again = !draining_ && !leaving_ && !broken_ &&
-                     worker.deaths_in_a_row < config_.deaths_in_a_row_max;
+  if (!rest.items.empty() && (draining_ || leaving_)) {
+    give_up({rest.items.begin(), rest.items.end()}, 0, out);
+  } else if (!rest.items.empty()) {
+    queue_.push_front(std::move(rest));
+  }
+  const bool again =
+      !draining_ && !leaving_ && !broken_ && worker.deaths_in_a_row < config_.deaths_in_a_row_max;
   worker.state = again ? Worker::State::kDown : Worker::State::kGone;
   if (again) ++worker.restarts;
-  if (worker.state == Worker::State::kGone && !draining_ && live_workers() == 0) {
+  const bool all_gone = std::all_of(workers_.begin(), workers_.end(), [](const Worker& one) {
+    return one.state == Worker::State::kGone;
+  });
+  if (all_gone && !draining_ && !leaving_ && !broken_) {
+    broken_ = true;
     give_up(take_everything(), 0, out);
+    out.entries.emplace_back(
+        report::Unable{3, "its workers died again and again before they ran a test"});
   }
 }
 
@@ -378,6 +396,13 @@ std::vector<Vassal::Item> Vassal::take_everything() {
   return items;
 }
 
+// Answers a grant that changes nothing: what is held already stays held.
+void Vassal::refuse(const std::vector<Item>& items, Output& out) {
+  std::vector<report::Place> places;
+  for (const Item& item : items) places.push_back(item.place);
+  out.entries.emplace_back(report::GaveUp{0, runs_of(places)});
+}
+
 void Vassal::give_up(std::vector<Item> items, uint64_t recall, Output& out) {
   std::vector<report::Place> places;
   for (const Item& item : items) {
@@ -389,9 +414,9 @@ void Vassal::give_up(std::vector<Item> items, uint64_t recall, Output& out) {
   std::size_t at = 0;
   do {
     const std::size_t end = std::min(runs.size(), at + limit);
-    out.entries.emplace_back(report::GaveUp{
-        at == 0 ? recall : 0, {runs.begin() + static_cast<std::ptrdiff_t>(at),
-                               runs.begin() + static_cast<std::ptrdiff_t>(end)}});
+    out.entries.emplace_back(report::GaveUp{at == 0 ? recall : 0,
+                                            {runs.begin() + static_cast<std::ptrdiff_t>(at),
+                                             runs.begin() + static_cast<std::ptrdiff_t>(end)}});
     at = end;
   } while (at < runs.size());
 }
@@ -408,13 +433,14 @@ void Vassal::recalled(uint64_t number, Duration wanted, Output& out) {
   };
   while (!queue_.empty() && given_time < wanted) {
     std::deque<Item>& items = queue_.back().items;
-    while (!items.empty() && given_time < wanted) take(items);
+    const bool whole = !may_be_cut(items);
+    while (!items.empty() && (whole || given_time < wanted)) take(items);
     if (items.empty()) queue_.pop_back();
   }
   while (given_time < wanted) {
     Worker* richest = nullptr;
     for (Worker& worker : workers_) {
-      if (worker.group.empty()) continue;
+      if (worker.group.empty() || !may_be_cut(worker.group)) continue;
       if (richest == nullptr || worker.group.size() > richest->group.size()) richest = &worker;
     }
     if (richest == nullptr) break;
@@ -459,9 +485,8 @@ bool Vassal::is_drained() const {
 }
 
 std::size_t Vassal::running() const {
-  return static_cast<std::size_t>(
-      std::count_if(workers_.begin(), workers_.end(),
-                    [](const Worker& worker) { return !worker.sent.empty(); }));
+  return static_cast<std::size_t>(std::count_if(
+      workers_.begin(), workers_.end(), [](const Worker& worker) { return !worker.sent.empty(); }));
 }
 
 // ---- status -----------------------------------------------------------------------------------
@@ -481,14 +506,20 @@ std::vector<report::WorkerStatus> Vassal::statuses(Instant now) const {
     report::WorkerStatus status;
     status.number = enlisted_->first_worker + slot;
     switch (worker.state) {
-      case Worker::State::kDown: status.state = report::WorkerState::kIdle; break;
-      case Worker::State::kStarting: status.state = report::WorkerState::kWorkSent; break;
+      case Worker::State::kDown:
+        status.state = report::WorkerState::kIdle;
+        break;
+      case Worker::State::kStarting:
+        status.state = report::WorkerState::kWorkSent;
+        break;
       case Worker::State::kUp:
       case Worker::State::kDraining:
-        status.state = worker.sent.empty() ? report::WorkerState::kIdle
-                                           : report::WorkerState::kActive;
+        status.state =
+            worker.sent.empty() ? report::WorkerState::kIdle : report::WorkerState::kActive;
         break;
-      case Worker::State::kGone: status.state = report::WorkerState::kFailed; break;
+      case Worker::State::kGone:
+        status.state = report::WorkerState::kFailed;
+        break;
     }
     status.finished = worker.finished;
     // The node's queue is not anybody's yet: it is shown evenly spread.

@@ -14,9 +14,10 @@
 #include "sched/estimate.hpp"
 #include "sched/runner.hpp"
 
-// The manager of one node's workers. It holds the node's share of the tests as groups and feeds each
-// worker a window measured in expected time, never more than needed to hide the round trip, so that
-// nearly everything can still move: between workers of the node for free, to other nodes on recall.
+// The manager of one node's workers. It holds the node's share of the tests as groups and feeds
+// each worker a window measured in expected time, never more than needed to hide the round trip, so
+// that nearly everything can still move: between workers of the node for free, to other nodes on
+// recall.
 
 namespace dagz::sched {
 
@@ -25,6 +26,8 @@ struct VassalConfig {
   // What a worker holds beyond the running test.
   Duration window = Duration::milliseconds(20);
   std::size_t window_tests_max = 64;
+  // What a test is taken for at the least until a worker has run some.
+  Duration unproven = Duration::milliseconds(20);
   // Ask for more when each worker has less than this left.
   Duration ask_below = Duration::milliseconds(300);
   Duration ask_every = Duration::milliseconds(100);
@@ -81,6 +84,7 @@ class Vassal {
     report::TestIndex test = 0;
     report::Place place;
     LocalTest local;
+    bool stolen = false;
   };
   struct Group {
     std::deque<Item> items;
@@ -116,6 +120,9 @@ class Vassal {
   bool steal_locally(Slot slot);
   void end_overdue_tests(Instant now, Output& out);
   std::optional<Item> item_at(report::FileKey file, uint32_t index) const;
+  bool stay_together(const Item& a, const Item& b) const;
+  bool may_be_cut(const std::deque<Item>& items) const;
+  void refuse(const std::vector<Item>& items, Output& out);
   Duration expected(const std::deque<Item>& items) const;
   Duration time_left(Duration enough) const;
   void give_up(std::vector<Item> items, uint64_t recall, Output& out);

@@ -70,15 +70,17 @@ struct Bench {
     scheduler.set_live(live);
   }
 
+  NodeId self = kA;  // whose scheduler this is
+
   void advance() {
     for (int round = 0; round < 20; ++round) {
       Scheduler::Output out;
       scheduler.advance(now, out);
-      for (const report::Entry& entry : out.entries) write(kA, entry);
+      for (const report::Entry& entry : out.entries) write(self, entry);
       for (auto& one : out.names_wanted) names_wanted.push_back(one);
       if (out.closed) {
         closed.push_back(*out.closed);
-        write(kA, *out.closed);
+        write(self, *out.closed);
       }
       if (out.entries.empty()) return;
     }
@@ -161,7 +163,8 @@ TEST_CASE("scheduler: two nodes that are ready share a suite evenly", "[sched]")
   CHECK(bench.held(kA).size() + bench.held(kB).size() == 100);
   CHECK(bench.held(kA).size() >= 40);
   CHECK(bench.held(kB).size() >= 40);
-  CHECK(bench.written<report::Planned>().size() == 1);
+  // Without a history nobody can know how long it will take.
+  CHECK(bench.written<report::Planned>().empty());
   // It holds them once each.
   for (const report::Test& test : bench.job.tests()) CHECK(test.assignments.size() == 1);
 }
@@ -639,6 +642,7 @@ TEST_CASE("scheduler: a test runs only where it exists; without such a node the 
 TEST_CASE("scheduler: one that was watching takes over where the other stopped", "[sched]") {
   Bench bench;
   bench.scheduler.step_down();
+  bench.self = kB;
   bench.join(kB, 1);
   bench.advance();
   CHECK(bench.log.empty());

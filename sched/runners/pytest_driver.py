@@ -68,6 +68,7 @@ import traceback
 import warnings
 
 import pytest
+from dagz_pytest_connection import Connection
 from dagz_pytest_reports import (
     MESSAGE_MAX, FrameReader, bounded, crash_report, frame, mute, packed, quiet, replace_reporter,
     update_lastfailed, verdict, wants_reports,
@@ -102,40 +103,6 @@ def _take_settings():
 
 
 _socket_path = _take_settings()
-
-
-class Connection:
-    """A stream of JSON lines. Bound methods are kept, so a test that patches `socket` changes nothing."""
-
-    def __init__(self, path):
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        sock.settimeout(None)
-        sock.connect(path)
-        self.sock = sock
-        self.send_bytes = sock.sendall
-        self._recv = sock.recv
-        self._dumps = json.JSONEncoder().encode
-        self._loads = json.JSONDecoder().decode
-        self._rest = b""
-
-    def send(self, kind, **fields):
-        self.send_bytes(self._dumps(dict(t=kind, **fields)).encode("ascii") + b"\n")
-
-    def receive(self, block):
-        """Returns the messages that have come, None at the end of the stream."""
-        try:
-            data = self._recv(1 << 16, 0 if block else socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return ()
-        except OSError:
-            return None
-        if not data:
-            return None
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        return [self._loads(line.decode("utf-8")) for line in lines if line]
-
-
-# ---- the zygote --------------------------------------------------------------------------------
 
 
 def _set_options(config, **values):

@@ -90,8 +90,7 @@ void Checkers::check_fence(const World& world, const Process& process) {
 void Checkers::check_scheduler(const World& world, const Process& process) {
   if (!process.node->is_scheduler()) return;
   const mesh::Claim& claim = process.node->election().claim();
-  const auto [acting, added] =
-      acting_.try_emplace({claim.lineage, claim.term}, process.node->id());
+  const auto [acting, added] = acting_.try_emplace({claim.lineage, claim.term}, process.node->id());
   if (!added && acting->second != process.node->id()) {
     violated(world, &process, "two schedulers act in one term");
   }
@@ -123,8 +122,8 @@ void Checkers::at_the_end(const World& world) {
   check_reports(world);
 }
 
-// Every node that saw the end prints the same bytes and exits with the same code. A node that starts
-// when the others are gone finds nobody and runs a job of its own.
+// Every node that saw the end prints the same bytes and exits with the same code. A node that
+// starts when the others are gone finds nobody and runs a job of its own.
 void Checkers::check_reports(const World& world) {
   std::map<NodeId, std::pair<const Process*, std::string>> jobs;
   for (const Process& process : world.processes()) {
@@ -134,8 +133,7 @@ void Checkers::check_reports(const World& world) {
     }
     if (process.end->kind == NodeEnd::Kind::kDeparted) continue;
     const std::string own = report_text(process.end->summary, *process.crypto);
-    const auto [job, first] =
-        jobs.try_emplace(process.node->job().closed_by(), &process, own);
+    const auto [job, first] = jobs.try_emplace(process.node->job().closed_by(), &process, own);
     if (first) {
       check_merge_order(world, process);
       continue;
@@ -146,8 +144,7 @@ void Checkers::check_reports(const World& world) {
                "prints another report than node " + std::to_string(other.number) + ":\n" + own +
                    "\n-- against --\n" + job->second.second);
     }
-    if (report::exit_code(process.end->summary, {}) !=
-        report::exit_code(other.end->summary, {})) {
+    if (report::exit_code(process.end->summary, {}) != report::exit_code(other.end->summary, {})) {
       violated(world, &process, "exits with another code");
     }
   }
@@ -176,13 +173,15 @@ void Checkers::check_verdicts(const World& world, const report::JobSummary& summ
   if (summary.status == report::JobStatus::kInterrupted) return;
   const auto expected = world.suite().expected(2);
   if (summary.tests.size() != expected.size()) {
-    violated(world, nullptr, "the report has " + std::to_string(summary.tests.size()) +
-                                 " tests, the suite " + std::to_string(expected.size()));
+    violated(world, nullptr,
+             "the report has " + std::to_string(summary.tests.size()) + " tests, the suite " +
+                 std::to_string(expected.size()));
     return;
   }
-  const uint64_t failing = static_cast<uint64_t>(std::count_if(
-      expected.begin(), expected.end(),
-      [](const auto& one) { return report::is_failure(one.second); }));
+  const uint64_t failing =
+      static_cast<uint64_t>(std::count_if(expected.begin(), expected.end(), [](const auto& one) {
+        return report::is_failure(one.second);
+      }));
   // When a landslide of failures ends the retries, what is flaky stays failed.
   const bool landslide = failing > 5;
   for (const report::TestSummary& test : summary.tests) {
@@ -190,8 +189,9 @@ void Checkers::check_verdicts(const World& world, const report::JobSummary& summ
     if (test.verdict == wanted) continue;
     // The fake tests count their tries over all jobs, so another job may have had the failing one.
     if ((landslide || several_jobs) && wanted == report::Verdict::kOkFlaky) continue;
-    violated(world, nullptr, test.id + " is " + std::string(report::to_string(test.verdict)) +
-                                 " instead of " + std::string(report::to_string(wanted)));
+    violated(world, nullptr,
+             test.id + " is " + std::string(report::to_string(test.verdict)) + " instead of " +
+                 std::string(report::to_string(wanted)));
     return;
   }
 }

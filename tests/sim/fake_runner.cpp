@@ -6,8 +6,8 @@ namespace dagz::sim {
 
 using report::Outcome;
 
-FakeRunner::FakeRunner(const Suite& suite, std::map<std::string, uint32_t>& tries,
-                       Duration collect, Later later, Alarm alarm)
+FakeRunner::FakeRunner(const Suite& suite, std::map<std::string, uint32_t>& tries, Duration collect,
+                       Later later, Alarm alarm)
     : suite_(suite),
       tries_(tries),
       collect_(collect),

@@ -29,14 +29,14 @@ int run_one(uint64_t seed, uint32_t nodes, bool verbose, bool twice, Totals& tot
   if (verbose || !outcome.violations.empty()) {
     std::printf("seed %llu: %s\n", static_cast<unsigned long long>(seed),
                 sim::describe(scenario).c_str());
-    std::printf("  %llu events, %llu messages, %llu bytes, %.3f s, formed %.3f s, job %.3f s, "
-                "ideal %.3f s, %u steals, trace %016llx\n",
-                static_cast<unsigned long long>(outcome.events),
-                static_cast<unsigned long long>(outcome.messages),
-                static_cast<unsigned long long>(outcome.bytes), outcome.virtual_time.to_seconds(),
-                outcome.formed_after.to_seconds(), outcome.job_time.to_seconds(),
-                outcome.ideal.to_seconds(), outcome.steals,
-                static_cast<unsigned long long>(outcome.trace));
+    std::printf(
+        "  %llu events, %llu messages, %llu bytes, %.3f s, formed %.3f s, job %.3f s, "
+        "ideal %.3f s, %u steals, trace %016llx\n",
+        static_cast<unsigned long long>(outcome.events),
+        static_cast<unsigned long long>(outcome.messages),
+        static_cast<unsigned long long>(outcome.bytes), outcome.virtual_time.to_seconds(),
+        outcome.formed_after.to_seconds(), outcome.job_time.to_seconds(),
+        outcome.ideal.to_seconds(), outcome.steals, static_cast<unsigned long long>(outcome.trace));
   }
   if (!outcome.violations.empty()) {
     for (const std::string& violation : outcome.violations) {

@@ -15,8 +15,8 @@
 #include "tests/support/fake_crypto.hpp"
 
 // A whole mesh in one thread and virtual time, drawn from a seed. Every message is encoded, signed,
-// carried as bytes (delayed, lost, doubled, reordered, damaged) and decoded. The same seed gives the
-// same run, event for event.
+// carried as bytes (delayed, lost, doubled, reordered, damaged) and decoded. The same seed gives
+// the same run, event for event.
 
 namespace dagz::sim {
 

@@ -71,8 +71,8 @@ void World::start(Process& process) {
   process.runner->start();
   // Everybody knows the first two, or only the one before: discovery is the shell's business.
   for (uint32_t other = 0; other < scenario_.nodes; ++other) {
-    const bool known = scenario_.chain_discovery ? other + 1 == number || other == number + 1
-                                                 : other < 2;
+    const bool known =
+        scenario_.chain_discovery ? other + 1 == number || other == number + 1 : other < 2;
     if (known && other != number) {
       process.node->candidate(moment(process), processes_[other].address);
     }
@@ -197,8 +197,7 @@ void World::exit(Process& process) {
     end.open = false;
     End& far = ends_.at(end.other);
     far.open = false;
-    post(now_ + scenario_.faults.delay_max, far.process,
-         Down{end.other, mesh::LinkLoss::kClosed});
+    post(now_ + scenario_.faults.delay_max, far.process, Down{end.other, mesh::LinkLoss::kClosed});
   }
 }
 

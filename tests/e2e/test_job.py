@@ -1,0 +1,363 @@
+"""Whole jobs with the shipped binary: several nodes, one report."""
+
+import collections
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from job import BINARY, ROOT
+
+MIXED = """
+import os, signal, unittest, pytest
+
+@pytest.mark.parametrize("word", ["plain", "é", "日本", "a b", "x/y", "[]", "\\U0001f600"])
+def test_word(word): pass
+
+def test_fails():
+    print("said before")
+    assert 1 == 2
+
+@pytest.fixture
+def broken(): raise ValueError("no set-up")
+
+def test_error(broken): pass
+
+@pytest.fixture
+def leaky():
+    yield
+    raise ValueError("no tear-down")
+
+def test_teardown(leaky): pass
+
+@pytest.mark.skip(reason="not today")
+def test_skipped(): pass
+
+@pytest.mark.xfail
+def test_xfails(): assert 0
+
+@pytest.mark.xfail
+def test_xpasses(): pass
+
+@pytest.mark.xfail(strict=True)
+def test_xpasses_strictly(): pass
+
+class TestCase(unittest.TestCase):
+    def test_parts(self):
+        for i in range(3):
+            with self.subTest(i=i):
+                self.assertNotEqual(i, 1)
+    @unittest.expectedFailure
+    def test_expected(self): self.fail()
+"""
+
+CRASHING = """
+import os, signal
+def test_exits(): os._exit(7)
+def test_segfaults(): os.kill(os.getpid(), signal.SIGSEGV)
+def test_survives(): pass
+"""
+
+SLOW = """
+import pytest, time
+@pytest.mark.parametrize("i", range(24))
+def test_slow(i): time.sleep(0.25)
+"""
+
+
+def same_report(nodes):
+    reports = [node.report() for node in nodes]
+    assert all(report == reports[0] for report in reports), reports
+    return reports[0]
+
+
+def test_one_node_agrees_with_plain_pytest(job):
+    job.write("test_mixed.py", MIXED)
+    node = job.start("-n", "2", "--retries", "0")
+    assert node.wait() == 1
+    plain = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider"],
+        cwd=job.suite, capture_output=True, text=True, env=node.environment,
+    )
+    ids = {match[7] for match in node.progress()}
+    collected = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--collect-only", "-p", "no:cacheprovider"],
+        cwd=job.suite, capture_output=True, text=True, env=node.environment,
+    ).stdout.split("\n\n")[0].splitlines()
+    assert ids == set(collected), plain.stdout
+    verdicts = {match[7].split("::", 1)[1]: match[6] for match in node.progress()}
+    assert verdicts["test_fails"] == verdicts["TestCase::test_parts"] == "FAILED"
+    assert verdicts["test_xpasses_strictly"] == "FAILED"
+    assert verdicts["test_error"] == verdicts["test_teardown"] == "ERROR"
+    assert verdicts["test_skipped"] == "SKIPPED"
+    assert verdicts["test_xfails"] == verdicts["TestCase::test_expected"] == "XFAIL"
+    assert verdicts["test_xpasses"] == "XPASS"
+    assert "said before" in node.lines
+    assert ": 3 failed, 8 passed, 0 flaky, 2 errors, 3 skipped, 0 redundant of 16 tests" in node.summary()
+
+
+def test_three_nodes_print_the_same_bytes(job):
+    job.write("test_mixed.py", MIXED)
+    job.write("test_crashing.py", CRASHING)
+    job.write("test_slow.py", SLOW)
+    assert job.run(3, "-n", "2", "--retries", "0") == [1, 1, 1]
+    report = same_report(job.nodes)
+    assert any(line.startswith("CRASHED  test_crashing.py::test_segfaults") and "SIGSEGV" in line
+               for line in report)
+    assert any(line.startswith("CRASHED  test_crashing.py::test_exits") for line in report)
+    assert "5 failed, 33 passed, 0 flaky, 2 errors, 3 skipped" in job.nodes[0].summary()
+    assert " 3 nodes · 6 workers " in report[-2]
+    told = collections.Counter()
+    for node in job.nodes:
+        assert all(sum(map(int, match.group(1, 2, 3, 4))) == int(match[5]) for match in node.progress())
+        told.update({match[7] for match in node.progress()})
+    assert len(told) == 43
+
+
+def test_flaky_tests_pass_on_a_retry(job):
+    job.write("test_flaky.py", """
+import pathlib
+def test_flaky(tmp_path_factory):
+    mark = pathlib.Path(__file__).parent / "seen"
+    if not mark.exists():
+        mark.touch()
+        assert 0, "first time"
+def test_hopeless(): assert 0
+def test_fine(): pass
+""")
+    node = job.start("-n", "1")
+    assert node.wait() == 1
+    assert "1 failed, 1 passed, 1 flaky" in node.summary()
+    assert any(line.startswith("OK_FLAKY test_flaky.py::test_flaky") for line in node.report())
+
+
+def test_a_late_node_takes_part(job):
+    job.write("test_slow.py", SLOW)
+    first = job.start("-n", "1")
+    first.wait_for_progress(2)
+    late = job.start("-n", "1")
+    assert first.wait() == late.wait() == 0
+    same_report([first, late])
+    assert late.progress()
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_a_node_that_is_stopped_hands_its_work_back(job, which):
+    job.write("test_slow.py", SLOW)
+    nodes = [job.start("-n", "1")]
+    nodes[0].wait_for_progress()
+    nodes += [job.start("-n", "1"), job.start("-n", "1")]
+    for node in nodes:
+        node.wait_for_progress()
+    nodes[which].send(signal.SIGTERM)
+    codes = [node.wait() for node in nodes]
+    assert codes[which] == 2
+    rest = [node for i, node in enumerate(nodes) if i != which]
+    same_report(rest)
+    assert "24 passed" in rest[0].summary() and " 0 lost nodes" in rest[0].report()[-2]
+
+
+def test_a_killed_scheduler_loses_no_test(job):
+    job.write("test_slow.py", SLOW)
+    nodes = [job.start("-n", "1")]
+    nodes[0].wait_for_progress()
+    nodes += [job.start("-n", "1"), job.start("-n", "1")]
+    nodes[1].wait_for_progress()
+    nodes[0].send(signal.SIGKILL)
+    assert [node.wait() for node in nodes[1:]] == [0, 0]
+    same_report(nodes[1:])
+    assert "24 passed" in nodes[1].summary()
+
+
+def test_interrupting_all_still_reports(job):
+    job.write("test_slow.py", SLOW)
+    nodes = [job.start("-n", "1") for _ in range(2)]
+    nodes[0].wait_for_progress()
+    for node in nodes:
+        node.send(signal.SIGINT)
+    assert [node.wait() for node in nodes] == [2, 2]
+    same_report(nodes)
+    assert "INTERRUPTED" in nodes[0].summary() and "not run" in nodes[0].summary()
+
+
+def test_a_second_interrupt_stops_at_once(job):
+    job.write("test_long.py", "import time\ndef test_long(): time.sleep(60)\ndef test_short(): pass\n")
+    node = job.start("-n", "2")
+    node.wait_for_progress()
+    node.send(signal.SIGINT)
+    time.sleep(0.3)  # two signals at the same moment are one
+    node.send(signal.SIGINT)
+    began = time.monotonic()
+    assert node.wait() == 2
+    assert time.monotonic() - began < 10
+
+
+def test_session_fixtures_live_once_per_worker(job):
+    job.write("conftest.py", """
+import os, pathlib, pytest
+@pytest.fixture(scope="session", autouse=True)
+def session(worker_id):
+    log = pathlib.Path(__file__).parent / ("session-" + worker_id)
+    with open(log, "a") as file: file.write("up\\n")
+    yield
+    with open(log, "a") as file: file.write("down\\n")
+""")
+    job.write("test_slow.py", SLOW)
+    assert job.run(2, "-n", "2") == [0, 0]
+    logs = sorted(job.suite.glob("session-gw*"))
+    assert [log.name for log in logs] == ["session-gw%d" % i for i in range(4)]
+    assert {log.read_text() for log in logs} == {"up\ndown\n"}
+
+
+def test_a_failing_session_teardown_fails_the_job(job):
+    job.write("test_session.py", """
+import pytest
+@pytest.fixture(scope="session")
+def session():
+    yield
+    raise RuntimeError("too late")
+def test_one(session): pass
+""")
+    assert job.run(1, "-n", "1") == [1]
+    assert "1 errors" in job.nodes[0].summary()
+
+
+def test_what_tests_see_of_dagz(job):
+    job.write("test_environment.py", """
+import json, os, pathlib
+def test_environment(worker_id, testrun_uid):
+    names = [name for name in os.environ if name.startswith(("DAGZ", "PYTEST"))]
+    seen = {name: os.environ[name] for name in names}
+    pathlib.Path("seen.json").write_text(json.dumps(seen))
+    assert worker_id == "gw0" == os.environ["PYTEST_XDIST_WORKER"]
+    assert testrun_uid == os.environ["PYTEST_XDIST_TESTRUNUID"]
+""")
+    node = job.start("-n", "1", DAGZ_SECRET="not for tests to see")
+    assert node.wait() == 0, node.lines
+    seen = json.loads((job.suite / "seen.json").read_text())
+    assert seen["DAGZ_WORKER"] == "0" and seen["DAGZ_JOB"] == job.key
+    assert not {"DAGZ_SECRET", "DAGZ_SOCKET", "PYTEST_PLUGINS"} & set(seen)
+
+
+def test_a_collection_error_counts_once(job):
+    job.write("test_broken.py", "def test_a(: pass\n")
+    job.write("test_good.py", "def test_good(): pass\n")
+    assert job.run(3, "-n", "1") == [1, 1, 1]
+    report = same_report(job.nodes)
+    assert "ERROR    test_broken.py   collection   SyntaxError" in report[1]
+    assert "1 passed" in job.nodes[0].summary() and "1 errors" in job.nodes[0].summary()
+    assert any("ERROR collecting test_broken.py" in line for line in job.nodes[2].lines)
+
+
+def test_nothing_collected(job):
+    assert job.run(1) == [5]
+
+
+def test_options_of_pytest_pass_through(job):
+    job.write("test_some.py", "".join("def test_%d(): pass\n" % i for i in range(5)))
+    assert job.run(1, pytest=["-k", "test_1 or test_2", "--deselect", "test_some.py::test_2"]) == [0]
+    assert "1 passed" in job.nodes[0].summary() and "of 1 test " in job.nodes[0].summary()
+
+
+def test_max_fail_stops_the_job(job):
+    job.write("test_bad.py", "import time\n" + "".join(
+        "def test_%02d():\n  time.sleep(0.2)\n  assert 0\n" % i for i in range(20)))
+    assert job.run(2, "-n", "1", "--retries", "0", "--max-fail", "2") == [1, 1]
+    same_report(job.nodes)
+    assert "not run" in job.nodes[0].summary()
+
+
+def test_an_overdue_test_is_ended(job):
+    job.write("test_hang.py", "import time\ndef test_hangs(): time.sleep(100)\ndef test_fine(): pass\n")
+    assert job.run(1, "-n", "1", "--retries", "0", "--test-timeout", "1s") == [1]
+    assert any(line.startswith("TIMEOUT  test_hang.py::test_hangs") for line in job.nodes[0].report())
+    assert "1 passed" in job.nodes[0].summary()
+
+
+@pytest.mark.parametrize("command, code, words", [
+    (["no-such-command-here"], 16, "no-such-command-here"),
+    ([sys.executable, "-S", "-m", "pytest"], 16, "pytest"),
+    ([sys.executable, "-m", "pytest", "--no-such-option"], 4, "--no-such-option"),
+])
+def test_commands_that_cannot_run(job, command, code, words):
+    node = job.start("-n", "1", command=command)
+    assert node.wait() == code, node.errors
+    assert words in node.errors
+
+
+def test_another_secret_is_refused(job):
+    job.write("test_slow.py", SLOW)
+    first = job.start("-n", "1", DAGZ_SECRET="the secret of the first")
+    first.wait_for_progress()
+    address = listening(first)
+    other = job.start("-n", "1", "--peers", address, DAGZ_SECRET="the secret of the other")
+    assert other.wait() == 4
+    assert "secret" in other.errors
+    first.send(signal.SIGTERM)
+    first.wait()
+
+
+def listening(node):
+    """The node's sockets as the kernel lists them: its control port is the one dagz names first."""
+    inodes = set()
+    for entry in pathlib.Path(f"/proc/{node.process.pid}/fd").iterdir():
+        target = os.readlink(entry)
+        if target.startswith("socket:"):
+            inodes.add(target[8:-1])
+    ports = []
+    for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[3] == "0A" and fields[9] in inodes:
+            ports.append(int(fields[1].split(":")[1], 16))
+    return f"127.0.0.1:{min(ports)}"
+
+
+def test_a_port_in_use(job):
+    job.write("test_one.py", "def test_one(): pass\n")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        node = job.start("--listen", f"127.0.0.1:{port}")
+        assert node.wait() == 4
+    assert str(port) in node.errors
+
+
+@pytest.mark.skipif(not shutil.which("xmllint"), reason="xmllint is not installed")
+def test_junit_is_valid(job):
+    job.write("test_mixed.py", MIXED)
+    target = job.folder / "junit.xml"
+    assert job.run(1, "-n", "2", "--retries", "0", "--junit", str(target)) == [1]
+    checked = subprocess.run(
+        ["xmllint", "--noout", "--schema", str(ROOT / "tests/support/junit.xsd"), str(target)],
+        capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_the_report_can_be_had_again(job):
+    job.write("test_mixed.py", MIXED)
+    node = job.start("-n", "1", "--retries", "0")
+    assert node.wait() == 1
+    again = subprocess.run(
+        [BINARY, "report", "--job", job.key, "--state-dir", str(node.state), "--no-beacon"],
+        cwd=job.suite, env=node.environment, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.splitlines() == node.report()
+
+
+def test_the_oldest_pytest(job):
+    oldest = os.environ.get("DAGZ_OLDEST_PYTHON", str(ROOT / "build/venv-oldest/bin/python"))
+    if not os.path.exists(oldest):
+        pytest.skip("no Python for the oldest pytest here")
+    job.write("test_mixed.py", MIXED)
+    node = job.start("-n", "2", "--retries", "0",
+                     command=[oldest, "-m", "pytest", "-p", "no:cacheprovider"])
+    assert node.wait() == 1
+    assert ": 3 failed, 8 passed, 0 flaky, 2 errors, 3 skipped, 0 redundant of 16 tests" in node.summary()

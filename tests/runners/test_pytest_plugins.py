@@ -1,0 +1,141 @@
+"""The driver among other plug-ins: what they see of the tests, and which of them must stand back."""
+
+import importlib.util
+import os
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from fake_agent import Agent  # noqa: E402
+
+
+def has(name):
+    return importlib.util.find_spec(name) is not None
+
+
+# ---- what other plug-ins see -------------------------------------------------------------------
+
+
+def test_junit_xml_of_the_zygote(write):
+    suite = write(
+        test_j="""
+        import os, pytest
+        def test_pass(record_property):
+            record_property("key", "value")
+            record_property("odd", {1, 2})
+        def test_fail(): assert 0, "the reason"
+        def test_skip(): pytest.skip("not now")
+        @pytest.fixture
+        def broken(): 1 / 0
+        def test_error(broken): pass
+        def test_crash(): os._exit(1)
+        """
+    )
+    agent = Agent(suite, "--junitxml=out.xml", workers=2).run()
+    assert agent.collected["replay"] is True
+    root = ElementTree.parse(str(suite / "out.xml")).getroot()
+    cases = {case.get("name"): [child.tag for child in case] for case in root.iter("testcase")}
+    assert cases == {
+        "test_pass": ["properties"],
+        "test_fail": ["failure"],
+        "test_skip": ["skipped"],
+        "test_error": ["error"],
+        "test_crash": ["failure"],
+    }
+    assert "passed" not in agent.output and "FAILURES" not in agent.output
+    assert "generated xml file" in agent.output
+
+
+def test_summaries_of_other_plugins(write):
+    suite = write(
+        conftest="""
+        import os
+        where = os.getpid()
+        seen = []
+        def pytest_runtest_logreport(report):
+            if os.getpid() == where and report.when == "call":
+                seen.append(report.nodeid + ":" + report.worker_id)
+        def pytest_terminal_summary(terminalreporter, exitstatus):
+            stats = {key: len(value) for key, value in terminalreporter.stats.items() if key}
+            terminalreporter.write_line("mine: %d %r %r" % (exitstatus, sorted(stats.items()), sorted(seen)))
+        def pytest_sessionfinish(session, exitstatus):
+            with open("finish", "a") as log:
+                log.write("%d;" % exitstatus)
+        """,
+        test_s="def test_a(): pass\ndef test_b(): assert 0\n",
+    )
+    agent = Agent(suite).run()
+    assert "mine: 1 [('failed', 1), ('passed', 1)]" in agent.output
+    assert "test_s.py::test_a:gw3" in agent.output
+    for silent in ("short test summary", "FAILURES", "1 passed", "%]", "test_s.py ."):
+        assert silent not in agent.output
+    assert (suite / "finish").read_text() == "1;"
+    assert agent.finished == 1
+
+
+def test_html_report(write):
+    if not has("pytest_html"):
+        pytest.skip("pytest-html is not installed")
+    suite = write(test_h="def test_a(): pass\ndef test_b(): assert 0, 'html reason'\n")
+    agent = Agent(suite, "-q", "--html=out.html", "--self-contained-html", workers=2, plugins=True).run()
+    assert len(agent.done) == 2
+    text = (suite / "out.html").read_text()
+    assert "html reason" in text and "test_h.py::test_a" in text
+
+
+def test_durations_are_shown_on_request(write):
+    suite = write(test_d="import time\ndef test_slow(): time.sleep(0.05)\n")
+    agent = Agent(suite, "-q", "--durations=3").run()
+    assert "slowest 3 durations" in agent.output and "test_slow" in agent.output
+
+
+def test_last_failed(write):
+    suite = write(test_l="def test_a(): assert 0\ndef test_b(): pass\ndef test_c(): assert 0\n")
+    Agent(suite, "-q").run()
+    again = Agent(suite, "-q", "--lf").run()
+    assert sorted(again.outcomes()) == ["test_a", "test_c"]
+    write(test_l="def test_a(): pass\ndef test_b(): pass\ndef test_c(): assert 0\n")
+    assert Agent(suite, "-q").run().finished == 1
+    assert sorted(Agent(suite, "-q", "--lf").run().outcomes()) == ["test_c"]
+
+
+def test_xdist_is_neutralised(write):
+    if not has("xdist"):
+        pytest.skip("pytest-xdist is not installed")
+    suite = write(
+        test_x="""
+        import xdist
+        def test_x(request, worker_id):
+            assert worker_id == "gw3"
+            assert xdist.is_xdist_worker(request) and not xdist.is_xdist_controller(request)
+        """
+    )
+    agent = Agent(suite, "-q", "-n", "2", plugins=True).run()
+    assert agent.outcomes() == {"test_x": "passed"}, agent.done
+    assert "-n" in agent.hello["notes"][0]
+
+
+def test_debuggers_are_neutralised(write):
+    agent = Agent(write(test_p="def test_p(): assert 0\n"), "-q", "--pdb").run()
+    assert agent.outcomes() == {"test_p": "failed"}
+    assert "--pdb" in agent.hello["notes"][0]
+
+
+# ---- speed -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_throughput_is_told(write, workers, record_property, capsys):
+    files, each = (100, 200) if os.environ.get("DAGZ_FULL_SPEED_TEST") else (10, 100)
+    body = "".join("def test_%d(): pass\n" % n for n in range(each))
+    suite = write(**{"test_%02d" % n: body for n in range(files)})
+    agent = Agent(suite, "-q", workers=workers, window=50).run()
+    assert len(agent.done) == files * each
+    assert {message["o"] for _, message in agent.done} == {"passed"}
+    seconds = agent.last_test - agent.first_test
+    record_property("ms_per_test", 1000 * seconds / len(agent.done))
+    with capsys.disabled():
+        print(" %d workers: %.3f ms per test " % (workers, 1000 * seconds / len(agent.done)), end="")
