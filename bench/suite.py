@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+"""Real suites: one dagz node with 2 workers beside plain pytest and pytest-xdist -n 2.
+
+    suite.py [--rounds 3] [--memory] [indexing] [extension] [trivial]
+
+All rows of a suite run in turn, round after round, so that a drift of the machine hits all of them;
+the table has medians, the spread, the CPU time of the whole tree, and the ratio to the best mode of
+xdist. Rows marked "frozen" freeze the heap after the collection (gc.freeze), as dagz does, so that
+nobody credits forking with what freezing does. Memory is sampled in runs of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pathlib
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "e2e"))
+from parity import BINARY, arguments_of, environment  # noqa: E402
+
+FREEZE = "import gc\ndef pytest_collection_finish(session):\n    gc.collect()\n    gc.freeze()\n"
+XDIST = ("load", "worksteal", "loadfile")
+
+
+def write_trivial(folder: pathlib.Path) -> list[str]:
+    suite = folder / "trivial"
+    suite.mkdir()
+    (suite / "pytest.ini").write_text("[pytest]\n")
+    text = "import pytest\n@pytest.mark.parametrize('i', range(200))\ndef test_n(i):\n    assert i >= 0\n"
+    for number in range(100):
+        (suite / f"test_{number:02}.py").write_text(text)
+    return ["-q", "-p", "no:asyncio", "-o", f"cache_dir={folder}/cache", str(suite)]
+
+
+def rows(folder: pathlib.Path, arguments: list[str]) -> dict[str, list[str]]:
+    pytest = [sys.executable, "-m", "pytest"]
+    table = {"plain": [*pytest, *arguments], "plain, frozen": [*pytest, "-p", "freeze", *arguments]}
+    for mode in XDIST:
+        table[f"xdist {mode}"] = [*pytest, "-n", "2", "--dist", mode, *arguments]
+        table[f"xdist {mode}, frozen"] = [*pytest, "-p", "freeze", "-n", "2", "--dist", mode, *arguments]
+    table["dagz"] = [BINARY, "run", "-n", "2", "--state-dir", str(folder / "state"), "--",
+                     *pytest, *arguments]
+    return table
+
+
+def start(folder: pathlib.Path, command: list[str]) -> subprocess.Popen:
+    (folder / "freeze.py").write_text(FREEZE)
+    log = open(folder / "log.txt", "w")
+    return subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT,
+                            env={**environment(), "PYTHONPATH": str(folder)})
+
+
+def timed(folder: pathlib.Path, command: list[str]) -> tuple[float, float]:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    began = time.monotonic()
+    start(folder, command).wait()
+    wall = time.monotonic() - began
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return wall, cpu
+
+
+def tree_of(root: int) -> list[int]:
+    found, parents = [root], {}
+    for entry in pathlib.Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+    for pid in found:
+        found += [child for child, parent in parents.items() if parent == pid and child not in found]
+    return found
+
+
+def peak_memory(folder: pathlib.Path, command: list[str]) -> float:
+    """The largest sum of proportional set sizes of the tree, in MB."""
+    process, peak = start(folder, command), 0
+    while process.poll() is None:
+        total = 0
+        for pid in tree_of(process.pid):
+            try:
+                text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+            except OSError:
+                continue
+            total += sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
+        peak = max(peak, total)
+        time.sleep(0.25)
+    return peak / 1024
+
+
+def bench(suite: str, rounds: int, memory: bool) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        trivial = suite == "trivial"
+        arguments = write_trivial(folder) if trivial else arguments_of(f"pandas/tests/{suite}", folder)
+        table = rows(folder, arguments)
+        walls: dict[str, list[float]] = {row: [] for row in table}
+        cpus: dict[str, list[float]] = {row: [] for row in table}
+        for _ in range(rounds):
+            for row, command in table.items():
+                wall, cpu = timed(folder, command)
+                walls[row].append(wall)
+                cpus[row].append(cpu)
+        peaks = {row: peak_memory(folder, table[row]) for row in ("xdist worksteal", "dagz")} if memory else {}
+    best = min(statistics.median(walls[f"xdist {mode}"]) for mode in XDIST)
+    print(f"\n### {suite}, {rounds} rounds\n")
+    print("| row | wall s, median | min to max | CPU s | to the best xdist |" + (" PSS MB |" if memory else ""))
+    print("|---|---|---|---|---|" + ("---|" if memory else ""))
+    for row in table:
+        wall = statistics.median(walls[row])
+        line = (f"| {row} | {wall:.1f} | {min(walls[row]):.1f} to {max(walls[row]):.1f} "
+                f"| {statistics.median(cpus[row]):.1f} | {wall / best:.2f} |")
+        print(line + (f" {peaks[row]:.0f} |" if row in peaks else " |" if memory else ""), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--memory", action="store_true")
+    parser.add_argument("suites", nargs="*", default=["indexing", "extension", "trivial"])
+    options = parser.parse_args()
+    print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}")
+    for suite in options.suites:
+        bench(suite, options.rounds, options.memory)
+
+
+if __name__ == "__main__":
+    main()
