@@ -13,6 +13,7 @@ using mesh::MemberChange;
 namespace {
 
 constexpr uint32_t kViewsAskedMax = 3;
+constexpr std::size_t kViewUnit = 32;
 
 mesh::Profile signed_profile(const Crypto& crypto, mesh::Profile profile, int64_t wall_ms,
                              bool observer) {
@@ -88,9 +89,10 @@ void Node::on_new_peer(Moment at, const mesh::Profile& profile) {
   membership_.introduce(at.now, profile);
   // A newcomer asks its first few peers for their view; everybody else then hears of it when it
   // dials them. Views on every link would cost the cube of the members.
-  if (++links_made_ <= kViewsAskedMax) send(at.now, profile.id, view(false), Lane::kControl);
+  const bool ask = ++links_made_ <= kViewsAskedMax;
+  if (ask) send(at.now, profile.id, view(false), Lane::kControl);
   if (is_scheduler()) send(at.now, profile.id, mesh::Announce{election_.claim()});
-  send(at.now, profile.id, mesh::LogDigest{false, ledger_.positions()});
+  if (ask) send(at.now, profile.id, mesh::LogDigest{false, ledger_.positions()});
 }
 
 void Node::ask(Moment, Query query) { query_ = query; }
@@ -263,8 +265,10 @@ void Node::advance_gossip(Moment at) {
   }
   if (at.now >= next_push_pull_at_) {
     const bool young = at.now < started_at_ + config_.mesh.young_for;
-    next_push_pull_at_ =
-        at.now + (young ? config_.mesh.push_pull_young_every : config_.mesh.push_pull_every);
+    // A view grows with the mesh, so a large one is exchanged less often while it is young.
+    const auto scale = 1 + static_cast<int64_t>(membership_.live_count() / kViewUnit);
+    next_push_pull_at_ = at.now + (young ? config_.mesh.push_pull_young_every * scale
+                                         : config_.mesh.push_pull_every);
     if (const NodeId* peer = random_peer()) send(at.now, *peer, view(false));
   }
 }
@@ -277,6 +281,7 @@ void Node::claim_changed(Moment at) {
     name.short_id = config_.short_id;
     name.started_wall_ms = started_wall_ms_;
     name.expected_nodes = config_.expected_nodes;
+    live_nodes_dirty_ = true;
     scheduler_.begin(at.now - elapsed(at), election_.claim(), std::move(name));
     next_announce_at_ = at.now;
     next_status_at_ = at.now + config_.status_every;

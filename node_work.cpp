@@ -109,7 +109,9 @@ void Node::on(Moment at, const NodeId& from, const mesh::LogDigest& message) {
 void Node::on(Moment at, const NodeId& from, const mesh::LogPush& message) {
   bool gap = false;
   bool news = false;
+  std::size_t bytes = 0;
   for (const mesh::LogBatch& batch : message.batches) {
+    for (const Buffer& entry : batch.entries) bytes += entry.size();
     const mesh::Member* author = membership_.find(batch.origin);
     if (author == nullptr) continue;
     switch (ledger_.accept(batch, author->profile.key)) {
@@ -130,7 +132,7 @@ void Node::on(Moment at, const NodeId& from, const mesh::LogPush& message) {
     }
   }
   // More may follow a full message, and a gap wants filling at once.
-  if (gap || (news && message.batches.size() > 1)) {
+  if (gap || (news && bytes >= kPushBytesMax / 2)) {
     send(at.now, from, mesh::LogDigest{true, ledger_.positions()});
   }
   if (news) fold(at);
@@ -367,8 +369,8 @@ void Node::update_live_nodes() {
 }
 
 void Node::run_scheduler(Moment at) {
-  if (live_nodes_dirty_) update_live_nodes();
   if (!scheduler_.is_active()) return;
+  if (live_nodes_dirty_) update_live_nodes();
   // Catalogs collected before this node was the scheduler.
   for (const auto& [key, file] : catalog_) {
     if (!listed_.contains(key)) list(key);

@@ -196,6 +196,7 @@ inline void CEREAL_LOAD_FUNCTION_NAME(WireReader& archive, BoundedString& string
 template <class T>
 Buffer encode(const T& value) {
   Buffer out;
+  out.reserve(256);
   WireWriter writer(out);
   writer(value);
   return out;

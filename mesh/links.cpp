@@ -53,13 +53,17 @@ void Links::advance(Instant now) {
   if (now < next_check_at_) return;
   for (auto& [address, candidate] : candidates_) {
     if (!candidate.wanted || candidate.link != 0 || candidate.next_dial_at > now) continue;
-    const bool connected = !candidate.peer.is_zero() && candidate.lane == Lane::kControl &&
-                           is_connected(candidate.peer);
+    // The other side's link serves: this address is tried again when that one is lost.
+    if (!candidate.peer.is_zero() && candidate.lane == Lane::kControl &&
+        is_connected(candidate.peer)) {
+      candidate.next_dial_at = Instant::never();
+      continue;
+    }
     // Twice the pause each time, and a quarter of it up or down, so that nobody dials in step.
     const Duration jitter{rng_.between(-candidate.pause.ns / 4, candidate.pause.ns / 4)};
     candidate.next_dial_at = now + candidate.pause + jitter;
     candidate.pause = std::min(candidate.pause * 2, config_.dial_retry_max);
-    if (connected || links_.size() >= kLinksMax) continue;
+    if (links_.size() >= kLinksMax) continue;
     actions_.dials.push_back({address, candidate.lane});
   }
   std::vector<LinkId> stale;
@@ -125,10 +129,19 @@ void Links::link_down(Instant now, LinkId id, LinkLoss loss) {
     for (const auto& [other_id, other] : links_) {
       if (other.peer == link.peer && other.lane == Lane::kControl) peer->second.control = other_id;
     }
+    if (peer->second.control == 0) dial_again(now, link.peer);
   }
   if (peer->second.bulk == id) {
     peer->second.bulk = 0;
     peer->second.bulk_ready = false;
+  }
+}
+
+void Links::dial_again(Instant now, const NodeId& peer) {
+  for (auto& [address, candidate] : candidates_) {
+    if (candidate.peer != peer || candidate.next_dial_at != Instant::never()) continue;
+    candidate.next_dial_at = now + candidate.pause;
+    next_check_at_ = std::min(next_check_at_, candidate.next_dial_at);
   }
 }
 

@@ -108,6 +108,7 @@ class Links {
   std::optional<Profile> hear_hello(Instant now, LinkId id, Link& link, const Envelope& envelope);
   void bind(LinkId id, Link& link, const Profile& profile);
   Instant earliest() const;
+  void dial_again(Instant now, const NodeId& peer);
   void close(LinkId link);
   void forget_dial(LinkId link);
   void add_candidate(Instant at, const std::string& address, Lane lane);

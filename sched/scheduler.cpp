@@ -68,11 +68,7 @@ Duration Scheduler::load(NodeIndex node) const {
   return total;
 }
 
-bool Scheduler::is_live(NodeIndex node) const {
-  const NodeId& id = job_.nodes()[node].id;
-  return std::any_of(live_.begin(), live_.end(),
-                     [&id](const LiveNode& live) { return live.id == id; });
-}
+bool Scheduler::is_live(NodeIndex node) const { return live_ids_.contains(job_.nodes()[node].id); }
 
 bool Scheduler::is_ready(const NodeId& id) const {
   const NodeIndex node = job_.node_index(id);
@@ -93,6 +89,7 @@ bool Scheduler::is_open(TestIndex index) const {
 }
 
 void Scheduler::review(TestIndex test) {
+  if (!active_) return;
   if (is_open(test)) {
     open_.insert(test);
   } else {
@@ -100,9 +97,15 @@ void Scheduler::review(TestIndex test) {
   }
 }
 
+void Scheduler::review_all() {
+  for (TestIndex test = 0; test < job_.tests().size(); ++test) review(test);
+}
+
 void Scheduler::set_live(const std::vector<LiveNode>& live) {
   live_ = live;
-  for (TestIndex test = 0; test < job_.tests().size(); ++test) review(test);
+  live_ids_.clear();
+  for (const LiveNode& node : live) live_ids_.insert(node.id);
+  review_all();
 }
 
 void Scheduler::retry_stops() {
@@ -112,14 +115,11 @@ void Scheduler::retry_stops() {
   // A handful of failures in a small suite is no landslide.
   if (failing <= 10 || failing * 100 <= counts.total * config_.retry_share_max_percent) return;
   retries_stopped_ = true;
-  for (TestIndex test = 0; test < job_.tests().size(); ++test) review(test);
+  review_all();
 }
 
 void Scheduler::seen(Instant, const NodeId& origin, const report::Entry& entry) {
-  if (const auto* departed = std::get_if<report::Departed>(&entry)) {
-    static_cast<void>(departed);
-    for (TestIndex test = 0; test < job_.tests().size(); ++test) review(test);
-  }
+  if (std::holds_alternative<report::Departed>(entry)) review_all();
   const auto* gave_up = std::get_if<report::GaveUp>(&entry);
   if (gave_up == nullptr || !active_) return;
   const auto recall = recalls_.find(gave_up->recall);
@@ -141,6 +141,8 @@ void Scheduler::begin(Instant now, const mesh::Claim& claim, report::Named name)
   thieves_.clear();
   got_share_.clear();
   draining_since_.reset();
+  open_.clear();
+  review_all();
 }
 
 void Scheduler::steal_requested(const NodeId& thief) {

@@ -100,6 +100,7 @@ class Scheduler {
   bool is_ready(const NodeId& id) const;
   bool is_open(report::TestIndex test) const;
   void review(report::TestIndex test);
+  void review_all();
   Duration load(report::NodeIndex node) const;
   void name_and_enlist(Output& out);
   void ask_for_names(Instant now, Output& out);
@@ -120,10 +121,11 @@ class Scheduler {
   Estimates& estimates_;
 
   std::vector<LiveNode> live_;
+  std::set<NodeId> live_ids_;
   std::map<report::NodeIndex, Books> books_;
   // Which (test, node) pairs are in the books, and with what expectation (0: by path).
   std::unordered_map<uint64_t, Duration> held_;
-  std::set<report::TestIndex> open_;
+  std::set<report::TestIndex> open_;  // tests that nobody has; kept only while active
   bool retries_stopped_ = false;
 
   bool active_ = false;

@@ -77,7 +77,7 @@ int main(int argc, char** argv) {
     uint32_t nodes;
     uint64_t seeds;
   };
-  std::vector<Batch> batches{{1, 10}, {2, 40}, {3, 150}, {5, 60}, {30, 12}, {300, 1}};
+  std::vector<Batch> batches{{1, 10}, {2, 40}, {3, 150}, {5, 60}, {30, 10}, {100, 1}};
   if (count > 0) batches = {{nodes == 0 ? 3 : nodes, count}};
   for (const Batch& batch : batches) {
     for (uint64_t i = 0; i < batch.seeds; ++i) {
