@@ -215,7 +215,7 @@ void Node::on(Moment at, const NodeId& from, const mesh::PushPull& message) {
 
 void Node::on(Moment at, const NodeId& from, const mesh::Announce& message) {
   if (message.claim.scheduler.node != from) return;
-  if (election_.receive(message.claim, membership_)) {
+  if (election_.receive(at.now, message.claim, membership_)) {
     claim_changed(at);
   } else if (is_scheduler() && mesh::is_better(election_.claim(), message.claim)) {
     send(at.now, from, mesh::Announce{election_.claim()});

@@ -16,6 +16,9 @@ struct Config {
   // The scheduler repeats its claim to everybody: a lost announcement is repaired, a merged mesh
   // hears of it.
   Duration announce_every = Duration::seconds(1);
+  // A claim not repeated for so long is vacant although its claimant lives: it stepped down for
+  // somebody of whom this node never heard. Five announcements are not lost by chance.
+  Duration claim_lapses_after = Duration::seconds(5);
 
   // SWIM: one probe a period, answered within the timeout or asked for through three others.
   Duration probe_every = Duration::milliseconds(500);

@@ -5,17 +5,30 @@
 namespace dagz::mesh {
 
 Election::Election(const Config& config, Instant started_at)
-    : settle_at_(started_at + config.settle),
+    : lapses_after_(config.claim_lapses_after),
+      settle_at_(started_at + config.settle),
       patience_ends_at_(started_at + config.settle + config.claim_patience) {}
 
-void Election::adopt(const Claim& claim) {
+void Election::adopt(Instant now, const Claim& claim) {
   claim_ = claim;
+  renew(now);
   uint64_t& highest = highest_term_[claim.lineage];
   highest = std::max(highest, claim.term);
   settle_at_ = Instant::never();
 }
 
-bool Election::receive(const Claim& claim, const Membership& membership) {
+void Election::renew(Instant now) {
+  lapsed_ = false;
+  lapses_at_ = now + lapses_after_;
+}
+
+bool Election::is_vacant(const Membership& membership) const {
+  const Member* incumbent = claim_.exists() ? membership.find(claim_.scheduler.node) : nullptr;
+  if (incumbent == nullptr || !takes_part(incumbent->state)) return true;
+  return lapsed_;
+}
+
+bool Election::receive(Instant now, const Claim& claim, const Membership& membership) {
   if (!claim.exists()) return false;
   const Member* claimant = membership.find(claim.scheduler.node);
   if (claimant == nullptr || !takes_part(claimant->state)) return false;
@@ -24,16 +37,15 @@ bool Election::receive(const Claim& claim, const Membership& membership) {
   if (claim.term == 1 && claim.scheduler != claim.lineage) return false;
   const auto highest = highest_term_.find(claim.lineage);
   if (highest != highest_term_.end() && claim.term < highest->second) return false;
-  const Member* incumbent = claim_.exists() ? membership.find(claim_.scheduler.node) : nullptr;
-  const bool vacant = incumbent == nullptr || !takes_part(incumbent->state);
+  if (claim == claim_) {
+    renew(now);
+    return false;
+  }
   // A dead incumbent yields to anybody who is alive: should its work have got further, the logs
   // tell the new one, who then claims beyond it.
-  if (vacant && claim_.exists() && claim != claim_) {
-    adopt(claim);
-    return true;
-  }
-  if (!is_better(claim, claim_)) return false;
-  adopt(claim);
+  const bool vacant = claim_.exists() && is_vacant(membership);
+  if (!vacant && !is_better(claim, claim_)) return false;
+  adopt(now, claim);
   return true;
 }
 
@@ -47,29 +59,33 @@ bool Election::advance(Instant now, const Membership& membership) {
       settle_at_ = patience_ends_at_;
       return false;
     }
-    adopt({me.profile.birth(), 1, me.profile.birth()});
+    adopt(now, {me.profile.birth(), 1, me.profile.birth()});
     return true;
   }
-  return take_over(membership);
+  return take_over(now, membership);
 }
 
 // The eldest steps in for a scheduler that is gone; and a scheduler whose claim is behind that of
 // one that is gone goes beyond it.
-bool Election::take_over(const Membership& membership) {
+bool Election::take_over(Instant now, const Membership& membership) {
   const auto is_live = [&membership](const Claim& claim) {
     const Member* claimant = membership.find(claim.scheduler.node);
     return claimant != nullptr && takes_part(claimant->state);
   };
   const Member& me = membership.self();
+  if (now >= lapses_at_) {
+    lapsed_ = claim_.scheduler.node != me.profile.id;
+    lapses_at_ = Instant::never();
+  }
   const bool behind = is_better(best_heard_, claim_);
-  if (is_live(claim_)) {
+  if (!is_vacant(membership)) {
     if (!behind || claim_.scheduler.node != me.profile.id || is_live(best_heard_)) return false;
   } else if (membership.eldest().profile.id != me.profile.id) {
     return false;
   }
   const Claim& last = behind ? best_heard_ : claim_;
   const uint64_t term = std::max(last.term, highest_term_[last.lineage]) + 1;
-  adopt({last.lineage, term, me.profile.birth()});
+  adopt(now, {last.lineage, term, me.profile.birth()});
   return true;
 }
 

@@ -24,20 +24,25 @@ class Election {
   }
 
   // The claimant itself said so (second-hand beliefs resurrect the dead). True if adopted.
-  bool receive(const Claim& claim, const Membership& membership);
+  bool receive(Instant now, const Claim& claim, const Membership& membership);
   // Second-hand, from a log: never adopted, but whoever claims next must claim beyond it, or its
   // work would be fenced off.
   void heard(const Claim& claim);
   // Settles, claims, takes over. True if the claim changed.
   bool advance(Instant now, const Membership& membership);
-  Instant next_deadline() const { return settle_at_; }
+  Instant next_deadline() const { return claim_.exists() ? lapses_at_ : settle_at_; }
 
  private:
-  void adopt(const Claim& claim);
-  bool take_over(const Membership& membership);
+  void adopt(Instant now, const Claim& claim);
+  bool take_over(Instant now, const Membership& membership);
+  void renew(Instant now);
+  bool is_vacant(const Membership& membership) const;
 
+  Duration lapses_after_;
   Instant settle_at_;
   Instant patience_ends_at_;
+  Instant lapses_at_ = Instant::never();  // somebody else's claim, unless it is repeated
+  bool lapsed_ = false;
   Claim claim_;
   Claim best_heard_;
   std::map<Birth, uint64_t> highest_term_;  // per lineage

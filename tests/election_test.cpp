@@ -35,7 +35,9 @@ struct Party {
     membership.advance(at_ms(ms));
   }
   bool advance(int64_t ms) { return election.advance(at_ms(ms), membership); }
-  bool hears(const Claim& claim) { return election.receive(claim, membership); }
+  bool hears(const Claim& claim, int64_t ms = 0) {
+    return election.receive(at_ms(ms), claim, membership);
+  }
   bool schedules() const { return election.is_scheduler(self.id()); }
   bool follows(const Actor& other) const { return election.is_scheduler(other.id()); }
 };
@@ -48,7 +50,7 @@ void settle(const std::vector<Party*>& parties, int64_t ms) {
       if (!from->schedules()) continue;
       const Claim claim = from->election.claim();
       for (Party* to : parties) {
-        if (to != from) to->hears(claim);
+        if (to != from) to->hears(claim, ms);
       }
     }
   }
@@ -66,6 +68,7 @@ TEST_CASE("election: a lone node claims once it has settled", "[mesh]") {
   CHECK(party.schedules());
   CHECK(party.election.claim() == a.own_claim());
   CHECK_FALSE(party.advance(1251));
+  CHECK_FALSE(party.advance(100'000));
   CHECK(party.election.next_deadline() == Instant::never());
 }
 
@@ -100,7 +103,7 @@ TEST_CASE("election: an incumbent stays when an elder arrives", "[mesh]") {
   a.meet(elder);
   Party b(elder, {&incumbent}, 5000);
   CHECK(b.hears(a.election.claim()));
-  settle({&a, &b}, 10'000);
+  settle({&a, &b}, 4'000);
   CHECK(a.schedules());
   CHECK(b.follows(incumbent));
 }
@@ -152,7 +155,7 @@ TEST_CASE("election: the one before learns that it was replaced", "[mesh]") {
   CHECK(a.hears(second.claim_after(first.own_claim())));
   CHECK_FALSE(a.schedules());
   CHECK(a.follows(second));
-  CHECK_FALSE(a.advance(5000));
+  CHECK_FALSE(a.advance(4000));
 }
 
 TEST_CASE("election: the older lineage wins a merge, whatever the terms", "[mesh]") {
@@ -246,6 +249,31 @@ TEST_CASE("election: the orphan of an older lineage is not left alone", "[mesh]"
   settle({&b, &c}, 100'000);
   CHECK(b.election.claim() == c.election.claim());
   CHECK((b.schedules() || c.schedules()));
+}
+
+TEST_CASE("election: a claim that is not repeated lapses, though its claimant lives", "[mesh]") {
+  // The claimant stepped down for one that left before these two ever heard of it.
+  const Actor elder(1);
+  const Actor younger(2);
+  const Actor claimant(3);
+  Party b(elder, {&claimant, &younger});
+  Party c(younger, {&claimant, &elder});
+  for (Party* party : {&b, &c}) REQUIRE(party->hears(claimant.own_claim(), 100));
+  SECTION("repeated in time it holds") {
+    CHECK_FALSE(b.hears(claimant.own_claim(), 5000));
+    CHECK_FALSE(b.advance(5100));
+    CHECK(b.follows(claimant));
+    CHECK(b.election.next_deadline() == at_ms(10'000));
+  }
+  SECTION("then the eldest takes over") {
+    CHECK_FALSE(c.advance(5100));
+    CHECK(c.follows(claimant));
+    CHECK(c.election.next_deadline() == Instant::never());
+    CHECK(b.advance(5100));
+    CHECK(b.schedules());
+    CHECK(c.hears(b.election.claim(), 5200));
+    CHECK(c.follows(elder));
+  }
 }
 
 TEST_CASE("election: what was heard of a claim is not adopted, but outbid", "[mesh]") {

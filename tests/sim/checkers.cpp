@@ -21,7 +21,8 @@ std::string situation(const Process& process) {
   const report::JobState& job = node.job();
   text += node.is_scheduler() ? " (scheduler)" : "";
   text += " sees " + std::to_string(node.membership().live_count()) + ", term " +
-          std::to_string(node.election().claim().term) + ", " +
+          std::to_string(node.election().claim().term) + " of " +
+          short_name(node.election().claim().scheduler.node) + ", " +
           std::to_string(job.counts().unfinished) + " of " + std::to_string(job.counts().total) +
           " unfinished, running " + std::to_string(node.vassal().running()) +
           (node.vassal().is_draining() ? ", draining" : "") +
