@@ -54,7 +54,7 @@ def start(folder: pathlib.Path, command: list[str]) -> subprocess.Popen:
     (folder / "freeze.py").write_text(FREEZE)
     log = open(folder / "log.txt", "w")
     return subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT,
-                            env={**environment(), "PYTHONPATH": str(folder)})
+                            env={**environment(folder), "PYTHONPATH": str(folder)})
 
 
 def timed(folder: pathlib.Path, command: list[str]) -> tuple[float, float]:

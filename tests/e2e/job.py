@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import uuid
+from collections.abc import Iterable
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("DAGZ_BINARY", str(ROOT / "build" / "dagz"))
@@ -20,50 +21,107 @@ PROGRESS = re.compile(
     r"^\d\d:\d\d:\d\d\.\d{3} █{9} \[(\d+)\+(\d+)\+(\d+)\+(\d+)=(\d+)\] (\w+) \S+s "
     r"lag=[+-]\d+\.\d{3}s (.*) %cpu=\d+% worker #(\d+)$"
 )
+STATUS = re.compile(
+    r"^\d\d:\d\d:\d\d\.\d{3} Worker #(?P<worker>\d+) "
+    r"\[(?P<state>Active|Idle|WorkSent|Disconnected|Failed|NotConnected)\] "
+    r"progress=(?P<done>\d+)\+(?P<left>\d+)/(?P<all>\d+) actual_delta=[+-]\d+\.\ds "
+    r"last_finished=\d+\.\ds q=\w+ batch #\d+ time_left=\d+\.\ds "
+    r"stolen=\d+,\d+finished reconnects=\d+(?: (?P<test>.*))?$"
+)
+KEPT_VARIABLES = re.compile(r"PATH|LANG|LC_\w+|TZ|PYTHONDONTWRITEBYTECODE|[A-Z]+SAN_OPTIONS")
+
+
+def clean_environment(folder: pathlib.Path) -> dict[str, str]:
+    """Nothing of the caller's CI, user or settings; the user's directories are below `folder`."""
+    kept = {name: value for name, value in os.environ.items() if KEPT_VARIABLES.fullmatch(name)}
+    kept.setdefault("LANG", "C.UTF-8")
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for name in ("HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"):
+        kept[name] = str(folder)
+    return kept
+
+
+def report_of(lines: list[str]) -> list[str]:
+    """The last job report in these lines, both rules included."""
+    starts = [i for i, line in enumerate(lines) if line.startswith("═══ DAGZ job report")]
+    return lines[starts[-1] :] if starts else []
 
 
 class Node:
     """One process of the job; its output is read as it comes."""
 
-    def __init__(self, place: pathlib.Path, suite: pathlib.Path, options: list[str],
-                 command: list[str], extra: dict[str, str]):
-        place.mkdir(parents=True)
-        environment = {
-            name: value for name, value in os.environ.items()
-            if not name.startswith(("DAGZ_", "CI", "GITHUB_", "GITLAB_", "PYTEST_", "SLURM_"))
-        }
-        for name in ("HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "TMPDIR"):
-            folder = place.parent / "shared" if name != "TMPDIR" else place / "tmp"
-            folder.mkdir(exist_ok=True, mode=0o700)
-            environment[name] = str(folder)
-        environment.update(extra)
+    def __init__(
+        self,
+        place: pathlib.Path,
+        suite: pathlib.Path,
+        key: str,
+        options: list[str],
+        command: list[str],
+        extra: dict[str, str],
+    ):
+        temporary = place / "tmp"
+        temporary.mkdir(parents=True)
         self.state = place / "state"
+        self.suite = suite
+        self.key = key
+        # One user on one host: the nodes of a job share what belongs to the user.
+        self.environment = clean_environment(place.parent / "user")
+        self.environment.update({"TMPDIR": str(temporary), **extra})
         self.process = subprocess.Popen(
-            [BINARY, "run", "--state-dir", str(self.state), *options, "--", *command],
-            cwd=suite, env=environment, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
+            [BINARY, "run", "--job", key, "--state-dir", str(self.state), *options, "--", *command],
+            cwd=suite,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
         )
-        self.environment = environment
         self.lines: list[str] = []
-        self.errors = ""
+        self.error_lines: list[str] = []
         self._news = threading.Condition()
-        self._readers = [threading.Thread(target=self._read_out), threading.Thread(target=self._read_err)]
+        self._readers = [
+            threading.Thread(target=self._read, args=(self.process.stdout, self.lines)),
+            threading.Thread(target=self._read, args=(self.process.stderr, self.error_lines)),
+        ]
         for reader in self._readers:
             reader.start()
 
-    def _read_out(self) -> None:
-        for line in self.process.stdout:
+    def _read(self, stream: Iterable[str], into: list[str]) -> None:
+        for line in stream:
             with self._news:
-                self.lines.append(line.rstrip("\n"))
+                into.append(line.rstrip("\n"))
                 self._news.notify_all()
 
-    def _read_err(self) -> None:
-        self.errors = self.process.stderr.read()
+    @property
+    def errors(self) -> str:
+        return "\n".join(self.error_lines)
+
+    def everything(self) -> str:
+        return "\n".join([*self.lines, "--- stderr:", *self.error_lines])
 
     def wait_for_progress(self, count: int = 1) -> None:
         """Until so many tests have been told."""
         with self._news:
-            assert self._news.wait_for(lambda: len(self.progress()) >= count, PATIENCE), self.lines
+            enough = self._news.wait_for(lambda: len(self.progress()) >= count, PATIENCE)
+        assert enough, self.everything()
+
+    def wait_for_error(self, pattern: str) -> re.Match[str]:
+        """The first diagnostic with this pattern in it, as soon as it is there."""
+
+        def look() -> re.Match[str] | None:
+            found = (re.search(pattern, line) for line in self.error_lines)
+            return next(filter(None, found), None)
+
+        with self._news:
+            match = self._news.wait_for(look, PATIENCE)
+        assert match, self.everything()
+        return match
+
+    def address(self) -> str:
+        """Where the node listens, as it says itself."""
+        return self.wait_for_error(r"^dagz: job .* node \w+ at (\S+:\d+)")[1]
 
     def progress(self) -> list[re.Match[str]]:
         return [match for match in map(PROGRESS.match, self.lines) if match]
@@ -84,12 +142,33 @@ class Node:
 
     def report(self) -> list[str]:
         """The lines of the job report, both rules included."""
-        starts = [i for i, line in enumerate(self.lines) if line.startswith("═══ DAGZ job report")]
-        assert starts, "\n".join(self.lines) + self.errors
-        return self.lines[starts[-1]:]
+        lines = report_of(self.lines)
+        assert lines, self.everything()
+        return lines
 
     def summary(self) -> str:
         return next(line for line in self.report() if re.match(r"j\d{4}\.\d+ ", line))
+
+    def ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Another command of dagz, as this node's user in the same project."""
+        return subprocess.run(
+            [BINARY, *arguments],
+            cwd=self.suite,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=PATIENCE,
+        )
+
+
+    def kept_report(self, form: str = "text") -> str:
+        """What `dagz report` says of the job, live or from this node's history."""
+        where = ["--job", self.key, "--state-dir", str(self.state), "--no-beacon"]
+        answer = self.ask("report", *where, "--format", form)
+        assert answer.returncode == 0, answer.stderr
+        return answer.stdout
 
 
 class Job:
@@ -99,20 +178,27 @@ class Job:
         self.folder = folder
         self.suite = folder / "suite"
         self.suite.mkdir()
-        (self.suite / "pytest.ini").write_text("[pytest]\n")
+        self.write("pytest.ini", "[pytest]\n")
         self.key = uuid.uuid4().hex
         self._numbers = itertools.count()
         self.nodes: list[Node] = []
 
     def write(self, name: str, text: str) -> None:
-        (self.suite / name).write_text(text)
+        path = self.suite / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
 
-    def start(self, *options: str, pytest: list[str] | None = None,
-              command: list[str] | None = None, **extra: str) -> Node:
+    def start(
+        self,
+        *options: str,
+        pytest: list[str] | None = None,
+        command: list[str] | None = None,
+        **extra: str,
+    ) -> Node:
         if command is None:
             command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *(pytest or [])]
-        node = Node(self.folder / f"node-{next(self._numbers)}", self.suite,
-                    ["--job", self.key, *options], command, extra)
+        place = self.folder / f"node-{next(self._numbers)}"
+        node = Node(place, self.suite, self.key, list(options), command, extra)
         self.nodes.append(node)
         return node
 
@@ -124,4 +210,11 @@ class Job:
         for node in self.nodes:
             if node.process.poll() is None:
                 node.process.kill()
-                node.wait()
+            node.wait()
+
+
+def same_report(nodes: list[Node]) -> list[str]:
+    """The report of these nodes, which must be the same lines on all of them."""
+    reports = [node.report() for node in nodes]
+    assert all(report == reports[0] for report in reports), reports
+    return reports[0]
