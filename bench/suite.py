@@ -80,9 +80,9 @@ def tree_of(root: int) -> list[int]:
     return found
 
 
-def peak_memory(folder: pathlib.Path, command: list[str]) -> float:
-    """The largest sum of proportional set sizes of the tree, in MB."""
-    process, peak = start(folder, command), 0
+def memory_of(folder: pathlib.Path, command: list[str]) -> tuple[float, float]:
+    """The sum of the proportional set sizes of the tree, in MB: its mean over time, its peak."""
+    process, samples = start(folder, command), []
     while process.poll() is None:
         total = 0
         for pid in tree_of(process.pid):
@@ -91,9 +91,9 @@ def peak_memory(folder: pathlib.Path, command: list[str]) -> float:
             except OSError:
                 continue
             total += sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
-        peak = max(peak, total)
-        time.sleep(0.25)
-    return peak / 1024
+        samples.append(total / 1024)
+        time.sleep(0.1)
+    return statistics.mean(samples), max(samples)
 
 
 def bench(suite: str, rounds: int, memory: bool) -> None:
@@ -109,16 +109,22 @@ def bench(suite: str, rounds: int, memory: bool) -> None:
                 wall, cpu = timed(folder, command)
                 walls[row].append(wall)
                 cpus[row].append(cpu)
-        peaks = {row: peak_memory(folder, table[row]) for row in ("xdist worksteal", "dagz")} if memory else {}
+        sizes: dict[str, list[tuple[float, float]]] = {"xdist worksteal": [], "dagz": []}
+        for _ in range(rounds if memory else 0):
+            for row, found in sizes.items():
+                found.append(memory_of(folder, table[row]))
     best = min(statistics.median(walls[f"xdist {mode}"]) for mode in XDIST)
     print(f"\n### {suite}, {rounds} rounds\n")
-    print("| row | wall s, median | min to max | CPU s | to the best xdist |" + (" PSS MB |" if memory else ""))
+    print("| row | wall s, median | min to max | CPU s | to the best xdist |" + (" PSS MB, mean and peak |" if memory else ""))
     print("|---|---|---|---|---|" + ("---|" if memory else ""))
     for row in table:
         wall = statistics.median(walls[row])
         line = (f"| {row} | {wall:.1f} | {min(walls[row]):.1f} to {max(walls[row]):.1f} "
                 f"| {statistics.median(cpus[row]):.1f} | {wall / best:.2f} |")
-        print(line + (f" {peaks[row]:.0f} |" if row in peaks else " |" if memory else ""), flush=True)
+        if sizes.get(row):
+            mean, peak = (statistics.median(values) for values in zip(*sizes[row]))
+            line += f" {mean:.0f}, {peak:.0f}"
+        print(line + (" |" if memory else ""), flush=True)
 
 
 def main() -> None:

@@ -50,7 +50,8 @@ Agent to worker
   End of file: exit status 3 after the current test.
 
 Between worker and zygote a socket pair carries finished tests' reports (4 bytes of length, then
-marshal, which keeps tuples as report consumers expect them), when a plug-in in the zygote wants them.
+marshal, which keeps tuples as report consumers expect them), when a plug-in in the zygote wants them:
+all, with word of each start, or only reports that bear the mark of such a plug-in.
 """
 
 import collections
@@ -70,15 +71,15 @@ import warnings
 import pytest
 from dagz_pytest_connection import Connection
 from dagz_pytest_reports import (
-    MESSAGE_MAX, FrameReader, bounded, crash_report, frame, mute, packed, quiet, replace_reporter,
-    update_lastfailed, verdict, wants_reports,
+    MESSAGE_MAX, FrameReader, bounded, crash_report, frame, is_marked, mute, packed, quiet, replace_reporter,
+    reports_wanted, update_lastfailed, verdict,
 )  # fmt: skip
 
 WANT = b'{"t":"want"}\n'
 VERSION = 1
 IDS_MAX = 512 * 1024
 GC_THRESHOLD = 100_000
-POLL_MS = 50  # how often to look for dead workers where the system has no pidfd
+POLL_MS = 20  # how often to fetch reports, and to look for dead workers where the system has no pidfd
 
 # pytest runs none of its tests with these, so there is nothing to serve.
 _INSPECTION_OPTIONS = (
@@ -189,7 +190,7 @@ class Zygote:
         self.user_threshold = None
         self.children = {}
         self.uses = collections.Counter()
-        self.replay = False
+        self.wanted = set()  # of the workers' reports: see reports_wanted
         self.replay_broken = False
         self.basetemp = None
         self.libc = None
@@ -301,13 +302,13 @@ class Zygote:
     def _serve(self, session):
         self._send_catalog()
         seconds = time.perf_counter() - self.started
-        self.replay = wants_reports(self.config)
+        self.wanted = reports_wanted(self.config)
         replace_reporter(self.config, quiet)
         self._settle_heap()
         self.connection.send(
             "collected", files=len(self.catalog), tests=len(session.items), deselected=self.deselected,
             skipped=self.skipped, seconds=round(seconds, 6), maxfail=self.maxfail,
-            threads=_other_threads(), replay=self.replay, errors=self.errors,
+            threads=_other_threads(), replay=bool(self.wanted), errors=self.errors,
         )  # fmt: skip
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
@@ -328,16 +329,15 @@ class Zygote:
             poll.register(self.connection.sock, select.POLLIN)
             timeout = None
             for child in self.children.values():
-                if child.reports is not None:
-                    poll.register(child.reports, select.POLLIN)
-                if child.pidfd is None:
+                # Reports are fetched from time to time: being woken by each would cost as much as
+                # a short test.
+                if child.reports is not None or child.pidfd is None:
                     timeout = POLL_MS
-                else:
+                if child.pidfd is not None:
                     poll.register(child.pidfd, select.POLLIN)
             ready = {fd for fd, _ in poll.poll(timeout)}
             for child in list(self.children.values()):
-                if child.reports is not None and child.reports.fileno() in ready:
-                    self._read_reports(child)
+                self._read_reports(child)
                 if child.pidfd is None or child.pidfd in ready:
                     self._reap(child)
             if self.connection.sock.fileno() in ready:
@@ -355,7 +355,7 @@ class Zygote:
         slot = message["slot"]
         name = self._worker_name(message)
         here = there = None
-        if self.replay:
+        if self.wanted:
             here, there = socket.socketpair()
             here.setblocking(False)
         for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
@@ -589,6 +589,7 @@ class Worker:
         self.last = None
         self.seen = []
         self.relay = None if reports is None else reports.sendall
+        self.marks = None if "" in zygote.wanted else tuple(zygote.wanted)
         # Kept here, where clocks and functions that tests replace are not looked for.
         self.clock = time.perf_counter
         self.cpu_clock = time.process_time
@@ -700,7 +701,7 @@ class Worker:
         item = self.catalog[f][k]
         if len(entry) > 2:
             os.environ["DAGZ_SPAN"] = entry[2]
-        if self.relay is not None:
+        if self.relay is not None and self.marks is None:
             self.relay(frame(("start", f, k)))
         self.current = item
         self.asked = False
@@ -727,13 +728,18 @@ class Worker:
             self._clear_setup()
         self._say_done(f, k, elapsed, self.cpu - before, broken)
         if self.relay is not None:
-            if broken is not None:
-                seen.append(crash_report(item, broken[1]))
-            self.relay(frame(("test", item.nodeid, item.location, packed(self.config, seen))))
+            self._pass_on(item, broken)
         self.current = None
         if reason is None:
             reason = self.session.shouldstop or self.session.shouldfail or None
         return None if reason is None else str(reason)
+
+    def _pass_on(self, item, broken):
+        """Sends the reports to the plug-ins of the zygote, if one of them wants these."""
+        if broken is not None:
+            self.seen.append(crash_report(item, broken[1]))
+        if self.marks is None or any(is_marked(report, self.marks) for report in self.seen):
+            self.relay(frame(("test", item.nodeid, item.location, packed(self.config, self.seen))))
 
     def _say_done(self, f, k, elapsed, cpu, broken):
         self.last = (f, k)

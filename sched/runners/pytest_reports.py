@@ -149,11 +149,19 @@ class FrameReader:
             yield value
 
 
+# Plug-ins that only look for reports which they have marked themselves, with attributes named so.
+MARKS = {"_hypothesis_pytestplugin": "_hypothesis_", "hypothesis.extra.pytestplugin": "_hypothesis_"}
+
+
+def _module_of(plugin):
+    return plugin.__name__ if isinstance(plugin, type(os)) else type(plugin).__module__
+
+
 def _is_consumer(plugin, hook_name, config):
     """Whether a plug-in in the zygote would miss the reports of the workers."""
     option = config.option
     is_module = isinstance(plugin, type(os))
-    module = plugin.__name__ if is_module else type(plugin).__module__
+    module = _module_of(plugin)
     if module == "_pytest.junitxml":
         return not is_module
     if module == "_pytest.runner":
@@ -164,17 +172,25 @@ def _is_consumer(plugin, hook_name, config):
         return bool(set("rRaA") & set(getattr(option, "reportchars", "")))
     if module == "_pytest.pastebin":
         return getattr(option, "pastebin", None) == "failed"
-    return not module.startswith(("_pytest.", "dagz_pytest_"))
+    return module not in MARKS and not module.startswith(("_pytest.", "dagz_pytest_"))
 
 
-def wants_reports(config):
+def reports_wanted(config):
+    """Which reports plug-ins of the zygote want: those with an attribute whose name begins with one of
+    these; "" is all of them."""
     names = ("pytest_runtest_logreport", "pytest_runtest_logstart", "pytest_terminal_summary")
-    return any(
+    if any(
         _is_consumer(impl.plugin, name, config)
         for name in names
         for impl in getattr(config.hook, name).get_hookimpls()
         if impl.plugin is not config.pluginmanager.getplugin("terminalreporter")
-    )
+    ):
+        return {""}
+    return {MARKS[module] for module in map(_module_of, config.pluginmanager.get_plugins()) if module in MARKS}
+
+
+def is_marked(report, marks):
+    return any(name.startswith(marks) for name in report.__dict__)
 
 
 class _QuietReporter:

@@ -86,6 +86,22 @@ def test_html_report(write):
     assert "html reason" in text and "test_h.py::test_a" in text
 
 
+def test_hypothesis_statistics(write):
+    if not has("hypothesis"):
+        pytest.skip("hypothesis is not installed")
+    suite = write(
+        test_h="""
+        from hypothesis import given, strategies
+        @given(strategies.integers())
+        def test_given(i): pass
+        def test_plain(): pass
+        """
+    )
+    agent = Agent(suite, "-q", "--hypothesis-show-statistics", plugins=True).run()
+    assert len(agent.done) == 2
+    assert "test_h.py::test_given:" in agent.output and "passing, 0 failing" in agent.output
+
+
 def test_durations_are_shown_on_request(write):
     suite = write(test_d="import time\ndef test_slow(): time.sleep(0.05)\n")
     agent = Agent(suite, "-q", "--durations=3").run()
