@@ -38,7 +38,7 @@ Node::Node(NodeConfig config, const Crypto& crypto,
                   [this](Instant now, const Member& member, MemberChange change) {
                     on_member_change(now, member, change);
                   }),
-      prober_(config_.mesh, rng_, at.now),
+      prober_(config_.mesh, rng_, awareness_, at.now),
       election_(config_.mesh, at.now),
       ledger_(crypto_),
       estimates_(history),
@@ -46,9 +46,9 @@ Node::Node(NodeConfig config, const Crypto& crypto,
       vassal_(config_.vassal, job_, estimates_),
       next_gossip_at_(at.now),
       view_changed_at_(at.now),
-      next_push_pull_at_(at.now + config_.mesh.push_pull_young_every),
+      next_digest_at_(at.now + Duration{rng_.between(0, config_.mesh.digest_every.ns)}),
+      next_view_at_(at.now),
       next_announce_at_(at.now),
-      next_log_digest_at_(at.now + Duration{rng_.between(0, config_.mesh.log_digest_every.ns)}),
       next_worker_report_at_(at.now + Duration::seconds(1)),
       next_status_at_(at.now + config_.status_every) {
   if (!config_.observer) {
@@ -88,11 +88,15 @@ void Node::on_new_peer(Moment at, const mesh::Profile& profile) {
   if (profile.observer) return;
   membership_.introduce(at.now, profile);
   // A newcomer asks its first few peers for their view; everybody else then hears of it when it
-  // dials them. Views on every link would cost the cube of the members.
-  const bool ask = ++links_made_ <= kViewsAskedMax;
+  // dials them. Views on every link would cost the cube of the members. Who was given up for dead
+  // and comes back is told so, or it could never object.
+  const bool back = membership_.find(profile.id)->state == mesh::MemberState::kDead;
+  const bool ask = ++links_made_ <= kViewsAskedMax || back;
   if (ask) send(at.now, profile.id, view(false), Lane::kControl);
   if (is_scheduler()) send(at.now, profile.id, mesh::Announce{election_.claim()});
-  if (ask) send(at.now, profile.id, mesh::LogDigest{false, ledger_.positions()});
+  if (links_made_ == 1 || back) {
+    send(at.now, profile.id, mesh::LogDigest{false, ledger_.positions()});
+  }
 }
 
 void Node::ask(Moment, Query query) { query_ = query; }
@@ -110,6 +114,7 @@ void Node::on_member_change(Instant now, const Member& member, MemberChange chan
       break;
     case MemberChange::kDied:
       actions_.notices.push_back("lost node " + name);
+      links_.hang_up(now, member.profile.id);
       break;
     case MemberChange::kReturned:
       actions_.notices.push_back("node " + name + " is back");
@@ -125,7 +130,10 @@ void Node::on_member_change(Instant now, const Member& member, MemberChange chan
 }
 
 void Node::take_rumours(Moment at, const std::vector<mesh::Statement>& rumours) {
+  const mesh::Incarnation before = membership_.self().incarnation;
   for (const mesh::Statement& rumour : rumours) membership_.receive(at.now, rumour);
+  // Somebody did not hear this node in time: maybe it is the slow one.
+  if (membership_.self().incarnation != before) awareness_.poorly();
 }
 
 std::vector<mesh::Statement> Node::some_rumours() {
@@ -143,14 +151,18 @@ mesh::PushPull Node::view(bool answer) const {
   return message;
 }
 
-const NodeId* Node::random_peer() {
-  std::vector<const NodeId*> peers;
-  for (const auto& [id, member] : membership_.members()) {
-    if (id != self_.id && mesh::takes_part(member.state) && links_.is_connected(id)) {
-      peers.push_back(&id);
-    }
+// One that is believed dead and yet has a link has come back, and may not know what it missed.
+const NodeId* Node::random_peer(bool also_dead) {
+  const std::vector<NodeId>& connected = links_.connected();
+  // Nearly all that have a link take part: a few throws find one.
+  for (int i = 0; i < 8 && !connected.empty(); ++i) {
+    const NodeId& id = connected[rng_.below(connected.size())];
+    const Member* member = membership_.find(id);
+    if (member == nullptr) continue;
+    if (mesh::takes_part(member->state)) return &id;
+    if (also_dead && member->state == mesh::MemberState::kDead) return &id;
   }
-  return peers.empty() ? nullptr : peers[rng_.below(peers.size())];
+  return nullptr;
 }
 
 // ---- messages ---------------------------------------------------------------------------------
@@ -213,6 +225,18 @@ void Node::on(Moment at, const NodeId& from, const mesh::PushPull& message) {
   if (!message.answer) send(at.now, from, view(true));
 }
 
+void Node::on(Moment at, const NodeId& from, const mesh::StateDigest& message) {
+  // A view grows with the mesh, so a large one is sent less often.
+  if (message.view != membership_.digest() && at.now >= next_view_at_) {
+    const auto scale = 1 + static_cast<int64_t>(membership_.live_count() / kViewUnit);
+    next_view_at_ = at.now + config_.mesh.view_every * scale;
+    send(at.now, from, view(false));
+  }
+  if (message.logs != ledger_.digest()) {
+    send(at.now, from, mesh::LogDigest{false, ledger_.positions()});
+  }
+}
+
 void Node::on(Moment at, const NodeId& from, const mesh::Announce& message) {
   if (message.claim.scheduler.node != from) return;
   if (election_.receive(at.now, message.claim, membership_)) {
@@ -263,18 +287,24 @@ void Node::advance_gossip(Moment at) {
       send(at.now, *peer, mesh::Rumours{some_rumours()});
     }
   }
-  if (at.now >= next_push_pull_at_) {
-    const bool young = at.now < started_at_ + config_.mesh.young_for;
-    // A view grows with the mesh, so a large one is exchanged less often while it is young.
-    const auto scale = 1 + static_cast<int64_t>(membership_.live_count() / kViewUnit);
-    next_push_pull_at_ = at.now + (young ? config_.mesh.push_pull_young_every * scale
-                                         : config_.mesh.push_pull_every);
-    if (const NodeId* peer = random_peer()) send(at.now, *peer, view(false));
+  if (at.now < next_digest_at_) return;
+  const bool young = at.now < started_at_ + config_.mesh.young_for;
+  next_digest_at_ = at.now + (young ? config_.mesh.digest_young_every : config_.mesh.digest_every);
+  const mesh::StateDigest digest{membership_.digest(), ledger_.digest()};
+  if (const NodeId* peer = random_peer(true)) send(at.now, *peer, digest);
+  // Nodes that wait for the end ask the one who has it.
+  if (job_.closed() && !end_) {
+    send(at.now, job_.closed_by(), mesh::LogDigest{false, ledger_.positions()});
   }
 }
 
 void Node::claim_changed(Moment at) {
   vassal_.resume();
+  const Member* scheduler = membership_.find(election_.claim().scheduler.node);
+  if (election_.claim().term > 1 && scheduler != nullptr) {
+    actions_.notices.push_back("node " + scheduler->profile.control_address +
+                               " has taken over as scheduler");
+  }
   if (is_scheduler()) {
     report::Named name;
     name.full_id = config_.job_id;
@@ -292,7 +322,19 @@ void Node::claim_changed(Moment at) {
   }
 }
 
+// After a stall of this node's own loop the others have not been silent: it has not listened.
+void Node::guard_against_stall(Instant now) {
+  if (expected_at_ == Instant::never() || now < expected_at_ + config_.mesh.stall_min) return;
+  const Duration stall = now - expected_at_;
+  awareness_.poorly();
+  membership_.excuse(stall);
+  prober_.excuse(now);
+  election_.excuse(stall);
+}
+
 void Node::advance_mesh(Moment at) {
+  guard_against_stall(at.now);
+  for (const NodeId& gone : links_.take_refusals()) membership_.accuse(at.now, gone, true);
   mesh::Prober::Requests requests;
   prober_.advance(at.now, membership_, requests);
   perform(at.now, requests);
@@ -315,6 +357,7 @@ void Node::advance(Moment at) {
     advance_work(at);
   }
   links_.advance(at.now);
+  expected_at_ = std::max(at.now, next_deadline());
 }
 
 Instant Node::next_deadline() const {
@@ -322,8 +365,7 @@ Instant Node::next_deadline() const {
   Instant next =
       std::min({links_.next_deadline(), membership_.next_deadline(), prober_.next_deadline(),
                 election_.next_deadline(), scheduler_.next_deadline(), vassal_.next_deadline(),
-                next_push_pull_at_, next_log_flush_at_, next_log_digest_at_, next_worker_report_at_,
-                depart_by_});
+                next_digest_at_, next_log_flush_at_, next_worker_report_at_, depart_by_});
   if (!membership_.gossip().empty()) next = std::min(next, next_gossip_at_);
   if (is_scheduler()) next = std::min({next, next_announce_at_, next_status_at_});
   return next;

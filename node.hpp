@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "mesh/awareness.hpp"
 #include "mesh/config.hpp"
 #include "mesh/election.hpp"
 #include "mesh/ledger.hpp"
@@ -128,6 +129,7 @@ class Node {
   void on(Moment at, const NodeId& from, const mesh::PingRequest& message);
   void on(Moment at, const NodeId& from, const mesh::Rumours& message);
   void on(Moment at, const NodeId& from, const mesh::PushPull& message);
+  void on(Moment at, const NodeId& from, const mesh::StateDigest& message);
   void on(Moment at, const NodeId& from, const mesh::Announce& message);
   void on(Moment at, const NodeId& from, const mesh::LogDigest& message);
   void on(Moment at, const NodeId& from, const mesh::LogPush& message);
@@ -142,9 +144,10 @@ class Node {
   void take_rumours(Moment at, const std::vector<mesh::Statement>& rumours);
   std::vector<mesh::Statement> some_rumours();
   mesh::PushPull view(bool answer) const;
-  const NodeId* random_peer();
+  const NodeId* random_peer(bool also_dead = false);
   void perform(Instant now, const mesh::Prober::Requests& requests);
   void advance_mesh(Moment at);
+  void guard_against_stall(Instant now);
   void advance_gossip(Moment at);
   void claim_changed(Moment at);
 
@@ -179,6 +182,7 @@ class Node {
 
   mesh::Links links_;
   mesh::Membership membership_;
+  mesh::Awareness awareness_;
   mesh::Prober prober_;
   mesh::Election election_;
   mesh::Ledger ledger_;
@@ -193,13 +197,14 @@ class Node {
   std::optional<std::string> answer_;
 
   uint32_t links_made_ = 0;
+  Instant expected_at_ = Instant::never();  // when this node wanted to be called again
   Instant next_gossip_at_;
   Instant view_changed_at_;
-  Instant next_push_pull_at_;
+  Instant next_digest_at_;
+  Instant next_view_at_;
   Instant next_announce_at_;
   Instant next_log_flush_at_ = Instant::never();
   Instant next_fan_out_at_;
-  Instant next_log_digest_at_;
   Instant next_worker_report_at_;
   Instant next_status_at_;
   bool flush_now_ = false;

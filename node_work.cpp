@@ -421,16 +421,6 @@ void Node::advance_work(Moment at) {
     if (!ledger_.has_unread() && actions_.commands.size() == commands) break;
   }
   publish_logs(at);
-  if (at.now >= next_log_digest_at_) {
-    next_log_digest_at_ = at.now + config_.mesh.log_digest_every;
-    if (const NodeId* peer = random_peer()) {
-      send(at.now, *peer, mesh::LogDigest{false, ledger_.positions()});
-    }
-    // Nodes that wait for the end ask the one who has it.
-    if (job_.closed() && !end_) {
-      send(at.now, job_.closed_by(), mesh::LogDigest{false, ledger_.positions()});
-    }
-  }
   report_workers(at);
   finish(at);
 }

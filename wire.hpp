@@ -32,9 +32,9 @@ struct QueryAnswer {
   }
 };
 
-using Message =
-    std::variant<mesh::Ping, mesh::Ack, mesh::PingRequest, mesh::Rumours, mesh::PushPull,
-                 mesh::Announce, mesh::LogDigest, mesh::LogPush, sched::NamesWanted,
-                 sched::StealRequest, sched::WorkerReport, sched::StopRequest, Query, QueryAnswer>;
+using Message = std::variant<mesh::Ping, mesh::Ack, mesh::PingRequest, mesh::Rumours,
+                             mesh::PushPull, mesh::Announce, mesh::LogDigest, mesh::LogPush,
+                             sched::NamesWanted, sched::StealRequest, sched::WorkerReport,
+                             sched::StopRequest, Query, QueryAnswer, mesh::StateDigest>;
 
 }  // namespace dagz

@@ -24,6 +24,8 @@ struct Config {
   Duration probe_every = Duration::milliseconds(500);
   Duration probe_timeout = Duration::milliseconds(200);
   uint32_t indirect_probes = 3;
+  // Pause guard: when this node's own loop was so late, it accuses nobody for what it did not hear.
+  Duration stall_min = Duration::milliseconds(300);
   // Lifeguard: shrinks from max to min with independent accusers. The minimum outlasts the stalls
   // that CPU quotas cause (up to 0.8 s measured) and a refutation's way back.
   Duration suspicion_min = Duration::seconds(2);
@@ -39,20 +41,25 @@ struct Config {
   uint32_t gossip_multiplier = 4;
   uint32_t gossip_batch_max = 64;
 
-  // Full exchange of views with a random member: often while young, then rarely.
-  Duration push_pull_young_every = Duration::milliseconds(250);
-  Duration push_pull_every = Duration::seconds(5);
+  // A digest of view and logs goes to a random member: often while young, then each second. Where
+  // two differ in their views they exchange them, each at most this often and less in a large mesh.
+  Duration digest_young_every = Duration::milliseconds(250);
+  Duration digest_every = Duration::seconds(1);
+  Duration view_every = Duration::milliseconds(250);
   Duration young_for = Duration::seconds(3);
 
   // Dials of one address: doubling from min to max.
   Duration dial_retry_min = Duration::milliseconds(50);
   Duration dial_retry_max = Duration::milliseconds(1600);
+  // The first redial of a link that broke: a process that is gone refuses it, and is known to be
+  // gone within a round trip instead of seconds.
+  Duration redial_after = Duration::milliseconds(5);
   // A link that has not said hello by then is given up.
   Duration handshake_within = Duration::seconds(3);
+  Duration hello_every = Duration::milliseconds(300);
 
-  // Logs: a batch waits this long for company; a digest goes to a random member each second.
+  // Logs: a batch waits this long for company.
   Duration log_flush_every = Duration::milliseconds(100);
-  Duration log_digest_every = Duration::seconds(1);
 };
 
 }  // namespace dagz::mesh

@@ -89,6 +89,10 @@ bool Election::take_over(Instant now, const Membership& membership) {
   return true;
 }
 
+void Election::excuse(Duration stall) {
+  if (lapses_at_ != Instant::never()) lapses_at_ = lapses_at_ + stall;
+}
+
 void Election::heard(const Claim& claim) {
   if (is_better(claim, best_heard_)) best_heard_ = claim;
 }

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <compare>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -16,7 +18,23 @@ struct FixedBytes {
   static constexpr std::size_t kSize = Size;
   std::array<uint8_t, Size> bytes{};
 
-  auto operator<=>(const FixedBytes&) const = default;
+  bool operator==(const FixedBytes&) const = default;
+  // Of eight bytes at a time: ids are the keys of every map, and a call of memcmp each would show.
+  std::strong_ordering operator<=>(const FixedBytes& other) const {
+    static_assert(Size % 8 == 0);
+    for (std::size_t at = 0; at < Size; at += 8) {
+      const uint64_t mine = word(at);
+      const uint64_t theirs = other.word(at);
+      if (mine != theirs) return mine <=> theirs;
+    }
+    return std::strong_ordering::equal;
+  }
+  // Eight of its bytes as a number, the first the most significant.
+  uint64_t word(std::size_t at) const {
+    uint64_t value = 0;
+    std::memcpy(&value, bytes.data() + at, 8);
+    return std::endian::native == std::endian::little ? __builtin_bswap64(value) : value;
+  }
   bool is_zero() const { return *this == FixedBytes{}; }
 
   template <class Archive>

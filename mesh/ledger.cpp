@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "mesh/check.hpp"
+#include "mesh/digest.hpp"
 
 namespace dagz::mesh {
 
@@ -101,6 +102,14 @@ std::vector<LogPosition> Ledger::positions() const {
     if (log.length > 0) positions.push_back({origin, log.length});
   }
   return positions;
+}
+
+uint64_t Ledger::digest() const {
+  Digest digest;
+  for (const auto& [origin, log] : logs_) {
+    if (log.length > 0) digest.add(origin, log.length, 0);
+  }
+  return digest.value();
 }
 
 bool Ledger::covers(const std::vector<LogPosition>& positions) const {

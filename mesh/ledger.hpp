@@ -70,6 +70,8 @@ class Ledger {
   // Sealed entries of a log; 0 for one never heard of.
   uint64_t length(const NodeId& origin) const;
   std::vector<LogPosition> positions() const;
+  // Of all positions.
+  uint64_t digest() const;
   // True if this ledger holds at least all that.
   bool covers(const std::vector<LogPosition>& positions) const;
   // Whole batches that the holder of `theirs` lacks, oldest first, about `byte_limit` at the most.

@@ -9,19 +9,38 @@ Links::Links(const Config& config, const Crypto& crypto, Rng& rng, Profile self)
 
 // ---- dialling ---------------------------------------------------------------------------------
 
+// The one place that moves a dial: `at` counts while the address is wanted and has no link.
+void Links::schedule(const std::string& address, Candidate& candidate, Instant at) {
+  dials_due_.erase({candidate.next_dial_at, address});
+  candidate.next_dial_at = at;
+  if (candidate.wanted && candidate.link == 0 && at != Instant::never()) {
+    dials_due_.insert({at, address});
+  }
+}
+
+void Links::name(const std::string& address, Candidate& candidate, const NodeId& peer) {
+  candidate.peer = peer;
+  std::vector<std::string>& addresses = peers_[peer].addresses;
+  if (std::find(addresses.begin(), addresses.end(), address) == addresses.end()) {
+    addresses.push_back(address);
+  }
+}
+
 void Links::add_candidate(Instant at, const std::string& address, Lane lane) {
-  next_check_at_ = std::min(next_check_at_, at);
   if (address.empty() || address == self_.control_address || address == self_.bulk_address) return;
   const auto found = candidates_.find(address);
   if (found != candidates_.end()) {
     if (!found->second.wanted) {
       found->second.wanted = true;
-      found->second.next_dial_at = at;
+      schedule(address, found->second, at);
     }
     return;
   }
   if (candidates_.size() >= kDialAddressesMax) return;
-  candidates_[address] = {at, config_.dial_retry_min, 0, lane, {}, false, true};
+  Candidate& candidate = candidates_[address];
+  candidate.pause = config_.dial_retry_min;
+  candidate.lane = lane;
+  schedule(address, candidate, at);
 }
 
 void Links::candidate(Instant now, const std::string& address) {
@@ -33,60 +52,91 @@ void Links::want(Instant now, const Profile& profile) {
   add_candidate(mine ? now : now + config_.dial_retry_min * 6, profile.control_address,
                 Lane::kControl);
   const auto found = candidates_.find(profile.control_address);
-  if (found != candidates_.end()) found->second.peer = profile.id;
+  if (found != candidates_.end()) name(found->first, found->second, profile.id);
 }
 
-void Links::forget(const NodeId& peer) {
-  const auto found = peers_.find(peer);
-  if (found != peers_.end()) {
-    const Peer lost = found->second;
-    if (lost.control != 0) close(lost.control);
-    if (lost.bulk != 0) close(lost.bulk);
-    peers_.erase(peer);
+void Links::forget(const NodeId& id) {
+  const auto found = peers_.find(id);
+  if (found == peers_.end()) return;
+  const Peer lost = std::move(found->second);
+  peers_.erase(found);
+  std::erase(connected_, id);
+  if (lost.control != 0) close(lost.control);
+  for (const LinkId link : lost.shadows) close(link);
+  if (lost.bulk != 0) close(lost.bulk);
+  for (const std::string& address : lost.addresses) {
+    Candidate& candidate = candidates_.at(address);
+    if (candidate.peer != id) continue;
+    candidate.wanted = false;
+    schedule(address, candidate, Instant::never());
   }
-  for (auto& [address, candidate] : candidates_) {
-    if (candidate.peer == peer) candidate.wanted = false;
+}
+
+void Links::hang_up(Instant now, const NodeId& id) {
+  const auto found = peers_.find(id);
+  if (found == peers_.end()) return;
+  std::vector<LinkId> links = found->second.shadows;
+  if (found->second.control != 0) links.push_back(found->second.control);
+  if (found->second.bulk != 0) links.push_back(found->second.bulk);
+  for (const LinkId link : links) {
+    close(link);
+    link_down(now, link, LinkLoss::kClosed);
+  }
+  for (const std::string& address : found->second.addresses) {
+    Candidate& candidate = candidates_.at(address);
+    candidate.lost = false;
+    candidate.pause = config_.dial_retry_max;
+    if (candidate.link == 0) schedule(address, candidate, now + config_.dial_retry_max);
   }
 }
 
 void Links::advance(Instant now) {
-  if (now < next_check_at_) return;
-  for (auto& [address, candidate] : candidates_) {
-    if (!candidate.wanted || candidate.link != 0 || candidate.next_dial_at > now) continue;
+  while (!dials_due_.empty() && dials_due_.begin()->first <= now) {
+    const std::string address = dials_due_.begin()->second;
+    Candidate& candidate = candidates_.at(address);
     // The other side's link serves: this address is tried again when that one is lost.
     if (!candidate.peer.is_zero() && candidate.lane == Lane::kControl &&
         is_connected(candidate.peer)) {
-      candidate.next_dial_at = Instant::never();
+      schedule(address, candidate, Instant::never());
       continue;
     }
     // Twice the pause each time, and a quarter of it up or down, so that nobody dials in step.
     const Duration jitter{rng_.between(-candidate.pause.ns / 4, candidate.pause.ns / 4)};
-    candidate.next_dial_at = now + candidate.pause + jitter;
+    schedule(address, candidate, now + candidate.pause + jitter);
     candidate.pause = std::min(candidate.pause * 2, config_.dial_retry_max);
     if (links_.size() >= kLinksMax) continue;
     actions_.dials.push_back({address, candidate.lane});
   }
-  std::vector<LinkId> stale;
-  for (const auto& [id, link] : links_) {
-    if (link.peer.is_zero() && link.opened_at + config_.handshake_within <= now) {
-      stale.push_back(id);
-    }
-  }
-  for (const LinkId id : stale) {
-    close(id);
-    link_down(now, id, LinkLoss::kTimedOut);
-  }
-  next_check_at_ = earliest();
+  review_handshakes(now);
 }
 
-Instant Links::earliest() const {
+void Links::await_hello(Instant now, LinkId id, Link& link) {
+  link.give_up_at = now + config_.handshake_within;
+  handshakes_.emplace_back(now + config_.hello_every, id);
+}
+
+// A hello or its answer may have been lost: then one side believes in the link and the other does
+// not. It is said again until it is answered, or the link given up.
+void Links::review_handshakes(Instant now) {
+  while (!handshakes_.empty() && handshakes_.front().first <= now) {
+    const LinkId id = handshakes_.front().second;
+    handshakes_.pop_front();
+    const auto found = links_.find(id);
+    if (found == links_.end() || !found->second.peer.is_zero()) continue;
+    if (now >= found->second.give_up_at) {
+      close(id);
+      link_down(now, id, LinkLoss::kTimedOut);
+      continue;
+    }
+    if (found->second.up) say_hello(found->second, id, false);
+    handshakes_.emplace_back(now + config_.hello_every, id);
+  }
+}
+
+Instant Links::next_deadline() const {
   Instant next = Instant::never();
-  for (const auto& [address, candidate] : candidates_) {
-    if (candidate.wanted && candidate.link == 0) next = std::min(next, candidate.next_dial_at);
-  }
-  for (const auto& [id, link] : links_) {
-    if (link.peer.is_zero()) next = std::min(next, link.opened_at + config_.handshake_within);
-  }
+  if (!dials_due_.empty()) next = dials_due_.begin()->first;
+  if (!handshakes_.empty()) next = std::min(next, handshakes_.front().first);
   return next;
 }
 
@@ -95,15 +145,18 @@ void Links::dialled(Instant now, const std::string& address, Lane lane, LinkId i
   link.lane = lane;
   link.dialled = true;
   link.address = address;
-  link.opened_at = now;
-  next_check_at_ = std::min(next_check_at_, now + config_.handshake_within);
+  await_hello(now, id, link);
   const auto found = candidates_.find(address);
-  if (found != candidates_.end()) found->second.link = id;
+  if (found == candidates_.end()) return;
+  const Instant next = found->second.next_dial_at;
+  found->second.link = id;
+  schedule(address, found->second, next);
 }
 
 void Links::link_up(Instant, LinkId id) {
   const auto found = links_.find(id);
   if (found == links_.end() || !found->second.dialled) return;
+  found->second.up = true;
   say_hello(found->second, id, false);
 }
 
@@ -112,36 +165,54 @@ void Links::link_down(Instant now, LinkId id, LinkLoss loss) {
   if (found == links_.end()) return;
   const Link link = std::move(found->second);
   links_.erase(found);
-  if (const auto candidate = candidates_.find(link.address);
-      link.dialled && candidate != candidates_.end() && candidate->second.link == id) {
-    candidate->second.link = 0;
-    candidate->second.rejected = loss == LinkLoss::kRejected;
-    if (!link.peer.is_zero()) candidate->second.pause = config_.dial_retry_min;
-    const Instant retry_at = now + candidate->second.pause;
-    candidate->second.next_dial_at = std::max(candidate->second.next_dial_at, retry_at);
-    next_check_at_ = std::min(next_check_at_, candidate->second.next_dial_at);
+  if (const auto dialled = candidates_.find(link.address);
+      link.dialled && dialled != candidates_.end() && dialled->second.link == id) {
+    Candidate& candidate = dialled->second;
+    candidate.link = 0;
+    candidate.rejected = loss == LinkLoss::kRejected;
+    if (!link.peer.is_zero()) candidate.pause = config_.dial_retry_min;
+    schedule(link.address, candidate, std::max(candidate.next_dial_at, now + candidate.pause));
+    if (loss == LinkLoss::kRefused && candidate.lost) refusals_.push_back(candidate.peer);
   }
   const auto peer = peers_.find(link.peer);
   if (peer == peers_.end()) return;
-  if (peer->second.control == id) {
-    peer->second.control = 0;
-    // Another link to the same peer may have been waiting in its shadow.
-    for (const auto& [other_id, other] : links_) {
-      if (other.peer == link.peer && other.lane == Lane::kControl) peer->second.control = other_id;
-    }
-    if (peer->second.control == 0) dial_again(now, link.peer);
-  }
+  if (link.lane == Lane::kControl) lose_control(now, link.peer, peer->second, id);
   if (peer->second.bulk == id) {
     peer->second.bulk = 0;
     peer->second.bulk_ready = false;
   }
 }
 
-void Links::dial_again(Instant now, const NodeId& peer) {
-  for (auto& [address, candidate] : candidates_) {
-    if (candidate.peer != peer || candidate.next_dial_at != Instant::never()) continue;
-    candidate.next_dial_at = now + candidate.pause;
-    next_check_at_ = std::min(next_check_at_, candidate.next_dial_at);
+void Links::set_control(const NodeId& id, Peer& peer, LinkId link) {
+  if (peer.control == link) return;
+  if (peer.control == 0) {
+    connected_.push_back(id);
+  } else {
+    peer.shadows.push_back(peer.control);
+  }
+  std::erase(peer.shadows, link);
+  peer.control = link;
+  for (const std::string& address : peer.addresses) candidates_.at(address).lost = false;
+}
+
+// Another link to the same peer may have been waiting in its shadow. If not, its address is dialled
+// at once: whether it answers or refuses tells a lost link from a lost process.
+void Links::lose_control(Instant now, const NodeId& id, Peer& peer, LinkId link) {
+  std::erase(peer.shadows, link);
+  if (peer.control != link) return;
+  peer.control = 0;
+  std::erase(connected_, id);
+  if (!peer.shadows.empty()) {
+    const LinkId next = peer.shadows.back();
+    set_control(id, peer, next);
+    return;
+  }
+  for (const std::string& address : peer.addresses) {
+    Candidate& candidate = candidates_.at(address);
+    if (candidate.peer != id || candidate.lane != Lane::kControl || !candidate.wanted) continue;
+    candidate.lost = true;
+    candidate.pause = config_.dial_retry_min;
+    schedule(address, candidate, now + config_.redial_after);
   }
 }
 
@@ -184,7 +255,7 @@ std::optional<Profile> Links::hear_hello(Instant now, LinkId id, Link& link,
   if (link.lane == Lane::kControl && !hello.profile.observer && !self_.observer) {
     add_candidate(now, hello.profile.bulk_address, Lane::kBulk);
     if (const auto bulk = candidates_.find(hello.profile.bulk_address); bulk != candidates_.end()) {
-      bulk->second.peer = hello.profile.id;
+      name(bulk->first, bulk->second, hello.profile.id);
     }
   }
   return hello.profile;
@@ -195,7 +266,9 @@ void Links::forget_dial(LinkId id) {
   const auto link = links_.find(id);
   if (link == links_.end() || !link->second.dialled) return;
   const auto found = candidates_.find(link->second.address);
-  if (found != candidates_.end()) found->second.wanted = false;
+  if (found == candidates_.end()) return;
+  found->second.wanted = false;
+  schedule(found->first, found->second, Instant::never());
 }
 
 void Links::bind(LinkId id, Link& link, const Profile& profile) {
@@ -204,7 +277,7 @@ void Links::bind(LinkId id, Link& link, const Profile& profile) {
   link.observer = profile.observer;
   if (link.dialled) {
     if (const auto candidate = candidates_.find(link.address); candidate != candidates_.end()) {
-      candidate->second.peer = profile.id;
+      name(candidate->first, candidate->second, profile.id);
       candidate->second.pause = config_.dial_retry_min;
       candidate->second.rejected = false;
     }
@@ -218,13 +291,14 @@ void Links::bind(LinkId id, Link& link, const Profile& profile) {
     }
     return;
   }
-  if (peer.control == 0 || peer.control == id || !links_.contains(peer.control)) {
-    peer.control = id;
-    return;
-  }
   // Two links between the same two: both sides keep the one dialled by the lower id.
   const bool keep_dialled = self_.id < profile.id;
-  if (link.dialled == keep_dialled) peer.control = id;
+  const bool serves = peer.control == 0 || peer.control == id || link.dialled == keep_dialled;
+  if (serves) {
+    set_control(profile.id, peer, id);
+  } else if (std::find(peer.shadows.begin(), peer.shadows.end(), id) == peer.shadows.end()) {
+    peer.shadows.push_back(id);
+  }
 }
 
 // ---- messages ---------------------------------------------------------------------------------
@@ -241,8 +315,7 @@ std::optional<Links::Received> Links::receive(Instant now, LinkId id, Lane lane,
   Link& link = found->second;
   if (added) {
     link.lane = lane;
-    link.opened_at = now;
-    next_check_at_ = std::min(next_check_at_, now + config_.handshake_within);
+    await_hello(now, id, link);
   }
   if (envelope.kind == EnvelopeKind::kHello) {
     new_peer = hear_hello(now, id, link, envelope);

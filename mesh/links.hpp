@@ -1,10 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "mesh/config.hpp"
@@ -66,11 +69,18 @@ class Links {
   // ---- the node uses
   bool send(Instant now, const NodeId& to, Lane lane, Buffer content);
   bool is_connected(const NodeId& peer) const;
+  // Everybody that has a control link, in no order.
+  const std::vector<NodeId>& connected() const { return connected_; }
+  // Peers whose link broke and whose address refused the redial since the last call: their process
+  // is gone, as far as can be seen from here.
+  std::vector<NodeId> take_refusals() { return std::exchange(refusals_, {}); }
   // Dials a member that has no link; the lower id dials at once, the other after a while.
   void want(Instant now, const Profile& profile);
   void forget(const NodeId& peer);
+  // Its links lead nowhere, as it seems: begins anew with fresh ones, now and then.
+  void hang_up(Instant now, const NodeId& peer);
   void advance(Instant now);
-  Instant next_deadline() const { return next_check_at_; }
+  Instant next_deadline() const;
   LinkActions take_actions() { return std::exchange(actions_, {}); }
   const Stats& stats() const { return stats_; }
   // An address that was given by the user answered, but would not accept our key.
@@ -86,19 +96,23 @@ class Links {
     PublicKey key;
     ReplayWindow seen;
     uint64_t sent = 0;
-    Instant opened_at;
+    bool up = false;
+    Instant give_up_at;  // unless somebody has said hello by then
   };
   struct Candidate {
-    Instant next_dial_at;
+    Instant next_dial_at = Instant::never();
     Duration pause;
     LinkId link = 0;  // under way or up
     Lane lane = Lane::kControl;
     NodeId peer;  // known once it said hello
     bool rejected = false;
     bool wanted = true;
+    bool lost = false;  // its peer's last control link broke, and no other came up yet
   };
   struct Peer {
     LinkId control = 0;
+    std::vector<LinkId> shadows;  // other control links to the same peer
+    std::vector<std::string> addresses;
     LinkId bulk = 0;  // own, dialled
     bool bulk_ready = false;
     std::string bulk_address;
@@ -107,8 +121,12 @@ class Links {
   void say_hello(Link& link, LinkId id, bool answer);
   std::optional<Profile> hear_hello(Instant now, LinkId id, Link& link, const Envelope& envelope);
   void bind(LinkId id, Link& link, const Profile& profile);
-  Instant earliest() const;
-  void dial_again(Instant now, const NodeId& peer);
+  void schedule(const std::string& address, Candidate& candidate, Instant at);
+  void name(const std::string& address, Candidate& candidate, const NodeId& peer);
+  void set_control(const NodeId& id, Peer& peer, LinkId link);
+  void lose_control(Instant now, const NodeId& id, Peer& peer, LinkId link);
+  void await_hello(Instant now, LinkId id, Link& link);
+  void review_handshakes(Instant now);
   void close(LinkId link);
   void forget_dial(LinkId link);
   void add_candidate(Instant at, const std::string& address, Lane lane);
@@ -120,7 +138,10 @@ class Links {
   std::map<LinkId, Link> links_;
   std::map<NodeId, Peer> peers_;
   std::map<std::string, Candidate> candidates_;
-  Instant next_check_at_ = Instant::never();
+  std::set<std::pair<Instant, std::string>> dials_due_;
+  std::deque<std::pair<Instant, LinkId>> handshakes_;  // when to look again, in that order
+  std::vector<NodeId> connected_;
+  std::vector<NodeId> refusals_;
   LinkActions actions_;
   Stats stats_;
 };

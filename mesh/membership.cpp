@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "mesh/check.hpp"
+#include "mesh/digest.hpp"
 
 namespace dagz::mesh {
 
@@ -15,6 +16,14 @@ Membership::Membership(const Config& config, const Crypto& crypto, Profile self,
 const Member* Membership::find(const NodeId& id) const {
   const auto found = members_.find(id);
   return found == members_.end() ? nullptr : &found->second;
+}
+
+uint64_t Membership::digest() const {
+  Digest digest;
+  for (const auto& [id, member] : members_) {
+    digest.add(id, member.incarnation, static_cast<uint64_t>(member.state));
+  }
+  return digest.value();
 }
 
 const Member& Membership::eldest() const {
@@ -61,7 +70,7 @@ bool Membership::receive(Instant now, const Statement& statement) {
     return true;
   }
   if (confirms) {
-    confirm(now, member, statement.author);
+    confirm(now, member, statement);
     return true;
   }
   // No single accuser kills a live member: somebody else's "dead" counts here as a suspicion, and
@@ -70,7 +79,7 @@ bool Membership::receive(Instant now, const Statement& statement) {
     if (member.state == MemberState::kAlive || statement.incarnation > member.incarnation) {
       set_state(now, member, statement.incarnation, MemberState::kSuspect, statement);
     } else {
-      confirm(now, member, statement.author);
+      confirm(now, member, statement);
     }
     return true;
   }
@@ -78,24 +87,35 @@ bool Membership::receive(Instant now, const Statement& statement) {
   return true;
 }
 
-void Membership::confirm(Instant, Member& member, const NodeId& accuser) {
+// What is new in an accusation is passed on: only together do the accusers shorten the wait.
+void Membership::confirm(Instant now, Member& member, const Statement& accusation) {
   const auto found = suspicions_.find(member.profile.id);
-  if (found != suspicions_.end()) found->second.confirm(accuser);
+  if (found == suspicions_.end()) return;
+  if (!found->second.confirm(accusation.author, accusation.refused)) return;
+  if (accusation.state == MemberState::kSuspect) gossip_.push(accusation);
+  if (found->second.is_certain(self_, observers())) bury(now, member);
 }
 
-void Membership::accuse(Instant now, const NodeId& id) {
+void Membership::accuse(Instant now, const NodeId& id, bool refused) {
   const auto found = members_.find(id);
-  if (found == members_.end() || id == self_) return;
+  if (found == members_.end() || id == self_ || !takes_part(found->second.state)) return;
   Member& member = found->second;
+  const Statement accusation =
+      make_statement(crypto_, id, member.incarnation, MemberState::kSuspect, refused);
   if (member.state == MemberState::kAlive) {
-    set_state(now, member, member.incarnation, MemberState::kSuspect,
-              make_statement(crypto_, id, member.incarnation, MemberState::kSuspect));
-  } else if (member.state == MemberState::kSuspect) {
-    const auto suspicion = suspicions_.find(id);
-    if (suspicion != suspicions_.end() && suspicion->second.confirm(self_)) {
-      gossip_.push(make_statement(crypto_, id, member.incarnation, MemberState::kSuspect));
-    }
+    set_state(now, member, member.incarnation, MemberState::kSuspect, accusation);
+  } else {
+    confirm(now, member, accusation);
   }
+}
+
+void Membership::excuse(Duration stall) {
+  for (auto& [id, suspicion] : suspicions_) suspicion.excuse(stall);
+}
+
+void Membership::bury(Instant now, Member& member) {
+  set_state(now, member, member.incarnation, MemberState::kDead,
+            make_statement(crypto_, member.profile.id, member.incarnation, MemberState::kDead));
 }
 
 void Membership::leave(Instant now) {
@@ -127,7 +147,7 @@ void Membership::set_state(Instant now, Member& member, Incarnation incarnation,
   if (!takes_part(before) && takes_part(state)) ++live_count_;
   if (state == MemberState::kSuspect) {
     Suspicion suspicion(now, config_);
-    suspicion.confirm(statement.author);
+    suspicion.confirm(statement.author, statement.refused);
     suspicions_.insert_or_assign(member.profile.id, std::move(suspicion));
   } else {
     suspicions_.erase(member.profile.id);
@@ -139,6 +159,7 @@ void Membership::set_state(Instant now, Member& member, Incarnation incarnation,
       break;
     case MemberState::kSuspect:
       listener_(now, member, MemberChange::kSuspected);
+      if (suspicions_.at(member.profile.id).is_certain(self_, observers())) bury(now, member);
       break;
     case MemberState::kDead:
       listener_(now, member, MemberChange::kDied);
@@ -152,18 +173,16 @@ void Membership::set_state(Instant now, Member& member, Incarnation incarnation,
 void Membership::advance(Instant now) {
   std::vector<NodeId> expired;
   for (const auto& [id, suspicion] : suspicions_) {
-    if (suspicion.dead_at() <= now) expired.push_back(id);
+    if (suspicion.dead_at(observers()) <= now) expired.push_back(id);
   }
-  for (const NodeId& id : expired) {
-    Member& member = members_.at(id);
-    set_state(now, member, member.incarnation, MemberState::kDead,
-              make_statement(crypto_, id, member.incarnation, MemberState::kDead));
-  }
+  for (const NodeId& id : expired) bury(now, members_.at(id));
 }
 
 Instant Membership::next_deadline() const {
   Instant next = Instant::never();
-  for (const auto& [id, suspicion] : suspicions_) next = std::min(next, suspicion.dead_at());
+  for (const auto& [id, suspicion] : suspicions_) {
+    next = std::min(next, suspicion.dead_at(observers()));
+  }
   return next;
 }
 

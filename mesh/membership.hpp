@@ -30,6 +30,8 @@ class Membership {
   const Member* find(const NodeId& id) const;
   // Alive and suspected ones, this node included.
   std::size_t live_count() const { return live_count_; }
+  // Of everything in this view.
+  uint64_t digest() const;
   // The eldest of those: the order of birth.
   const Member& eldest() const;
 
@@ -40,8 +42,10 @@ class Membership {
   // merely old changes nothing and is no fault.
   bool receive(Instant now, const Statement& statement);
 
-  // This node's own prober heard nothing from it / heard from it.
-  void accuse(Instant now, const NodeId& id);
+  // This node's own prober heard nothing from it; or its link broke and the redial was refused.
+  void accuse(Instant now, const NodeId& id, bool refused = false);
+  // This node stood still for so long and heard nobody: that is no fault of the suspects.
+  void excuse(Duration stall);
   void leave(Instant now);
 
   void advance(Instant now);
@@ -54,7 +58,10 @@ class Membership {
   void set_state(Instant now, Member& member, Incarnation incarnation, MemberState state,
                  const Statement& statement);
   void refute(Instant now, Incarnation at_least);
-  void confirm(Instant now, Member& member, const NodeId& accuser);
+  void confirm(Instant now, Member& member, const Statement& accusation);
+  // Live members that could accuse another one.
+  std::size_t observers() const { return live_count_ - 1; }
+  void bury(Instant now, Member& member);
 
   const Config& config_;
   const Crypto& crypto_;

@@ -82,6 +82,18 @@ struct MemberRecord {
   }
 };
 
+// What the sender knows of members and of logs, in brief: who knows otherwise answers with its own
+// view or positions, and so a steady mesh costs the same however large it is.
+struct StateDigest {
+  uint64_t view = 0;
+  uint64_t logs = 0;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(view, logs);
+  }
+};
+
 // The whole view, and the wish for the other's.
 struct PushPull {
   bool answer = false;

@@ -4,9 +4,10 @@
 
 namespace dagz::mesh {
 
-Prober::Prober(const Config& config, Rng& rng, Instant started_at)
+Prober::Prober(const Config& config, Rng& rng, Awareness& awareness, Instant started_at)
     : config_(config),
       rng_(rng),
+      awareness_(awareness),
       // Nodes that start together must not probe in step.
       period_ends_at_(started_at + Duration{rng.between(0, config.probe_every.ns)}) {}
 
@@ -42,11 +43,14 @@ void Prober::advance(Instant now, const Membership& membership, Requests& out) {
     for (const NodeId& via : others) out.ping_requests.push_back({via, target_, number_});
     // After a stall of this node's own loop the period may be over as well: the others get their
     // time all the same, and the answers in the inbox are read before anybody is accused.
-    const Duration patience = config_.probe_every - config_.probe_timeout;
+    const Duration patience = awareness_.patience(config_.probe_every - config_.probe_timeout);
     period_ends_at_ = std::max(period_ends_at_, now + patience);
   }
   if (period_ends_at_ > now) return;
-  if (!answered_) out.accused.push_back(target_);
+  if (!answered_) {
+    out.accused.push_back(target_);
+    awareness_.poorly();
+  }
   std::erase_if(relays_, [now](const auto& entry) { return entry.second.expires_at <= now; });
   period_ends_at_ = now + config_.probe_every;
   answered_ = true;
@@ -57,12 +61,15 @@ void Prober::advance(Instant now, const Membership& membership, Requests& out) {
   number_ = ++last_number_;
   answered_ = false;
   asked_others_ = false;
-  timeout_at_ = now + config_.probe_timeout;
+  timeout_at_ = now + awareness_.patience(config_.probe_timeout);
+  // A slow node's probe takes longer than a period, which waits for it.
+  period_ends_at_ = std::max(period_ends_at_, timeout_at_);
   out.pings.push_back({target_, number_});
 }
 
 void Prober::acked(uint64_t number, Requests& out) {
   if (number == number_) {
+    if (!answered_) awareness_.well();
     answered_ = true;
     timeout_at_ = Instant::never();
     return;
@@ -79,6 +86,12 @@ void Prober::asked(Instant now, const NodeId& by, uint64_t number, const NodeId&
   const uint64_t own = ++last_number_;
   relays_[own] = {by, number, now + config_.probe_every * 2};
   out.pings.push_back({target, own});
+}
+
+void Prober::excuse(Instant now) {
+  answered_ = true;
+  timeout_at_ = Instant::never();
+  period_ends_at_ = now + config_.probe_every;
 }
 
 Instant Prober::next_deadline() const {

@@ -4,6 +4,7 @@
 #include <map>
 #include <vector>
 
+#include "mesh/awareness.hpp"
 #include "mesh/config.hpp"
 #include "mesh/membership.hpp"
 #include "mesh/rng.hpp"
@@ -36,9 +37,11 @@ class Prober {
     std::vector<NodeId> accused;
   };
 
-  Prober(const Config& config, Rng& rng, Instant started_at);
+  Prober(const Config& config, Rng& rng, Awareness& awareness, Instant started_at);
 
   void advance(Instant now, const Membership& membership, Requests& out);
+  // This node stood still: whatever it waits for may lie unread, so the probe begins anew.
+  void excuse(Instant now);
   // An answer, to an own probe or to one made for somebody else.
   void acked(uint64_t number, Requests& out);
   // Somebody wants `target` pinged.
@@ -58,6 +61,7 @@ class Prober {
 
   const Config& config_;
   Rng& rng_;
+  Awareness& awareness_;
   std::vector<NodeId> order_;
   std::size_t at_ = 0;
   uint64_t last_number_ = 0;

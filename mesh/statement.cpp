@@ -9,15 +9,16 @@ Buffer signed_part(const Statement& statement) {
   Buffer out;
   WireWriter writer(out);
   writer.write_bytes("member", 6);
-  writer(statement.subject, statement.incarnation, statement.state, statement.author);
+  writer(statement.subject, statement.incarnation, statement.state, statement.refused,
+         statement.author);
   return out;
 }
 
 }  // namespace
 
 Statement make_statement(const Crypto& crypto, const NodeId& subject, Incarnation incarnation,
-                         MemberState state) {
-  Statement statement{subject, incarnation, state, crypto.node_id(), {}};
+                         MemberState state, bool refused) {
+  Statement statement{subject, incarnation, state, refused, crypto.node_id(), {}};
   statement.signature = crypto.sign(signed_part(statement));
   return statement;
 }
@@ -28,6 +29,7 @@ bool verify_statement(const Crypto& crypto, const PublicKey& key, const Statemen
   const bool accusation =
       statement.state == MemberState::kSuspect || statement.state == MemberState::kDead;
   if (about_itself == accusation) return false;
+  if (statement.refused && statement.state != MemberState::kSuspect) return false;
   return crypto.verify(key, signed_part(statement), statement.signature);
 }
 

@@ -23,17 +23,20 @@ struct Statement {
   NodeId subject;
   Incarnation incarnation = 0;
   MemberState state = MemberState::kAlive;
+  // Of a suspicion: its author's link to the subject broke, and the redial was refused. Several
+  // such are certain death.
+  bool refused = false;
   NodeId author;
   Signature signature;
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(subject, incarnation, state, author, signature);
+    archive(subject, incarnation, state, refused, author, signature);
   }
 };
 
 Statement make_statement(const Crypto& crypto, const NodeId& subject, Incarnation incarnation,
-                         MemberState state);
+                         MemberState state, bool refused = false);
 
 // `key` is the author's.
 bool verify_statement(const Crypto& crypto, const PublicKey& key, const Statement& statement);

@@ -30,11 +30,25 @@ Duration suspicion_timeout(Duration min, Duration max, uint32_t confirmations, u
   return {std::max(min.ns, max.ns - part)};
 }
 
-Instant Suspicion::dead_at() const {
-  // The first accuser is the suspicion itself, not a confirmation of it.
+bool Suspicion::confirm(const NodeId& accuser, bool refused) {
+  const bool new_accuser = accusers_.insert(accuser).second;
+  const bool new_refusal = refused && refused_.insert(accuser).second;
+  return new_accuser || new_refusal;
+}
+
+Instant Suspicion::dead_at(std::size_t observers) const {
+  // The first accuser is the suspicion itself, not a confirmation of it. Nobody waits for more
+  // confirmations than there are others to give them.
   const auto confirmations = accusers_.empty() ? 0 : static_cast<uint32_t>(accusers_.size() - 1);
-  return started_at_ + suspicion_timeout(config_->suspicion_min, config_->suspicion_max,
-                                         confirmations, config_->suspicion_confirmations);
+  const auto others = static_cast<uint32_t>(observers > 0 ? observers - 1 : 0);
+  const uint32_t wanted = std::min(config_->suspicion_confirmations, others);
+  return started_at_ +
+         suspicion_timeout(config_->suspicion_min, config_->suspicion_max, confirmations, wanted);
+}
+
+bool Suspicion::is_certain(const NodeId& self, std::size_t observers) const {
+  if (refused_.contains(self)) return refused_.size() >= std::min<std::size_t>(2, observers);
+  return refused_.size() >= 3;
 }
 
 }  // namespace dagz::mesh

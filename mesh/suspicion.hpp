@@ -17,14 +17,20 @@ class Suspicion {
  public:
   Suspicion(Instant started_at, const Config& config) : config_(&config), started_at_(started_at) {}
 
-  // True if this accuser is a new one.
-  bool confirm(const NodeId& accuser) { return accusers_.insert(accuser).second; }
-  Instant dead_at() const;
+  // True if this says something new.
+  bool confirm(const NodeId& accuser, bool refused);
+  // `observers`: how many live members could accuse it.
+  Instant dead_at(std::size_t observers) const;
+  // The process is gone: its address refused this node and another one, or three others.
+  bool is_certain(const NodeId& self, std::size_t observers) const;
+  // This node did not listen for so long.
+  void excuse(Duration stall) { started_at_ = started_at_ + stall; }
 
  private:
   const Config* config_;
   Instant started_at_;
   std::set<NodeId> accusers_;
+  std::set<NodeId> refused_;
 };
 
 }  // namespace dagz::mesh

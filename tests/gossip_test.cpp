@@ -12,7 +12,7 @@ using test::numbered_id;
 namespace {
 
 Statement about(uint8_t subject, Incarnation incarnation = 0) {
-  return {numbered_id(subject), incarnation, MemberState::kSuspect, numbered_id(99), {}};
+  return {numbered_id(subject), incarnation, MemberState::kSuspect, false, numbered_id(99), {}};
 }
 
 }  // namespace

@@ -18,6 +18,7 @@ struct Bench {
   Rng rng{11};
   std::deque<Actor> actors;
   Membership membership;
+  Awareness awareness;
   Prober prober;
   Instant now{};
 
@@ -25,7 +26,7 @@ struct Bench {
       : actors(make(size)),
         membership(config, actors[0].crypto, actors[0].profile,
                    [](Instant, const Member&, MemberChange) {}),
-        prober(config, rng, Instant{}) {
+        prober(config, rng, awareness, Instant{}) {
     for (std::size_t i = 1; i < actors.size(); ++i) {
       membership.introduce(Instant{}, actors[i].profile);
     }
@@ -58,7 +59,8 @@ TEST_CASE("probe: the first is within a period, so that nodes do not probe in st
   const Config config;
   for (uint64_t seed = 0; seed < 50; ++seed) {
     Rng rng(seed);
-    const Prober prober(config, rng, test::at_ms(1000));
+    Awareness awareness;
+    const Prober prober(config, rng, awareness, test::at_ms(1000));
     CHECK(prober.next_deadline() >= test::at_ms(1000));
     CHECK(prober.next_deadline() <= test::at_ms(1000) + config.probe_every);
     starts.insert(prober.next_deadline().ns);

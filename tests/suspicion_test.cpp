@@ -44,12 +44,12 @@ TEST_CASE("suspicion: an accuser counts once, and the first is no confirmation",
   const Config config;
   const Instant start = test::at_ms(100);
   Suspicion suspicion(start, config);
-  CHECK(suspicion.confirm(numbered_id(1)));
-  CHECK(suspicion.dead_at() == start + config.suspicion_max);
-  CHECK_FALSE(suspicion.confirm(numbered_id(1)));
-  CHECK(suspicion.dead_at() == start + config.suspicion_max);
-  CHECK(suspicion.confirm(numbered_id(2)));
-  CHECK(suspicion.dead_at() < start + config.suspicion_max);
-  for (uint8_t i = 3; i < 20; ++i) CHECK(suspicion.confirm(numbered_id(i)));
-  CHECK(suspicion.dead_at() == start + config.suspicion_min);
+  CHECK(suspicion.confirm(numbered_id(1), false));
+  CHECK(suspicion.dead_at(20) == start + config.suspicion_max);
+  CHECK_FALSE(suspicion.confirm(numbered_id(1), false));
+  CHECK(suspicion.dead_at(20) == start + config.suspicion_max);
+  CHECK(suspicion.confirm(numbered_id(2), false));
+  CHECK(suspicion.dead_at(20) < start + config.suspicion_max);
+  for (uint8_t i = 3; i < 20; ++i) CHECK(suspicion.confirm(numbered_id(i), false));
+  CHECK(suspicion.dead_at(20) == start + config.suspicion_min);
 }

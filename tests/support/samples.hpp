@@ -73,7 +73,8 @@ inline std::vector<Message> sample_messages() {
           sched::WorkerReport{{status}},
           sched::StopRequest{"interrupted"},
           Query{Query::Kind::kReport},
-          QueryAnswer{"{\"term\":1}"}};
+          QueryAnswer{"{\"term\":1}"},
+          mesh::StateDigest{0x1234'5678'9abc'def0, 7}};
 }
 
 inline Buffer sample_hello() {
