@@ -34,7 +34,7 @@ class Checkers {
   Rng rng_;
   std::vector<std::string> violations_;
   std::map<uint32_t, mesh::Claim> fences_;
-  std::map<std::pair<Birth, uint64_t>, NodeId> acting_;
+  std::map<uint32_t, Instant> rivals_since_;  // by process
 };
 
 }  // namespace dagz::sim

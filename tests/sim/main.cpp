@@ -21,7 +21,8 @@ struct Totals {
 };
 
 int run_one(uint64_t seed, uint32_t nodes, bool verbose, bool twice, Totals& totals) {
-  const sim::Scenario scenario = sim::draw_scenario(seed, nodes);
+  sim::Scenario scenario = sim::draw_scenario(seed, nodes);
+  scenario.narrated = verbose;
   const sim::Outcome outcome = sim::simulate(scenario);
   ++totals.runs;
   totals.events += outcome.events;
@@ -47,6 +48,7 @@ int run_one(uint64_t seed, uint32_t nodes, bool verbose, bool twice, Totals& tot
                 static_cast<unsigned long long>(seed), nodes);
     return 129;
   }
+  scenario.narrated = false;
   if (twice && sim::simulate(scenario).trace != outcome.trace) {
     std::printf("seed %llu is not deterministic\n", static_cast<unsigned long long>(seed));
     return 130;

@@ -7,6 +7,62 @@
 
 namespace dagz::sim {
 
+namespace {
+
+Instant moment(Rng& rng, int64_t from_ms, int64_t to_ms) {
+  return Instant{} + Duration::milliseconds(rng.between(from_ms, to_ms));
+}
+
+// Swarm: each kind of fault is off in a good part of the runs. One of the two whose addresses are
+// known from the start is spared, or nobody could finish the job, and nobody be found.
+void draw_disasters(Rng& rng, uint32_t nodes, Faults& faults) {
+  const auto spared = static_cast<uint32_t>(rng.below(std::min<uint32_t>(2, nodes)));
+  const auto some = [&rng, nodes] {
+    return static_cast<uint32_t>(rng.between(1, std::max<int64_t>(1, nodes / 3)));
+  };
+  if (nodes > 1 && rng.chance(1, 2)) {
+    for (uint32_t i = some(); i > 0; --i) {
+      Crash crash{static_cast<uint32_t>(rng.below(nodes)), moment(rng, 100, 8000), std::nullopt};
+      if (crash.process == spared) continue;
+      if (rng.chance(1, 3))
+        crash.restart_at = crash.at + Duration::milliseconds(rng.between(0, 4000));
+      faults.crashes.push_back(crash);
+    }
+  }
+  if (rng.chance(1, 3)) {
+    for (uint32_t i = some(); i > 0; --i) {
+      Pause pause{static_cast<uint32_t>(rng.below(nodes)), moment(rng, 100, 8000), {}};
+      pause.until = pause.at + Duration::milliseconds(rng.between(50, 10'000));
+      faults.pauses.push_back(pause);
+    }
+  }
+  if (nodes > 1 && rng.chance(1, 3)) {
+    for (auto i = rng.between(1, 2); i > 0; --i) {
+      Cut cut;
+      cut.one_way = rng.chance(1, 3);
+      cut.at = moment(rng, 0, 8000);
+      cut.until = cut.at + Duration::milliseconds(rng.between(200, 12'000));
+      // Halves, or one node against all others.
+      const auto alone = static_cast<uint32_t>(rng.below(nodes));
+      const bool halves = rng.chance(1, 2);
+      for (uint32_t node = 0; node < nodes; ++node) {
+        cut.in_first.push_back(halves ? rng.chance(1, 2) : node == alone);
+      }
+      faults.cuts.push_back(std::move(cut));
+    }
+  }
+}
+
+}  // namespace
+
+Instant Faults::over_at() const {
+  Instant last{};
+  for (const Crash& crash : crashes) last = std::max(last, crash.restart_at.value_or(crash.at));
+  for (const Pause& pause : pauses) last = std::max(last, pause.until);
+  for (const Cut& cut : cuts) last = std::max(last, cut.until);
+  return last;
+}
+
 Scenario draw_scenario(uint64_t seed, uint32_t nodes) {
   Rng rng(seed * 0x9e37'79b9 + nodes);
   Scenario scenario;
@@ -26,6 +82,9 @@ Scenario draw_scenario(uint64_t seed, uint32_t nodes) {
     scenario.leavers = static_cast<uint32_t>(rng.below(std::max<uint32_t>(1, nodes / 3) + 1));
   }
   scenario.chain_discovery = nodes <= 30 && rng.chance(1, 4);
+  if (rng.chance(2, 3)) draw_disasters(rng, nodes, faults);
+  // A chain that loses a member in the middle is two chains.
+  if (!faults.crashes.empty()) scenario.chain_discovery = false;
   return scenario;
 }
 
@@ -41,6 +100,20 @@ std::string describe(const Scenario& s) {
   text += " starts<=" + std::to_string(s.starts_within.ms()) + "ms";
   text += " leavers=" + std::to_string(s.leavers);
   if (s.chain_discovery) text += " chain";
+  const auto ms = [](Instant at) { return std::to_string((at - Instant{}).ms()); };
+  for (const Crash& crash : s.faults.crashes) {
+    text += " crash " + std::to_string(crash.process) + "@" + ms(crash.at);
+    if (crash.restart_at) text += ".." + ms(*crash.restart_at);
+  }
+  for (const Pause& pause : s.faults.pauses) {
+    text += " pause " + std::to_string(pause.process) + "@" + ms(pause.at) + ".." + ms(pause.until);
+  }
+  for (const Cut& cut : s.faults.cuts) {
+    text += cut.one_way ? " one-way cut" : " cut";
+    for (std::size_t i = 0; i < cut.in_first.size() && i < 30; ++i)
+      text += cut.in_first[i] ? '1' : '0';
+    text += "@" + ms(cut.at) + ".." + ms(cut.until);
+  }
   return text;
 }
 

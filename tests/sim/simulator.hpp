@@ -20,12 +20,40 @@
 
 namespace dagz::sim {
 
+// A node's process ends without a word; it may be started again, as a new member.
+struct Crash {
+  uint32_t process = 0;
+  Instant at;
+  std::optional<Instant> restart_at;
+};
+
+// A node's process stands still; what comes for it waits.
+struct Pause {
+  uint32_t process = 0;
+  Instant at;
+  Instant until;
+};
+
+// Nothing passes from one set of nodes to another, both ways or one way.
+struct Cut {
+  std::vector<bool> in_first;  // by process
+  bool one_way = false;
+  Instant at;
+  Instant until;
+};
+
 struct Faults {
   uint32_t loss_permille = 0;
   uint32_t duplicate_permille = 0;
   uint32_t damage_permille = 0;
   Duration delay_min = Duration::microseconds(100);
   Duration delay_max = Duration::milliseconds(1);
+  std::vector<Crash> crashes;
+  std::vector<Pause> pauses;
+  std::vector<Cut> cuts;
+
+  // From when on nothing stands still, ends or is cut off any more.
+  Instant over_at() const;
 };
 
 struct Scenario {
@@ -40,11 +68,16 @@ struct Scenario {
   // Whether all nodes know one seed address from the start, or only their elder neighbour's.
   bool chain_discovery = false;
   Duration give_up_after = Duration::seconds(300);
+  // Prints what the nodes tell their users.
+  bool narrated = false;
 };
 
 // Draws everything but the size from the seed.
 Scenario draw_scenario(uint64_t seed, uint32_t nodes);
 std::string describe(const Scenario& scenario);
+
+// What happened how often; the names are for people.
+using Tally = std::map<std::string, uint64_t>;
 
 struct Outcome {
   // Empty when every check held.
@@ -58,6 +91,8 @@ struct Outcome {
   uint32_t steals = 0;
   Duration job_time;
   Duration ideal;
+  Tally faults;
+  Tally marks;
   // Since the last start until every node saw every other.
   Duration formed_after;
 };

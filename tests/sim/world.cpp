@@ -1,6 +1,7 @@
 #include "tests/sim/world.hpp"
 
 #include <algorithm>
+#include <cstdio>
 #include <tuple>
 
 #include "mesh/check.hpp"
@@ -9,19 +10,11 @@ namespace dagz::sim {
 
 World::World(const Scenario& scenario) : scenario_(scenario), rng_(scenario.seed) {
   suite_ = draw_suite(rng_, scenario_.suite);
-  processes_.resize(scenario_.nodes);
+  // Nodes that come back are processes of their own; the list must not move under its pointers.
+  processes_.reserve(scenario_.nodes + scenario_.faults.crashes.size());
   for (uint32_t i = 0; i < scenario_.nodes; ++i) {
-    Process& process = processes_[i];
-    process.number = i;
-    process.address = "node" + std::to_string(i) + ":1";
-    process.wall_offset_ms = 1'700'000'000'000 + rng_.between(-2000, 2000);
-    process.starts_at = Instant{} + Duration{rng_.between(0, scenario_.starts_within.ns)};
-    process.crypto =
-        std::make_unique<test::FakeCrypto>(scenario_.seed * 100'003 + i, scenario_.seed);
-    by_address_[process.address] = i;
-    by_address_["node" + std::to_string(i) + ":2"] = i;
-    last_start_ = std::max(last_start_, process.starts_at);
-    post(process.starts_at, i, Start{});
+    add_process(Instant{} + Duration{rng_.between(0, scenario_.starts_within.ns)});
+    last_start_ = std::max(last_start_, processes_[i].starts_at);
   }
   for (uint32_t i = 0; i < scenario_.leavers && i + 1 < scenario_.nodes; ++i) {
     Process& process = processes_[rng_.below(scenario_.nodes)];
@@ -29,6 +22,44 @@ World::World(const Scenario& scenario) : scenario_(scenario), rng_(scenario.seed
     process.leaves_at = process.starts_at + Duration::milliseconds(rng_.between(300, 6000));
     post(*process.leaves_at, process.number, Leave{});
   }
+  post_disasters();
+}
+
+void World::add_process(Instant starts_at) {
+  const auto number = static_cast<uint32_t>(processes_.size());
+  Process& process = processes_.emplace_back();
+  process.number = number;
+  process.address = "node" + std::to_string(number) + ":1";
+  process.wall_offset_ms = 1'700'000'000'000 + rng_.between(-2000, 2000);
+  process.starts_at = starts_at;
+  process.crypto =
+      std::make_unique<test::FakeCrypto>(scenario_.seed * 100'003 + number, scenario_.seed);
+  by_address_[process.address] = number;
+  by_address_["node" + std::to_string(number) + ":2"] = number;
+  links_of_.emplace_back();
+  post(starts_at, number, Start{});
+}
+
+void World::post_disasters() {
+  for (const Crash& crash : scenario_.faults.crashes) {
+    post(crash.at, crash.process, End{});
+    if (crash.restart_at) add_process(*crash.restart_at);
+  }
+  for (const Pause& pause : scenario_.faults.pauses) {
+    post(pause.at, pause.process, Stop{pause.until});
+  }
+}
+
+bool World::is_cut(uint32_t from, uint32_t to) const {
+  return std::any_of(scenario_.faults.cuts.begin(), scenario_.faults.cuts.end(),
+                     [&](const Cut& cut) {
+                       if (now_ < cut.at || now_ >= cut.until) return false;
+                       const auto in_first = [&cut](uint32_t process) {
+                         return process < cut.in_first.size() && cut.in_first[process];
+                       };
+                       if (in_first(from) == in_first(to)) return false;
+                       return !cut.one_way || in_first(from);
+                     });
 }
 
 void World::post(Instant at, uint32_t process, What what) {
@@ -69,11 +100,11 @@ void World::start(Process& process) {
         post(now_ + after, number, Ran{slot, life});
       });
   process.runner->start();
-  // Everybody knows the first two, or only the one before: discovery is the shell's business.
+  // Everybody knows the first two, or only its neighbours: discovery is the shell's business.
   for (uint32_t other = 0; other < scenario_.nodes; ++other) {
-    const bool known =
-        scenario_.chain_discovery ? other + 1 == number || other == number + 1 : other < 2;
-    if (known && other != number) {
+    const bool neighbour = other + 1 == number || other == number + 1;
+    const bool known = scenario_.chain_discovery ? neighbour : other < 2;
+    if (other != number && (known || number >= scenario_.nodes)) {
       process.node->candidate(moment(process), processes_[other].address);
     }
   }
@@ -82,7 +113,7 @@ void World::start(Process& process) {
 bool World::step() {
   touched_ = nullptr;
   if (events_.empty()) return false;
-  Event event = events_.top();
+  Event event = std::move(const_cast<Event&>(events_.top()));
   events_.pop();
   now_ = event.at;
   if (now_ > Instant{} + scenario_.give_up_after) {
@@ -92,36 +123,65 @@ bool World::step() {
   Process& process = processes_[event.process];
   if (process.exited) return true;
   if (!process.node && !std::holds_alternative<Start>(event.what)) return true;
+  if (now_ < process.paused_until && !std::holds_alternative<End>(event.what)) {
+    const Instant resumed = process.paused_until;
+    post(resumed, event.process, std::move(event.what));
+    return true;
+  }
   ++outcome_.events;
   trace(static_cast<uint64_t>(event.at.ns) ^ (uint64_t{event.process} << 48) ^
         (event.what.index() << 56));
-  const Moment at = [&] { return moment(process); }();
-  if (std::holds_alternative<Start>(event.what)) {
-    start(process);
-  } else if (std::holds_alternative<Wake>(event.what)) {
-    if (process.wake_at != now_) return true;
+  if (std::holds_alternative<Wake>(event.what)) {
+    // Only the last one posted counts; one that had to wait for a process standing still, too.
+    if (process.wake_at > now_) return true;
     process.wake_at = Instant::never();
-  } else if (std::holds_alternative<Leave>(event.what)) {
-    process.node->interrupt(at);
-  } else if (const auto* deliver = std::get_if<Deliver>(&event.what)) {
-    process.node->receive(at, deliver->link, ends_.at(deliver->link).lane, deliver->bytes);
-  } else if (const auto* up = std::get_if<Up>(&event.what)) {
-    process.node->link_up(at, up->link);
-  } else if (const auto* down = std::get_if<Down>(&event.what)) {
-    process.node->link_down(at, down->link, down->loss);
-  } else if (const auto* runner = std::get_if<Runner>(&event.what)) {
-    process.node->runner_event(at, runner->event);
-  } else if (const auto* ran = std::get_if<Ran>(&event.what)) {
-    process.runner->test_ran(ran->slot, ran->life);
   }
+  happen(process, event.what);
+  if (process.exited) return true;
   process.node->advance(moment(process));
   perform(process);
   touched_ = &process;
   return true;
 }
 
+void World::happen(Process& process, const What& what) {
+  const Moment at = moment(process);
+  if (std::holds_alternative<Start>(what)) {
+    start(process);
+  } else if (std::holds_alternative<Leave>(what)) {
+    ++outcome_.faults["leave"];
+    process.node->interrupt(at);
+  } else if (std::holds_alternative<End>(what)) {
+    ++outcome_.faults["crash"];
+    process.crashed = process.exited = true;
+    process.exited_at = now_;
+    hang_up(process);
+  } else if (const auto* stop = std::get_if<Stop>(&what)) {
+    ++outcome_.faults["pause"];
+    process.paused_until = stop->until;
+    post(stop->until, process.number, Wake{});
+  } else if (const auto* deliver = std::get_if<Deliver>(&what)) {
+    process.node->receive(at, deliver->link, ends_.at(deliver->link).lane, deliver->bytes);
+  } else if (const auto* up = std::get_if<Up>(&what)) {
+    process.node->link_up(at, up->link);
+  } else if (const auto* down = std::get_if<Down>(&what)) {
+    process.node->link_down(at, down->link, down->loss);
+  } else if (const auto* runner = std::get_if<Runner>(&what)) {
+    process.node->runner_event(at, runner->event);
+  } else if (const auto* ran = std::get_if<Ran>(&what)) {
+    process.runner->test_ran(ran->slot, ran->life);
+  }
+}
+
 void World::perform(Process& process) {
   NodeActions actions = process.node->take_actions();
+  if (scenario_.narrated) {
+    for (const std::string& notice : actions.notices) {
+      std::printf("  %10.3f ms node %u: %s\n",
+                  static_cast<double>((now_ - Instant{}).us()) / 1000.0, process.number,
+                  notice.c_str());
+    }
+  }
   for (const auto& dialled : actions.links.dials) dial(process, dialled);
   for (const auto& send : actions.links.sends) carry(process, send);
   for (const mesh::LinkId link : actions.links.closes) close(link);
@@ -142,12 +202,15 @@ void World::perform(Process& process) {
 
 void World::dial(Process& process, const mesh::LinkActions::Dial& dial) {
   const uint32_t target = by_address_.at(dial.address);
-  const mesh::LinkId near = ++last_link_;
-  const mesh::LinkId far = ++last_link_;
-  ends_[near] = {process.number, dial.lane, far, target, true};
-  ends_[far] = {target, dial.lane, near, process.number, true};
+  const mesh::LinkId near = ends_.size();
+  const mesh::LinkId far = near + 1;
+  ends_.push_back({process.number, dial.lane, far, target, true});
+  ends_.push_back({target, dial.lane, near, process.number, true});
+  links_of_[process.number].push_back(near);
+  links_of_[target].push_back(far);
   process.node->dialled(moment(process), dial.address, dial.lane, near);
   const Process& other = processes_[target];
+  if (is_cut(process.number, target) || is_cut(target, process.number)) return;
   if (!other.node || other.exited) {
     ends_[near].open = false;
     post(now_ + delay(), process.number, Down{near, mesh::LinkLoss::kRefused});
@@ -156,19 +219,26 @@ void World::dial(Process& process, const mesh::LinkActions::Dial& dial) {
   post(now_ + delay() + delay(), process.number, Up{near});
 }
 
-void World::carry(Process&, const mesh::LinkActions::Send& send) {
-  const auto found = ends_.find(send.link);
-  CHECK(found != ends_.end());
-  const End& end = found->second;
+void World::carry(Process& process, const mesh::LinkActions::Send& send) {
+  const LinkEnd& end = ends_.at(send.link);
   if (!end.open) return;
   ++outcome_.messages;
   outcome_.bytes += send.bytes.size();
   const Faults& faults = scenario_.faults;
-  if (rng_.chance(faults.loss_permille, 1000)) return;
+  if (is_cut(process.number, end.other_process)) {
+    ++outcome_.faults["cut off"];
+    return;
+  }
+  if (rng_.chance(faults.loss_permille, 1000)) {
+    ++outcome_.faults["loss"];
+    return;
+  }
   const int copies = rng_.chance(faults.duplicate_permille, 1000) ? 2 : 1;
+  if (copies == 2) ++outcome_.faults["duplicate"];
   for (int i = 0; i < copies; ++i) {
     Buffer bytes = send.bytes;
     if (rng_.chance(faults.damage_permille, 1000)) {
+      ++outcome_.faults["damage"];
       bytes[rng_.below(bytes.size())] ^= static_cast<uint8_t>(1 << rng_.below(8));
     }
     post(now_ + delay(), end.other_process, Deliver{end.other, std::move(bytes)});
@@ -176,10 +246,9 @@ void World::carry(Process&, const mesh::LinkActions::Send& send) {
 }
 
 void World::close(mesh::LinkId link) {
-  const auto found = ends_.find(link);
-  if (found == ends_.end() || !found->second.open) return;
-  End& near = found->second;
-  End& far = ends_.at(near.other);
+  if (link >= ends_.size() || !ends_[link].open) return;
+  LinkEnd& near = ends_[link];
+  LinkEnd& far = ends_.at(near.other);
   near.open = far.open = false;
   post(now_, near.process, Down{link, mesh::LinkLoss::kClosed});
   post(now_ + delay(), far.process, Down{near.other, mesh::LinkLoss::kClosed});
@@ -192,10 +261,15 @@ void World::exit(Process& process) {
   for (const auto& send : actions.links.sends) carry(process, send);
   process.exited = true;
   process.exited_at = now_;
-  for (auto& [link, end] : ends_) {
-    if (end.process != process.number || !end.open) continue;
+  hang_up(process);
+}
+
+void World::hang_up(Process& process) {
+  for (const mesh::LinkId link : links_of_[process.number]) {
+    LinkEnd& end = ends_[link];
+    if (!end.open) continue;
     end.open = false;
-    End& far = ends_.at(end.other);
+    LinkEnd& far = ends_.at(end.other);
     far.open = false;
     post(now_ + scenario_.faults.delay_max, far.process, Down{end.other, mesh::LinkLoss::kClosed});
   }
@@ -204,6 +278,7 @@ void World::exit(Process& process) {
 void World::check_formation() {
   if (now_ < last_start_) return;
   for (const Process& process : processes_) {
+    if (process.crashed) continue;
     if (!process.node || process.exited || process.leaves_at) return;
     if (process.node->membership().live_count() != processes_.size()) return;
   }

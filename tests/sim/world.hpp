@@ -26,6 +26,8 @@ struct Process {
   Instant wake_at = Instant::never();
   bool exited = false;
   Instant exited_at = Instant::never();
+  bool crashed = false;
+  Instant paused_until{};
   std::optional<NodeEnd> end;
 };
 
@@ -49,6 +51,10 @@ class World {
   struct Start {};
   struct Wake {};
   struct Leave {};
+  struct End {};
+  struct Stop {
+    Instant until;
+  };
   struct Deliver {
     mesh::LinkId link = 0;
     Buffer bytes;
@@ -67,7 +73,7 @@ class World {
     sched::Slot slot = 0;
     uint64_t life = 0;
   };
-  using What = std::variant<Start, Wake, Leave, Deliver, Up, Down, Runner, Ran>;
+  using What = std::variant<Start, Wake, Leave, Deliver, Up, Down, Runner, Ran, End, Stop>;
   struct Event {
     Instant at;
     uint64_t sequence = 0;
@@ -80,7 +86,7 @@ class World {
     }
   };
   // Both ends of a connection have a number of their own.
-  struct End {
+  struct LinkEnd {
     uint32_t process = 0;
     mesh::Lane lane = mesh::Lane::kControl;
     mesh::LinkId other = 0;
@@ -89,7 +95,12 @@ class World {
   };
 
   void post(Instant at, uint32_t process, What what);
+  void add_process(Instant starts_at);
+  void post_disasters();
   void start(Process& process);
+  void happen(Process& process, const What& what);
+  bool is_cut(uint32_t from, uint32_t to) const;
+  void hang_up(Process& process);
   void perform(Process& process);
   void dial(Process& process, const mesh::LinkActions::Dial& dial);
   void carry(Process& process, const mesh::LinkActions::Send& send);
@@ -106,8 +117,8 @@ class World {
   std::map<std::string, uint32_t> tries_;
   std::vector<Process> processes_;
   std::map<std::string, uint32_t> by_address_;
-  std::map<mesh::LinkId, End> ends_;
-  mesh::LinkId last_link_ = 0;
+  std::vector<LinkEnd> ends_{1};                     // by number; none has number 0
+  std::vector<std::vector<mesh::LinkId>> links_of_;  // by process, those that were closed too
   std::priority_queue<Event, std::vector<Event>, Later> events_;
   uint64_t sequence_ = 0;
   Instant now_{};
