@@ -113,9 +113,14 @@ void Membership::excuse(Duration stall) {
   for (auto& [id, suspicion] : suspicions_) suspicion.excuse(stall);
 }
 
+// The verdict takes the place of the own suspicion among the rumours, so it carries its evidence.
 void Membership::bury(Instant now, Member& member) {
-  set_state(now, member, member.incarnation, MemberState::kDead,
-            make_statement(crypto_, member.profile.id, member.incarnation, MemberState::kDead));
+  const NodeId& id = member.profile.id;
+  const auto suspicion = suspicions_.find(id);
+  const bool refused = suspicion != suspicions_.end() && suspicion->second.was_refused(self_);
+  const Statement verdict =
+      make_statement(crypto_, id, member.incarnation, MemberState::kDead, refused);
+  set_state(now, member, member.incarnation, MemberState::kDead, verdict);
 }
 
 void Membership::leave(Instant now) {

@@ -29,7 +29,7 @@ bool verify_statement(const Crypto& crypto, const PublicKey& key, const Statemen
   const bool accusation =
       statement.state == MemberState::kSuspect || statement.state == MemberState::kDead;
   if (about_itself == accusation) return false;
-  if (statement.refused && statement.state != MemberState::kSuspect) return false;
+  if (statement.refused && !accusation) return false;
   return crypto.verify(key, signed_part(statement), statement.signature);
 }
 

@@ -23,7 +23,7 @@ struct Statement {
   NodeId subject;
   Incarnation incarnation = 0;
   MemberState state = MemberState::kAlive;
-  // Of a suspicion: its author's link to the subject broke, and the redial was refused. Several
+  // Of an accusation: its author's link to the subject broke, and the redial was refused. Several
   // such are certain death.
   bool refused = false;
   NodeId author;

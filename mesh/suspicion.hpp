@@ -23,6 +23,7 @@ class Suspicion {
   Instant dead_at(std::size_t observers) const;
   // The process is gone: its address refused this node and another one, or three others.
   bool is_certain(const NodeId& self, std::size_t observers) const;
+  bool was_refused(const NodeId& accuser) const { return refused_.contains(accuser); }
   // This node did not listen for so long.
   void excuse(Duration stall) { started_at_ = started_at_ + stall; }
 

@@ -450,3 +450,65 @@ TEST_CASE("links: an observer is told apart", "[mesh]") {
   a.links.advance(Instant{});
   CHECK(a.links.take_actions().dials.empty());
 }
+
+TEST_CASE("links: a process that is gone refuses the redial, and that is told", "[mesh]") {
+  Net net;
+  Host a(1);
+  Host b(2);
+  net.add(a);
+  net.add(b);
+  connect(net, a, b);
+  CHECK(a.links.take_refusals().empty());
+  const LinkId link = link_used(net, a, b);
+  net.at.erase(b.actor.profile.control_address);
+  net.ends[link].open = net.ends[net.ends[link].other].open = false;
+  a.links.link_down(net.now, link, LinkLoss::kClosed);
+  net.run(Duration::milliseconds(30));
+  const std::vector<NodeId> gone = a.links.take_refusals();
+  REQUIRE_FALSE(gone.empty());
+  CHECK(gone.front() == b.id());
+}
+
+TEST_CASE("links: an address that never had a link accuses nobody by refusing", "[mesh]") {
+  Net net;
+  Host a(1);
+  const Actor unknown(2);
+  net.add(a);
+  a.links.want(net.now, unknown.profile);
+  net.run(Duration::milliseconds(500));
+  CHECK_FALSE(a.dials.empty());
+  CHECK(a.links.take_refusals().empty());
+}
+
+TEST_CASE("links: a hello is said again until it is answered", "[mesh]") {
+  Net net;
+  Host a(1);
+  Host b(2);
+  net.add(a);
+  net.add(b);
+  net.holds_mail = true;
+  a.links.candidate(net.now, b.actor.profile.control_address);
+  net.run(Duration::milliseconds(100));
+  net.holds_mail = false;
+  CHECK_FALSE(a.links.is_connected(b.id()));
+  net.run(Duration::milliseconds(500));
+  CHECK(a.links.is_connected(b.id()));
+  CHECK(b.links.is_connected(a.id()));
+}
+
+TEST_CASE("links: who is hung up on is dialled anew", "[mesh]") {
+  Net net;
+  Host a(1);
+  Host b(2);
+  net.add(a);
+  net.add(b);
+  connect(net, a, b);
+  const LinkId before = link_used(net, a, b);
+  a.links.hang_up(net.now, b.id());
+  CHECK_FALSE(a.links.is_connected(b.id()));
+  CHECK(a.links.connected().empty());
+  net.run(Duration::seconds(3));
+  REQUIRE(a.links.is_connected(b.id()));
+  CHECK(link_used(net, a, b) != before);
+  CHECK(a.links.take_refusals().empty());
+}

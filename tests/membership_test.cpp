@@ -363,3 +363,47 @@ TEST_CASE("membership: all views agree once every rumour is told, in any order",
     }
   }
 }
+
+TEST_CASE("membership: two refused redials end a member at once, everywhere", "[mesh]") {
+  const Actor a(1);
+  const Actor b(2);
+  const Actor c(3);
+  const Actor gone(4);
+  View at_a(a, {&b, &c, &gone});
+  View at_b(b, {&a, &c, &gone});
+  at_a.membership.accuse(at_ms(10), gone.id(), true);
+  CHECK(at_a.of(gone).state == kSuspect);
+  at_b.membership.accuse(at_ms(12), gone.id(), true);
+  for (const Statement& rumour : at_a.membership.gossip().take(10, 9)) at_b.hears(rumour, 13);
+  CHECK(at_b.of(gone).state == kDead);
+  // The verdict stands for the suspicion that it replaced.
+  for (const Statement& rumour : at_b.membership.gossip().take(10, 9)) at_a.hears(rumour, 14);
+  CHECK(at_a.of(gone).state == kDead);
+}
+
+TEST_CASE("membership: who is said to be refused objects like any suspect", "[mesh]") {
+  const Actor a(1);
+  const Actor b(2);
+  const Actor alive(3);
+  View view(a, {&b, &alive});
+  view.membership.accuse(at_ms(10), alive.id(), true);
+  REQUIRE(view.of(alive).state == kSuspect);
+  view.hears(says(alive, alive, 1, kAlive), 20);
+  CHECK(view.of(alive).state == kAlive);
+  // The refusals of before are forgotten.
+  view.hears(make_statement(b.crypto, alive.id(), 1, kSuspect, true), 30);
+  CHECK(view.of(alive).state == kSuspect);
+}
+
+TEST_CASE("membership: equal views have equal digests", "[mesh]") {
+  const Actor a(1);
+  const Actor b(2);
+  const Actor c(3);
+  View at_a(a, {&b, &c});
+  View at_b(b, {&c, &a});
+  CHECK(at_a.membership.digest() == at_b.membership.digest());
+  at_a.hears(says(c, c, 1, kAlive));
+  CHECK(at_a.membership.digest() != at_b.membership.digest());
+  at_b.hears(says(c, c, 1, kAlive));
+  CHECK(at_a.membership.digest() == at_b.membership.digest());
+}

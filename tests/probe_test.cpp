@@ -204,3 +204,28 @@ TEST_CASE("probe: after a stall of its own loop it accuses nobody", "[mesh]") {
   bench.prober.advance(bench.now, bench.membership, late);
   CHECK(late.accused.empty());
 }
+
+TEST_CASE("probe: after a stall nobody is accused for what lies unread", "[mesh]") {
+  Bench bench(4);
+  Prober::Requests requests;
+  while (requests.pings.empty()) {
+    bench.prober.advance(bench.now, bench.membership, requests);
+    bench.now = bench.now + Duration::milliseconds(10);
+  }
+  bench.now = bench.now + Duration::seconds(5);
+  bench.prober.excuse(bench.now);
+  requests = {};
+  bench.prober.advance(bench.now, bench.membership, requests);
+  CHECK(requests.accused.empty());
+}
+
+TEST_CASE("probe: who misses answers waits longer before it accuses", "[mesh]") {
+  Awareness awareness;
+  const Duration timeout = Duration::milliseconds(200);
+  CHECK(awareness.patience(timeout) == timeout);
+  for (int i = 0; i < 20; ++i) awareness.poorly();
+  CHECK(awareness.score() == Awareness::kWorst);
+  CHECK(awareness.patience(timeout) == timeout * 8);
+  for (int i = 0; i < 20; ++i) awareness.well();
+  CHECK(awareness.patience(timeout) == timeout);
+}
