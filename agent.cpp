@@ -234,7 +234,6 @@ void Agent::start_runner() {
   sched::RunnerConfig config;
   config.argv = options_.command;
   config.extra_env = {{"DAGZ_JOB", job_label()}, {"DAGZ_NODE", short_name(node_->id())}};
-  config.run_uid = to_hex(access_.keyring->run_tag());
   config.grace = options_.grace;
   runner_started_ = true;
   if (const auto failure = runner_.start(config)) {
@@ -368,9 +367,23 @@ void Agent::poll_signals(Moment at) {
 void Agent::perform(Moment at) {
   NodeActions actions = node_->take_actions();
   perform_links(at, std::move(actions.links));
+  name_run(actions.commands);
   for (const sched::RunnerCommand& command : actions.commands) runner_.perform(command);
   if (!actions.commands.empty()) read_workers_at_ = std::min(read_workers_at_, at.now);
   show(actions, at);
+}
+
+// Workers start once the scheduler has named the job, the same for all nodes.
+void Agent::name_run(const std::vector<sched::RunnerCommand>& commands) {
+  const bool starts = std::any_of(commands.begin(), commands.end(), [](const auto& command) {
+    return std::holds_alternative<sched::StartWorker>(command);
+  });
+  const auto& named = node_->job().named();
+  if (!starts || !named) return;
+  const std::string& id = named->full_id;
+  const Hash hash =
+      access_.crypto->hash(Bytes(reinterpret_cast<const uint8_t*>(id.data()), id.size()));
+  runner_.name_run(to_hex(hash).substr(0, 32));
 }
 
 void Agent::perform_links(Moment at, mesh::LinkActions actions) {

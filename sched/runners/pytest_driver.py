@@ -43,9 +43,10 @@ Worker to agent
   exit_requested  reason       pytest.exit(), Ctrl-C or session.shouldstop in a test; bye follows
   bye             everything is torn down, the process ends with status 0
 Agent to worker
-  run        tests: [[f, k], ...]    appended to the queue. A third element, if any, becomes DAGZ_SPAN.
-             An empty list as answer to "want": nothing now; the worker tears down all but the
-             session, says done, and waits without another want until it has run something.
+  run        tests: [[f, k, n?], ...]    appended to the queue. n, if not 1: this is the test's n-th
+             run on this node (see span_of). An empty list as answer to "want": nothing now; the worker
+             tears down all but the session, says done, and waits without another want until it has
+             run something.
   drain      finish the queue, tear down, bye
   End of file: exit status 3 after the current test.
 
@@ -56,6 +57,7 @@ all, with word of each start, or only reports that bear the mark of such a plug-
 
 import collections
 import gc
+import hashlib
 import json
 import os
 import resource
@@ -470,6 +472,13 @@ def _other_threads():
     return max(tasks, threading.active_count()) - 1
 
 
+def span_of(node, nodeid, run):
+    """Names one run of one test, for DAGZ_SPAN. Whoever has the job's logs can say which: `node` is the
+    node's short id, `run` counts from 1 how often this node has run the test."""
+    name = "%s\0%s\0%d" % (node, nodeid, run)
+    return hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
 def _flush(stream):
     try:
         stream.flush()
@@ -590,6 +599,7 @@ class Worker:
         self.seen = []
         self.relay = None if reports is None else reports.sendall
         self.marks = None if "" in zygote.wanted else tuple(zygote.wanted)
+        self.node = os.environ.get("DAGZ_NODE", "")
         # Kept here, where clocks and functions that tests replace are not looked for.
         self.clock = time.perf_counter
         self.cpu_clock = time.process_time
@@ -699,8 +709,7 @@ class Worker:
         """Runs one test and reports it. Returns why the run should end, if the test asked for that."""
         f, k = entry[:2]
         item = self.catalog[f][k]
-        if len(entry) > 2:
-            os.environ["DAGZ_SPAN"] = entry[2]
+        os.environ["DAGZ_SPAN"] = span_of(self.node, item.nodeid, entry[2] if len(entry) > 2 else 1)
         if self.relay is not None and self.marks is None:
             self.relay(frame(("start", f, k)))
         self.current = item

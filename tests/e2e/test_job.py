@@ -3,6 +3,7 @@
 import collections
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -231,6 +232,29 @@ def test_environment(worker_id, testrun_uid):
     seen = json.loads((job.suite / "seen.json").read_text())
     assert seen["DAGZ_WORKER"] == "0" and seen["DAGZ_JOB"] == job.key
     assert not {"DAGZ_SECRET", "DAGZ_SOCKET", "PYTEST_PLUGINS"} & set(seen)
+
+
+def test_what_names_a_run_of_the_job_and_of_a_test(job):
+    job.write("test_names.py", """
+import os
+def test_flaky(testrun_uid):
+    with open("spans", "a") as file: file.write(os.environ["DAGZ_SPAN"] + "\\n")
+    with open("uids", "a") as file: file.write(testrun_uid + "\\n")
+    assert sum(1 for _ in open("spans")) > 2
+def test_other(): test_flaky("")
+""")
+    spans, uids = [], set()
+    for _ in range(2):
+        assert job.run(2, "-n", "1") == [0, 0]
+        spans += (job.suite / "spans").read_text().split()
+        found = set((job.suite / "uids").read_text().split())
+        assert len(found) == 1, "one name on all nodes"
+        uids |= found
+        (job.suite / "spans").unlink()
+        (job.suite / "uids").unlink()
+    assert len(uids) == 2
+    assert len(spans) == len(set(spans)) >= 6
+    assert all(re.fullmatch("[0-9a-f]{16}", span) for span in spans)
 
 
 def test_a_collection_error_counts_once(job):

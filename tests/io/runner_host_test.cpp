@@ -178,10 +178,12 @@ TEST_CASE("runner host: a whole job", "[sched]") {
   CHECK(bench.next<TestDone>().duration == Duration::milliseconds(500));
   const auto failed = bench.next<TestDone>();
   CHECK(failed.outcome == report::Outcome::kFailed);
-  CHECK(failed.message == "assert 0");
+  CHECK(failed.message == "assert 0, run 1");
   CHECK(failed.output == "text \x80");
   bench.next<WorkerWants>();
   bench.host.perform(RunTests{1, {}});
+  bench.host.perform(RunTests{1, {{0, 1}}});
+  CHECK(bench.next<TestDone>().message == "assert 0, run 2");
   bench.host.perform(RunTests{1, {{1, 0}}});
   CHECK(bench.next<TestDone>().test == LocalTest{1, 0});
   bench.host.perform(DrainWorker{1});
