@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -185,6 +186,7 @@ std::string Discovery::Impl::add_sources() {
 std::string Discovery::Impl::enter_rendezvous(const ScanRequest& request) const {
   int error = 0;
   if (!config.look_only) {
+    mkdir(config.rendezvous_dir.c_str(), 0700);  // that it fails shows below
     error = write_entry(config.rendezvous_dir, request.own_name, request.own_content);
   } else if (access(config.rendezvous_dir.c_str(), R_OK | X_OK) != 0) {
     error = errno;
