@@ -4,11 +4,13 @@ plug-ins of the zygote. PYTEST_DONT_REWRITE
 It is written beside dagz_pytest_driver.py as dagz_pytest_reports.py.
 """
 
+import io
 import marshal
 import os
 import struct
 
 import pytest
+from _pytest._io import TerminalWriter
 
 TEXT_MAX = 64 * 1024
 MESSAGE_MAX = 500
@@ -55,9 +57,21 @@ def skip_message(report):
     return (text.strip().splitlines() or [""])[0][:MESSAGE_MAX]
 
 
+def full_text(report):
+    """As report.longreprtext, but its first line keeps its indentation."""
+    try:
+        text = io.StringIO()
+        writer = TerminalWriter(text)
+        writer.hasmarkup = False
+        report.toterminal(writer)
+        return text.getvalue().strip("\r\n").rstrip()
+    except Exception:  # a report of a plug-in's own making
+        return report.longreprtext
+
+
 def failure_text(failures, reports):
     """Every failure in full, then what was captured, each section once."""
-    parts = [report.longreprtext for report in failures]
+    parts = [full_text(report) for report in failures]
     sections = dict.fromkeys(tuple(section) for report in reports for section in report.sections)
     for title, content in sections:
         parts.append("----- %s -----\n%s" % (title, content))
