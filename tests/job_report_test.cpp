@@ -4,6 +4,7 @@
 #include <string>
 
 #include "report/failures.hpp"
+#include "report/markdown.hpp"
 #include "tests/support/summaries.hpp"
 
 // The report of a job, byte for byte, and the failures printed above it.
@@ -124,6 +125,17 @@ TEST_CASE("job report: the dashboard link keeps a query that is there", "[report
   summary.counts = {};
   summary.status = JobStatus::kPassed;
   CHECK(dashboard_link(summary) == "http://d/jobs?id=1");
+}
+
+TEST_CASE("job report: of a running job, how well it goes is not said", "[report]") {
+  JobSummary summary = job({test("a.py::ok", {attempt(Outcome::kPassed)}), test("a.py::open", {})});
+  summary.status = JobStatus::kRunning;
+  const std::string text = to_text(report_of(summary), false);
+  CHECK(contains(text, " RUNNING: 0 failed, 1 passed,"));
+  CHECK(contains(text, ", 1 left of 2 tests"));
+  CHECK_FALSE(contains(text, "efficiency"));
+  CHECK_FALSE(contains(format_markdown(summary), "efficiency"));
+  CHECK(contains(format_markdown(summary), "| left |"));
 }
 
 TEST_CASE("failures: shown as pytest shows them, collection errors first", "[report]") {
