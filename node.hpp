@@ -152,7 +152,7 @@ class Node {
   void claim_changed(Moment at);
 
   // logs and work (node_work.cpp)
-  void write(report::Entry entry);
+  void write(const report::Entry& entry);
   void advance_work(Moment at);
   void fold(Moment at);
   void folded(Moment at, const NodeId& origin, const report::Entry& entry);

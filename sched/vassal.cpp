@@ -403,7 +403,7 @@ void Vassal::refuse(const std::vector<Item>& items, Output& out) {
   out.entries.emplace_back(report::GaveUp{0, runs_of(places)});
 }
 
-void Vassal::give_up(std::vector<Item> items, uint64_t recall, Output& out) {
+void Vassal::give_up(const std::vector<Item>& items, uint64_t recall, Output& out) {
   std::vector<report::Place> places;
   for (const Item& item : items) {
     held_.erase(item.test);
@@ -447,14 +447,14 @@ void Vassal::recalled(uint64_t number, Duration wanted, Output& out) {
     take(richest->group);
   }
   std::reverse(given.begin(), given.end());
-  give_up(std::move(given), number, out);
+  give_up(given, number, out);
 }
 
 void Vassal::drain(Output& out) {
   if (draining_) return;
   draining_ = true;
-  if (std::vector<Item> rest = take_everything(); !rest.empty()) {
-    give_up(std::move(rest), 0, out);
+  if (const std::vector<Item> rest = take_everything(); !rest.empty()) {
+    give_up(rest, 0, out);
   }
   for (Slot slot = 0; slot < workers_.size(); ++slot) {
     if (workers_[slot].state != Worker::State::kUp) continue;

@@ -125,7 +125,7 @@ class Vassal {
   void refuse(const std::vector<Item>& items, Output& out);
   Duration expected(const std::deque<Item>& items) const;
   Duration time_left(Duration enough) const;
-  void give_up(std::vector<Item> items, uint64_t recall, Output& out);
+  void give_up(const std::vector<Item>& items, uint64_t recall, Output& out);
   std::vector<Item> take_everything();
   uint32_t live_workers() const;
 
