@@ -366,7 +366,7 @@ void Agent::poll_signals(Moment at) {
 
 void Agent::perform(Moment at) {
   NodeActions actions = node_->take_actions();
-  perform_links(at, std::move(actions.links));
+  perform_links(at, actions.links);
   name_run(actions.commands);
   for (const sched::RunnerCommand& command : actions.commands) runner_.perform(command);
   if (!actions.commands.empty()) read_workers_at_ = std::min(read_workers_at_, at.now);
@@ -386,7 +386,7 @@ void Agent::name_run(const std::vector<sched::RunnerCommand>& commands) {
   runner_.name_run(to_hex(hash).substr(0, 32));
 }
 
-void Agent::perform_links(Moment at, mesh::LinkActions actions) {
+void Agent::perform_links(Moment at, const mesh::LinkActions& actions) {
   for (const auto& dial : actions.dials) {
     const mesh::LinkId link = transport_.dial(dial.address, dial.lane);
     if (link == 0) continue;

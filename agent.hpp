@@ -42,7 +42,7 @@ class Agent {
   void poll_signals(Moment at);
   void perform(Moment at);
   void name_run(const std::vector<sched::RunnerCommand>& commands);
-  void perform_links(Moment at, mesh::LinkActions actions);
+  void perform_links(Moment at, const mesh::LinkActions& actions);
   void show(const NodeActions& actions, Moment at);
   void check_formation(Moment at);
   void draw_live(Moment at);

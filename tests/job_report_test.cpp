@@ -48,10 +48,10 @@ TEST_CASE("job report: a failed job, failures first", "[report]") {
       "TIMEOUT  t/a.py::test_timeout   60.00s  worker #3 on node-2   no end after 60 s",
       "OK_FLAKY t/a.py::test_flaky   0.04s  worker #3 on node-2   once",
       "collections differ in t/b.py",
-      "j0517.50 FAILED: 3 failed, 2 passed, 1 flaky, 2 errors, 2 skipped, 0 redundant, 1 not run "
-      "of 10 tests in 4m12.3s",
-      "plan 248.0s · ideal 245.1s · efficiency 97.2% · saved 12m04s · 2 nodes · 16 workers · "
-      "31 steals · 1 lost node",
+      ("j0517.50 FAILED: 3 failed, 2 passed, 1 flaky, 2 errors, 2 skipped, 0 redundant, 1 not run "
+       "of 10 tests in 4m12.3s"),
+      ("plan 248.0s · ideal 245.1s · efficiency 97.2% · saved 12m04s · 2 nodes · 16 workers · "
+       "31 steals · 1 lost node"),
       "CI: https://ci/jobs/123",
       "Dashboard: https://dagz/jobs/j0517.50?spanTypes=failures",
   };

@@ -146,7 +146,7 @@ struct Discovery::Impl {
             const NodeId& id) const;
   void poll_peers(Instant now, std::vector<Candidate>& out);
   void poll_directories(Instant now, std::vector<Candidate>& out);
-  void take_scan(DirectorySource& directory, ScanResult scan, std::vector<Candidate>& out);
+  void take_scan(DirectorySource& directory, const ScanResult& scan, std::vector<Candidate>& out);
   void poll_names(Instant now, std::vector<Candidate>& out);
   void start_resolution(Instant now);
   void receive_beacons(WallTime wall, std::vector<Candidate>& out);
@@ -307,7 +307,7 @@ void Discovery::Impl::poll_directories(Instant now, std::vector<Candidate>& out)
     host.look_at = now + pause;
     take_scan(host, scan_directory(host.request), out);
   }
-  if (auto scan = rendezvous_scan.take()) take_scan(rendezvous, std::move(*scan), out);
+  if (auto scan = rendezvous_scan.take()) take_scan(rendezvous, *scan, out);
   if (now >= rendezvous.look_at) {
     rendezvous.look_at = now + pause;
     if (rendezvous_scan.busy()) return;
@@ -317,7 +317,7 @@ void Discovery::Impl::poll_directories(Instant now, std::vector<Candidate>& out)
   }
 }
 
-void Discovery::Impl::take_scan(DirectorySource& directory, ScanResult scan,
+void Discovery::Impl::take_scan(DirectorySource& directory, const ScanResult& scan,
                                 std::vector<Candidate>& out) {
   directory.seen = 0;
   directory.foreign = 0;

@@ -189,7 +189,9 @@ void RunnerHost::hear_out(Connection& connection) {
 
 void RunnerHost::hear_out_workers() {
   accept_peers();
-  for (std::size_t i = 0; i < connections_.size(); ++i) {
+  // What they say may bring in others, who have their turn later.
+  const std::size_t count = connections_.size();
+  for (std::size_t i = 0; i < count; ++i) {
     if (connections_[i].get() != zygote_) hear_out(*connections_[i]);
   }
 }
