@@ -34,7 +34,7 @@ std::optional<Vassal::Item> Vassal::item_at(report::FileKey file, uint32_t index
   const auto local = files_.find(file);
   const TestIndex test = job_.test_at(file, index);
   if (local == files_.end() || test == kNone) return std::nullopt;
-  return Item{test, {file, index}, {local->second, index}, false};
+  return Item{test, {file, index}, {local->second, index}, false, batch_};
 }
 
 void Vassal::enlisted(const report::Enlisted& enlisted, uint32_t) {
@@ -42,7 +42,7 @@ void Vassal::enlisted(const report::Enlisted& enlisted, uint32_t) {
 }
 
 void Vassal::granted(const std::vector<report::Run>& runs, bool valid, Output& out) {
-  ++batch_;
+  if (valid) ++batch_;
   std::vector<Item> refused;
   for (const report::Run& run : runs) {
     const auto file = job_.files().find(run.file);
@@ -491,6 +491,11 @@ std::size_t Vassal::running() const {
 
 // ---- status -----------------------------------------------------------------------------------
 
+report::QueueKind Vassal::queue_of(const Item& item) const {
+  if (!job_.tests()[item.test].attempts.empty()) return report::QueueKind::kRetry;
+  return item.batch > 1 ? report::QueueKind::kTail : report::QueueKind::kRegular;
+}
+
 std::vector<report::WorkerStatus> Vassal::statuses(Instant now) const {
   std::vector<report::WorkerStatus> list;
   if (!enlisted_) return list;
@@ -528,6 +533,10 @@ std::vector<report::WorkerStatus> Vassal::statuses(Instant now) const {
     status.actual_delta = worker.delta;
     status.last_finished = now - worker.last_finished;
     status.batch = std::max<uint32_t>(1, batch_);
+    if (!worker.sent.empty()) {
+      status.queue = queue_of(worker.sent.front());
+      status.batch = worker.sent.front().batch;
+    }
     status.time_left = expected(worker.sent) + expected(worker.group) + queued_time / workers;
     status.stolen = worker.stolen;
     status.stolen_finished = std::min(worker.stolen, worker.stolen_finished);
