@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -105,9 +106,10 @@ def test_a_live_job_is_seen_from_outside_and_afterwards_from_the_history(live):
         return table if len(table) == 3 and "node-1" in table[2] else None
 
     table = wait_for(both_members)
-    assert table[0].split() == "ID ADDRESS STATE ROLE TERM WORKERS NAME HOST".split()
+    assert table[0].split() == "ID ADDRESS STATE ROLE TERM WORKERS ROUND-TRIP NAME HOST".split()
     assert sorted(line.split()[3] for line in table[1:]) == ["scheduler", "vassal"]
     assert all(line.split()[2] == "alive" for line in table[1:])
+    assert all(re.fullmatch(r"\d+\.\dms", line.split()[6]) for line in table[1:]), table
     assert "with 2 members" in dagz(project, "doctor").stdout
 
     # Any member answers, with what it has heard by then.
@@ -140,7 +142,7 @@ def test_a_live_job_is_seen_from_outside_and_afterwards_from_the_history(live):
 
 def test_a_wrong_secret_is_named(live):
     project, _ = live
-    address = wait_for(lambda: dagz(project, "mesh").stdout.split()[8:])[1]
+    address = wait_for(lambda: dagz(project, "mesh").stdout.split()[9:])[1]
     other = dagz(project, "mesh", "--peers", address, DAGZ_SECRET="another secret, not theirs")
     assert other.returncode == 4
     assert address in other.stderr and "DAGZ_SECRET" in other.stderr
