@@ -1,8 +1,11 @@
 #include "sched/io/runner_host.hpp"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
 #include <zmq.h>
 
 #include <algorithm>
@@ -298,6 +301,27 @@ TEST_CASE("runner host: a hard finish waits for nobody", "[sched]") {
   bench.host.perform(RunTests{0, {{0, 0}}});
   bench.host.perform(FinishRunner{{}, true});
   CHECK(bench.next<RunnerFinished>().status == 3);
+}
+
+TEST_CASE("runner host: what a killed process left behind is removed", "[sched]") {
+  const OwnTmp tmp;
+  namespace fs = std::filesystem;
+  const fs::path parent = getenv("TMPDIR");
+  for (const char* name : {"dagz-run-000000", "dagz-run-111111", "dagz-123456", "mine"}) {
+    fs::create_directories(parent / name / "lib");
+    std::ofstream(parent / name / "lib" / "file") << "text";
+  }
+  fs::create_directory_symlink("mine", parent / "dagz-run-222222");
+  const int in_use = open((parent / "dagz-run-111111").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  REQUIRE(flock(in_use, LOCK_EX | LOCK_NB) == 0);
+  { const Bench bench(fake("[]")); }
+  CHECK_FALSE(fs::exists(parent / "dagz-run-000000"));
+  for (const char* name : {"dagz-run-111111", "dagz-run-222222", "dagz-123456", "mine"}) {
+    CHECK(fs::exists(parent / name / "lib" / "file"));
+  }
+  close(in_use);
+  { const Bench bench(fake("[]")); }
+  CHECK_FALSE(fs::exists(parent / "dagz-run-111111"));
 }
 
 TEST_CASE("runner host: files are private, and neither they nor processes stay behind", "[sched]") {
