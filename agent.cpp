@@ -140,11 +140,7 @@ int Agent::run() {
   // What tests start must not see into this process, and what they leave behind comes to us.
   prctl(PR_SET_DUMPABLE, 0);
   prctl(PR_SET_CHILD_SUBREAPER, 1);
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&signals, signal);
-  sigprocmask(SIG_BLOCK, &signals, nullptr);
-  signal_fd_ = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+  watch_signals();
 
   if (!start_network() || !start_node()) return *failed_with_;
   start_runner();
@@ -154,6 +150,18 @@ int Agent::run() {
     return *failed_with_;
   }
   return conclude();
+}
+
+void Agent::watch_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGINT, SIGTERM}) sigaddset(&signals, signal);
+  // Under nohup the job goes on when the terminal is gone; blocked, the signal would be seen.
+  struct sigaction hangup {};
+  sigaction(SIGHUP, nullptr, &hangup);
+  if (hangup.sa_handler != SIG_IGN) sigaddset(&signals, SIGHUP);
+  sigprocmask(SIG_BLOCK, &signals, nullptr);
+  signal_fd_ = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 // ---- setting up -------------------------------------------------------------------------------

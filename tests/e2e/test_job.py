@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import xml.etree.ElementTree
 
 import pytest
 
@@ -335,6 +336,18 @@ def test_junit_is_valid(job):
         ["xmllint", "--noout", "--schema", str(ROOT / "tests/support/junit.xsd"), str(target)],
         capture_output=True, text=True)
     assert checked.returncode == 0, checked.stderr
+
+
+def test_both_junit_files_hold_the_tests(job):
+    job.write("test_mixed.py", MIXED)
+    ours, pytests = job.folder / "dagz.xml", job.folder / "pytest.xml"
+    assert job.run(1, "-n", "2", "--retries", "0", "--junit", str(ours),
+                   pytest=["--junitxml", str(pytests)]) == [1]
+    found = [{(case.get("classname"), case.get("name"))
+              for case in xml.etree.ElementTree.parse(path).iter("testcase")}
+             for path in (ours, pytests)]
+    assert len(found[0]) == 16
+    assert found[0] == found[1]
 
 
 def test_the_report_can_be_had_again(job):

@@ -173,6 +173,41 @@ def test_doctor_sees_the_ci(project):
     assert "as --no-beacon says" in doctor.stdout
 
 
+def test_jobs_lists_what_ran_and_where(project):
+    (project / "test_it.py").write_text("""
+import pytest
+def test_passes(): pass
+def test_fails(): assert 0
+def test_error(nothing): pass
+@pytest.mark.skip
+def test_skipped(): pass
+tries = __file__ + ".tries"
+def test_flaky():
+    with open(tries, "a") as file: file.write("+")
+    assert len(open(tries).read()) > 1
+""")
+    gitlab = {
+        "GITLAB_CI": "true",
+        "CI_SERVER_HOST": "git.example",
+        "CI_PROJECT_ID": "7",
+        "CI_PIPELINE_ID": "123",
+        "CI_JOB_NAME": "unit",
+        "CI_JOB_URL": "https://git.example/jobs/123",
+        "DAGZ_SECRET": "a secret that is long enough",
+    }
+    ran = dagz(project, "run", "-n", "1", "--listen", "127.0.0.1", "--no-beacon", **gitlab)
+    assert ran.returncode == 1, ran.stderr
+    head, job = dagz(project, "jobs").stdout.splitlines()
+    assert head.split() == "JOB STATUS STARTED DURATION PASSED FAILED FLAKY SKIPPED SAVED CI".split()
+    cells = dict(zip(head.split(), job.split()))
+    assert re.fullmatch(r"j\d{4}\.1", cells["JOB"]) and cells["STATUS"] == "FAILED"
+    assert re.fullmatch(r"[\d.]+s", cells["DURATION"]) and re.fullmatch(r"[\d.]+s", cells["SAVED"])
+    counts = {name: cells[name] for name in ("PASSED", "FAILED", "FLAKY", "SKIPPED")}
+    assert counts == {"PASSED": "1", "FAILED": "2", "FLAKY": "1", "SKIPPED": "1"}
+    assert cells["CI"] == gitlab["CI_JOB_URL"]
+    assert f"CI: {gitlab['CI_JOB_URL']}" in ran.stdout.splitlines()
+
+
 def test_doctor_fails_where_nothing_can_run(project):
     (project / "bin").mkdir()
     doctor = dagz(project, "doctor", PATH=str(project / "bin"))
