@@ -357,12 +357,13 @@ def test_the_report_can_be_had_again(job):
     assert node.kept_report().splitlines() == node.report()
 
 
-def test_the_oldest_pytest(job):
-    oldest = os.environ.get("DAGZ_OLDEST_PYTHON", str(ROOT / "build/venv-oldest/bin/python"))
-    if not os.path.exists(oldest):
-        pytest.skip("no Python for the oldest pytest here")
+@pytest.mark.parametrize("which", ["oldest", "newest"])
+def test_other_pythons(job, which):
+    python = os.environ.get(f"DAGZ_{which.upper()}_PYTHON", str(ROOT / f"build/venv-{which}/bin/python"))
+    if not os.path.exists(python):
+        pytest.skip(f"no environment for the {which} Python here")
     job.write("test_mixed.py", MIXED)
     node = job.start("-n", "2", "--retries", "0",
-                     command=[oldest, "-m", "pytest", "-p", "no:cacheprovider"])
+                     command=[python, "-m", "pytest", "-p", "no:cacheprovider"])
     assert node.wait() == 1
     assert ": 3 failed, 8 passed, 0 flaky, 2 errors, 3 skipped, 0 redundant of 16 tests" in node.summary()
