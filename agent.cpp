@@ -140,11 +140,7 @@ int Agent::run() {
   // What tests start must not see into this process, and what they leave behind comes to us.
   prctl(PR_SET_DUMPABLE, 0);
   prctl(PR_SET_CHILD_SUBREAPER, 1);
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&signals, signal);
-  sigprocmask(SIG_BLOCK, &signals, nullptr);
-  signal_fd_ = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+  watch_signals();
 
   if (!start_network() || !start_node()) return *failed_with_;
   start_runner();
@@ -154,6 +150,18 @@ int Agent::run() {
     return *failed_with_;
   }
   return conclude();
+}
+
+void Agent::watch_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGINT, SIGTERM}) sigaddset(&signals, signal);
+  // Under nohup the job goes on when the terminal is gone; blocked, the signal would be seen.
+  struct sigaction hangup {};
+  sigaction(SIGHUP, nullptr, &hangup);
+  if (hangup.sa_handler != SIG_IGN) sigaddset(&signals, SIGHUP);
+  sigprocmask(SIG_BLOCK, &signals, nullptr);
+  signal_fd_ = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 // ---- setting up -------------------------------------------------------------------------------
@@ -234,7 +242,6 @@ void Agent::start_runner() {
   sched::RunnerConfig config;
   config.argv = options_.command;
   config.extra_env = {{"DAGZ_JOB", job_label()}, {"DAGZ_NODE", short_name(node_->id())}};
-  config.run_uid = to_hex(access_.keyring->run_tag());
   config.grace = options_.grace;
   runner_started_ = true;
   if (const auto failure = runner_.start(config)) {
@@ -367,13 +374,27 @@ void Agent::poll_signals(Moment at) {
 
 void Agent::perform(Moment at) {
   NodeActions actions = node_->take_actions();
-  perform_links(at, std::move(actions.links));
+  perform_links(at, actions.links);
+  name_run(actions.commands);
   for (const sched::RunnerCommand& command : actions.commands) runner_.perform(command);
   if (!actions.commands.empty()) read_workers_at_ = std::min(read_workers_at_, at.now);
   show(actions, at);
 }
 
-void Agent::perform_links(Moment at, mesh::LinkActions actions) {
+// Workers start once the scheduler has named the job, the same for all nodes.
+void Agent::name_run(const std::vector<sched::RunnerCommand>& commands) {
+  const bool starts = std::any_of(commands.begin(), commands.end(), [](const auto& command) {
+    return std::holds_alternative<sched::StartWorker>(command);
+  });
+  const auto& named = node_->job().named();
+  if (!starts || !named) return;
+  const std::string& id = named->full_id;
+  const Hash hash =
+      access_.crypto->hash(Bytes(reinterpret_cast<const uint8_t*>(id.data()), id.size()));
+  runner_.name_run(to_hex(hash).substr(0, 32));
+}
+
+void Agent::perform_links(Moment at, const mesh::LinkActions& actions) {
   for (const auto& dial : actions.dials) {
     const mesh::LinkId link = transport_.dial(dial.address, dial.lane);
     if (link == 0) continue;

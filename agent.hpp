@@ -31,6 +31,7 @@ class Agent {
  private:
   struct Deadline;
 
+  void watch_signals();
   bool start_network();
   bool start_node();
   void start_runner();
@@ -41,7 +42,8 @@ class Agent {
   void poll_runner(Moment at);
   void poll_signals(Moment at);
   void perform(Moment at);
-  void perform_links(Moment at, mesh::LinkActions actions);
+  void name_run(const std::vector<sched::RunnerCommand>& commands);
+  void perform_links(Moment at, const mesh::LinkActions& actions);
   void show(const NodeActions& actions, Moment at);
   void check_formation(Moment at);
   void draw_live(Moment at);

@@ -118,9 +118,9 @@ std::string format_report(const report::JobSummary& summary, const ReportOptions
 
 // ---- mesh -------------------------------------------------------------------------------------
 
-constexpr std::size_t kColumns = 8;
+constexpr std::size_t kColumns = 9;
 using Cells = std::array<std::string, kColumns>;
-constexpr std::size_t kNameColumn = 6;
+constexpr std::size_t kNameColumn = 7;
 
 std::string text_in(const json& object, const char* key) {
   const auto found = object.find(key);
@@ -139,15 +139,22 @@ bool by_name(const Cells& a, const Cells& b) {
   return rank(a) < rank(b);
 }
 
-std::optional<std::vector<Cells>> member_cells(const std::string& answer) {
-  const json tree = json::parse(answer, nullptr, false);
+std::string round_trip_of(const MeshReply& reply, const std::string& id) {
+  const auto found = reply.round_trips.find(id);
+  if (found == reply.round_trips.end()) return "-";
+  return fmt::format("{}.{}ms", found->second.us() / 1000, found->second.us() / 100 % 10);
+}
+
+std::optional<std::vector<Cells>> member_cells(const MeshReply& reply) {
+  const json tree = json::parse(*reply.json, nullptr, false);
   const auto members = tree.find("members");
   if (members == tree.end() || !members->is_array()) return std::nullopt;
   std::vector<Cells> lines;
   for (const json& one : *members) {
     lines.push_back({text_in(one, "id"), text_in(one, "address"), text_in(one, "state"),
                      text_in(one, "role"), text_in(tree, "term"), text_in(one, "workers"),
-                     text_in(one, "name"), text_in(one, "host")});
+                     round_trip_of(reply, text_in(one, "id")), text_in(one, "name"),
+                     text_in(one, "host")});
   }
   std::sort(lines.begin(), lines.end(), by_name);
   return lines;
@@ -155,7 +162,7 @@ std::optional<std::vector<Cells>> member_cells(const std::string& answer) {
 
 std::string format_members(std::vector<Cells> lines) {
   lines.insert(lines.begin(),
-               {"ID", "ADDRESS", "STATE", "ROLE", "TERM", "WORKERS", "NAME", "HOST"});
+               {"ID", "ADDRESS", "STATE", "ROLE", "TERM", "WORKERS", "ROUND-TRIP", "NAME", "HOST"});
   std::array<std::size_t, kColumns> widths{};
   for (const Cells& line : lines) {
     for (std::size_t i = 0; i < kColumns; ++i) widths[i] = std::max(widths[i], line[i].size());
@@ -212,7 +219,7 @@ int mesh_command(const MeshOptions& options) {
     return fail(report::kExitUnusableEnvironment,
                 "no live mesh for this job (key " + report::visible(access.job) + ")" + secret);
   }
-  auto lines = member_cells(*reply.json);
+  auto lines = member_cells(reply);
   if (!lines) {
     return fail(report::kExitUnusableEnvironment,
                 "the live mesh gave an answer that this dagz does not understand");

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
 
@@ -16,6 +17,8 @@
 
 namespace dagz {
 namespace {
+
+using nlohmann::json;
 
 constexpr std::size_t kMessagesPerTurn = 256;
 
@@ -34,10 +37,25 @@ mesh::DiscoveryConfig looking_only(mesh::DiscoveryConfig config) {
   return config;
 }
 
+std::vector<std::string> live_addresses(const std::string& answer) {
+  std::vector<std::string> addresses;
+  const json tree = json::parse(answer, nullptr, false);
+  const auto members = tree.find("members");
+  if (members == tree.end()) return addresses;
+  for (const json& member : *members) {
+    const auto state = member.find("state");
+    const auto address = member.find("address");
+    if (state == member.end() || *state != "alive") continue;
+    if (address != member.end() && address->is_string()) addresses.push_back(*address);
+  }
+  return addresses;
+}
+
 class Observer {
  public:
   Observer(const MeshAccess& access, Query::Kind kind)
-      : transport_(*access.keyring),
+      : kind_(kind),
+        transport_(*access.keyring),
         discovery_(*access.keyring, looking_only(access.discovery)),
         node_(observer_config(), *access.crypto, {}, moment_now()) {
     node_.ask(moment_now(), {kind});
@@ -54,11 +72,12 @@ class Observer {
     if (!reply.error.empty()) return reply;
 
     const Instant deadline = start.now + within;
-    while (!node_.answer() && mesh::monotonic_now() < deadline) {
-      turn();
-      if (!node_.answer()) wait(deadline);
-    }
+    run_until(deadline, [this] { return node_.answer().has_value(); });
     reply.json = node_.answer();
+    if (reply.json && kind_ == Query::Kind::kMesh) ask_everybody(*reply.json, deadline);
+    for (const auto& [id, duration] : node_.round_trips()) {
+      reply.round_trips[short_name(id)] = duration;
+    }
     reply.notes = discovery_.notes();
     reply.foreign = discovery_.stats().entries_foreign;
     if (!reply.json && !rejected_by_.empty()) {
@@ -72,6 +91,23 @@ class Observer {
   }
 
  private:
+  template <class Done>
+  void run_until(Instant deadline, const Done& done) {
+    while (!done() && mesh::monotonic_now() < deadline) {
+      turn();
+      if (!done()) wait(deadline);
+    }
+  }
+
+  // How far away each of the live members is, of which one has told.
+  void ask_everybody(const std::string& answer, Instant deadline) {
+    const Moment at = moment_now();
+    const std::vector<std::string> addresses = live_addresses(answer);
+    for (const std::string& address : addresses) node_.candidate(at, address);
+    run_until(std::min(deadline, at.now + kAllAnswerWithin),
+              [&] { return node_.round_trips().size() >= addresses.size(); });
+  }
+
   void turn() {
     const Moment at = moment_now();
     receive(at);
@@ -126,6 +162,7 @@ class Observer {
     poll(items.data(), items.size(), static_cast<int>((until - now).ms() + 1));
   }
 
+  Query::Kind kind_;
   mesh::Transport transport_;
   mesh::Discovery discovery_;
   Node node_;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,9 +16,12 @@
 namespace dagz {
 
 inline constexpr Duration kAskWithin = Duration::milliseconds(1500);
+inline constexpr Duration kAllAnswerWithin = Duration::milliseconds(500);
 
 struct MeshReply {
   std::optional<std::string> json;  // of the first member that answered; else nobody did
+  // From question to answer, by the member's short id. For Query::Kind::kMesh all are asked.
+  std::map<std::string, Duration> round_trips;
 
   // Set when the mesh could not even be asked, or a peer that the user named refuses our key: one
   // sentence, and the exit code.
@@ -28,7 +32,9 @@ struct MeshReply {
   uint64_t foreign = 0;            // entries of this run under another secret
 };
 
-// `access` without an error. Returns as soon as there is an answer, after `within` at the latest.
+// `access` without an error. Returns as soon as there is an answer (for the mesh: as soon as all
+// its live members have answered, or kAllAnswerWithin after the first one), after `within` at the
+// latest.
 MeshReply ask_mesh(const MeshAccess& access, Query::Kind kind, Duration within = kAskWithin);
 
 }  // namespace dagz

@@ -82,7 +82,7 @@ void Node::receive(Moment at, mesh::LinkId link, Lane lane, Bytes bytes) {
 
 void Node::on_new_peer(Moment at, const mesh::Profile& profile) {
   if (config_.observer) {
-    if (query_) send(at.now, profile.id, *query_);
+    if (query_ && asked_at_.emplace(profile.id, at.now).second) send(at.now, profile.id, *query_);
     return;
   }
   if (profile.observer) return;
@@ -251,8 +251,11 @@ void Node::on(Moment at, const NodeId& from, const Query& message) {
   send(at.now, from, QueryAnswer{answer_query(at, message)});
 }
 
-void Node::on(Moment, const NodeId&, const QueryAnswer& message) {
-  if (config_.observer && !answer_) answer_ = message.json;
+void Node::on(Moment at, const NodeId& from, const QueryAnswer& message) {
+  const auto asked = asked_at_.find(from);
+  if (asked == asked_at_.end()) return;
+  round_trips_.emplace(from, at.now - asked->second);
+  if (!answer_) answer_ = message.json;
 }
 
 // ---- probing, gossip, election ----------------------------------------------------------------

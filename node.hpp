@@ -117,7 +117,9 @@ class Node {
 
   // ---- for observers
   void ask(Moment at, Query query);
-  const std::optional<std::string>& answer() const { return answer_; }
+  const std::optional<std::string>& answer() const { return answer_; }  // the first one
+  // From the question to the answer, of each member that has answered.
+  const std::map<NodeId, Duration>& round_trips() const { return round_trips_; }
 
  private:
   // mesh (node.cpp)
@@ -152,7 +154,7 @@ class Node {
   void claim_changed(Moment at);
 
   // logs and work (node_work.cpp)
-  void write(report::Entry entry);
+  void write(const report::Entry& entry);
   void advance_work(Moment at);
   void fold(Moment at);
   void folded(Moment at, const NodeId& origin, const report::Entry& entry);
@@ -195,6 +197,8 @@ class Node {
   std::optional<NodeEnd> end_;
   std::optional<Query> query_;
   std::optional<std::string> answer_;
+  std::map<NodeId, Instant> asked_at_;
+  std::map<NodeId, Duration> round_trips_;
 
   uint32_t links_made_ = 0;
   Instant expected_at_ = Instant::never();  // when this node wanted to be called again

@@ -37,7 +37,7 @@ report::FileKey key_of(const Crypto& crypto, const sched::FileCollected& file) {
 
 }  // namespace
 
-void Node::write(Entry entry) { ledger_.append(encode(entry)); }
+void Node::write(const Entry& entry) { ledger_.append(encode(entry)); }
 
 Duration Node::elapsed(Moment at) const {
   const int64_t began = job_.named() ? job_.named()->started_wall_ms : started_wall_ms_;
@@ -321,7 +321,7 @@ void Node::on(Moment, const NodeId&, const sched::StopRequest& message) {
 }
 
 void Node::perform(Moment at, sched::Vassal::Output output) {
-  for (Entry& entry : output.entries) write(std::move(entry));
+  for (const Entry& entry : output.entries) write(entry);
   // What others wait for leaves at once; results wait for company.
   for (const Entry& entry : output.entries) {
     if (std::holds_alternative<report::GaveUp>(entry)) flush_now_ = true;
@@ -378,7 +378,7 @@ void Node::run_scheduler(Moment at) {
   sched::Scheduler::Output out;
   scheduler_.advance(at.now, out);
   if (!out.entries.empty()) flush_now_ = true;
-  for (Entry& entry : out.entries) write(std::move(entry));
+  for (const Entry& entry : out.entries) write(entry);
   for (auto& [node, files] : out.names_wanted) {
     if (node == self_.id) {
       for (const report::FileKey key : files) list(key);

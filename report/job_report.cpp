@@ -44,12 +44,17 @@ void append_tests(const JobSummary& summary, Predicate shown, std::vector<std::s
 }
 
 std::string plan_line(const JobSummary& summary) {
-  const std::string plan = summary.plan.ns > 0 ? format_seconds(summary.plan, 1) : "unknown";
-  return fmt::format("plan {} · ideal {} · efficiency {}.{}% · saved {} · {} · {} · {} · {}", plan,
-                     format_seconds(summary.ideal, 1), summary.efficiency_permille / 10,
-                     summary.efficiency_permille % 10, format_duration(summary.saved),
-                     counted(summary.nodes.size(), "node"), counted(summary.workers, "worker"),
-                     counted(summary.steals, "steal"), counted(summary.lost_nodes, "lost node"));
+  std::string line =
+      "plan " + (summary.plan.ns > 0 ? format_seconds(summary.plan, 1) : std::string("unknown"));
+  // How well it went can only be said at the end.
+  if (summary.status != JobStatus::kRunning) {
+    line += fmt::format(" · ideal {} · efficiency {}.{}% · saved {}",
+                        format_seconds(summary.ideal, 1), summary.efficiency_permille / 10,
+                        summary.efficiency_permille % 10, format_duration(summary.saved));
+  }
+  return line + fmt::format(" · {} · {} · {} · {}", counted(summary.nodes.size(), "node"),
+                            counted(summary.workers, "worker"), counted(summary.steals, "steal"),
+                            counted(summary.lost_nodes, "lost node"));
 }
 
 Color color_of(JobStatus status) {
@@ -78,7 +83,10 @@ std::string format_summary_line(const JobSummary& summary) {
       fmt::format("{} {}: {} failed, {} passed, {} flaky, {} errors, {} skipped, {} redundant",
                   visible(summary.short_id), to_string(summary.status), counts.failed,
                   counts.passed, counts.flaky, counts.errors, counts.skipped, counts.redundant);
-  if (counts.unfinished > 0) line += fmt::format(", {} not run", counts.unfinished);
+  if (counts.unfinished > 0) {
+    line += fmt::format(", {} {}", counts.unfinished,
+                        summary.status == JobStatus::kRunning ? "left" : "not run");
+  }
   return line + fmt::format(" of {} in {}", counted(counts.total, "test"),
                             format_duration(summary.duration));
 }

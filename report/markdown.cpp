@@ -54,12 +54,12 @@ std::string details(std::string_view title, std::string_view text) {
                      preformatted(text));
 }
 
-std::string counts_table(const Counts& counts) {
+std::string counts_table(const Counts& counts, bool running) {
   return fmt::format(
-      "| passed | failed | flaky | errors | skipped | redundant | not run | total |\n"
+      "| passed | failed | flaky | errors | skipped | redundant | {} | total |\n"
       "|--:|--:|--:|--:|--:|--:|--:|--:|\n| {} | {} | {} | {} | {} | {} | {} | {} |\n\n",
-      counts.passed, counts.failed, counts.flaky, counts.errors, counts.skipped, counts.redundant,
-      counts.unfinished, counts.total);
+      running ? "left" : "not run", counts.passed, counts.failed, counts.flaky, counts.errors,
+      counts.skipped, counts.redundant, counts.unfinished, counts.total);
 }
 
 using Tests = std::vector<const TestSummary*>;
@@ -123,11 +123,13 @@ std::string format_markdown(const JobSummary& summary) {
   std::string text = fmt::format("## {} dagz job {}: {} in {}\n\n", mark(summary.status),
                                  inline_text(summary.short_id), to_string(summary.status),
                                  format_duration(summary.duration));
-  text += counts_table(summary.counts);
-  text +=
-      fmt::format("efficiency {}.{}% · saved {} · {} · {}\n\n", summary.efficiency_permille / 10,
-                  summary.efficiency_permille % 10, format_duration(summary.saved),
-                  counted(summary.nodes.size(), "node"), counted(summary.workers, "worker"));
+  text += counts_table(summary.counts, summary.status == JobStatus::kRunning);
+  if (summary.status != JobStatus::kRunning) {
+    text += fmt::format("efficiency {}.{}% · saved {} · ", summary.efficiency_permille / 10,
+                        summary.efficiency_permille % 10, format_duration(summary.saved));
+  }
+  text += fmt::format("{} · {}\n\n", counted(summary.nodes.size(), "node"),
+                      counted(summary.workers, "worker"));
   text += collection_errors(summary);
   text += tests_table("Failed", failed) + outputs(failed) + tests_table("Flaky", flaky);
   for (std::size_t i = 0; i < summary.notes.size() && i < kMarkdownTestsMax; ++i) {

@@ -19,7 +19,12 @@ enum class WorkerState : uint8_t {
 };
 std::string_view to_string(WorkerState state);
 
-enum class QueueKind : uint8_t { kRegular = 0, kRetry = 1, kTail = 2 };
+// Where the running test comes from.
+enum class QueueKind : uint8_t {
+  kRegular = 0,  // its node's share of the plan
+  kRetry = 1,    // it failed before
+  kTail = 2,     // given when that share ran out: what was open, or taken from another node
+};
 std::string_view to_string(QueueKind kind);  // Regular Retry Tail
 
 struct WorkerStatus {
@@ -30,7 +35,7 @@ struct WorkerStatus {
   Duration actual_delta;   // real minus planned, summed; positive: slower
   Duration last_finished;  // how long ago
   QueueKind queue = QueueKind::kRegular;
-  uint32_t batch = 1;
+  uint32_t batch = 1;  // the how-manieth that its node was given
   Duration time_left;
   uint64_t stolen = 0;
   uint64_t stolen_finished = 0;

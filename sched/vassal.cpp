@@ -34,7 +34,7 @@ std::optional<Vassal::Item> Vassal::item_at(report::FileKey file, uint32_t index
   const auto local = files_.find(file);
   const TestIndex test = job_.test_at(file, index);
   if (local == files_.end() || test == kNone) return std::nullopt;
-  return Item{test, {file, index}, {local->second, index}, false};
+  return Item{test, {file, index}, {local->second, index}, false, batch_};
 }
 
 void Vassal::enlisted(const report::Enlisted& enlisted, uint32_t) {
@@ -42,7 +42,7 @@ void Vassal::enlisted(const report::Enlisted& enlisted, uint32_t) {
 }
 
 void Vassal::granted(const std::vector<report::Run>& runs, bool valid, Output& out) {
-  ++batch_;
+  if (valid) ++batch_;
   std::vector<Item> refused;
   for (const report::Run& run : runs) {
     const auto file = job_.files().find(run.file);
@@ -403,7 +403,7 @@ void Vassal::refuse(const std::vector<Item>& items, Output& out) {
   out.entries.emplace_back(report::GaveUp{0, runs_of(places)});
 }
 
-void Vassal::give_up(std::vector<Item> items, uint64_t recall, Output& out) {
+void Vassal::give_up(const std::vector<Item>& items, uint64_t recall, Output& out) {
   std::vector<report::Place> places;
   for (const Item& item : items) {
     held_.erase(item.test);
@@ -447,14 +447,14 @@ void Vassal::recalled(uint64_t number, Duration wanted, Output& out) {
     take(richest->group);
   }
   std::reverse(given.begin(), given.end());
-  give_up(std::move(given), number, out);
+  give_up(given, number, out);
 }
 
 void Vassal::drain(Output& out) {
   if (draining_) return;
   draining_ = true;
-  if (std::vector<Item> rest = take_everything(); !rest.empty()) {
-    give_up(std::move(rest), 0, out);
+  if (const std::vector<Item> rest = take_everything(); !rest.empty()) {
+    give_up(rest, 0, out);
   }
   for (Slot slot = 0; slot < workers_.size(); ++slot) {
     if (workers_[slot].state != Worker::State::kUp) continue;
@@ -490,6 +490,11 @@ std::size_t Vassal::running() const {
 }
 
 // ---- status -----------------------------------------------------------------------------------
+
+report::QueueKind Vassal::queue_of(const Item& item) const {
+  if (!job_.tests()[item.test].attempts.empty()) return report::QueueKind::kRetry;
+  return item.batch > 1 ? report::QueueKind::kTail : report::QueueKind::kRegular;
+}
 
 std::vector<report::WorkerStatus> Vassal::statuses(Instant now) const {
   std::vector<report::WorkerStatus> list;
@@ -528,6 +533,10 @@ std::vector<report::WorkerStatus> Vassal::statuses(Instant now) const {
     status.actual_delta = worker.delta;
     status.last_finished = now - worker.last_finished;
     status.batch = std::max<uint32_t>(1, batch_);
+    if (!worker.sent.empty()) {
+      status.queue = queue_of(worker.sent.front());
+      status.batch = worker.sent.front().batch;
+    }
     status.time_left = expected(worker.sent) + expected(worker.group) + queued_time / workers;
     status.stolen = worker.stolen;
     status.stolen_finished = std::min(worker.stolen, worker.stolen_finished);

@@ -85,6 +85,7 @@ class Vassal {
     report::Place place;
     LocalTest local;
     bool stolen = false;
+    uint32_t batch = 0;  // the how-manieth grant it came with
   };
   struct Group {
     std::deque<Item> items;
@@ -124,8 +125,9 @@ class Vassal {
   bool may_be_cut(const std::deque<Item>& items) const;
   void refuse(const std::vector<Item>& items, Output& out);
   Duration expected(const std::deque<Item>& items) const;
+  report::QueueKind queue_of(const Item& item) const;
   Duration time_left(Duration enough) const;
-  void give_up(std::vector<Item> items, uint64_t recall, Output& out);
+  void give_up(const std::vector<Item>& items, uint64_t recall, Output& out);
   std::vector<Item> take_everything();
   uint32_t live_workers() const;
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "report/failures.hpp"
+#include "report/markdown.hpp"
 #include "tests/support/summaries.hpp"
 
 // The report of a job, byte for byte, and the failures printed above it.
@@ -47,10 +48,10 @@ TEST_CASE("job report: a failed job, failures first", "[report]") {
       "TIMEOUT  t/a.py::test_timeout   60.00s  worker #3 on node-2   no end after 60 s",
       "OK_FLAKY t/a.py::test_flaky   0.04s  worker #3 on node-2   once",
       "collections differ in t/b.py",
-      "j0517.50 FAILED: 3 failed, 2 passed, 1 flaky, 2 errors, 2 skipped, 0 redundant, 1 not run "
-      "of 10 tests in 4m12.3s",
-      "plan 248.0s · ideal 245.1s · efficiency 97.2% · saved 12m04s · 2 nodes · 16 workers · "
-      "31 steals · 1 lost node",
+      ("j0517.50 FAILED: 3 failed, 2 passed, 1 flaky, 2 errors, 2 skipped, 0 redundant, 1 not run "
+       "of 10 tests in 4m12.3s"),
+      ("plan 248.0s · ideal 245.1s · efficiency 97.2% · saved 12m04s · 2 nodes · 16 workers · "
+       "31 steals · 1 lost node"),
       "CI: https://ci/jobs/123",
       "Dashboard: https://dagz/jobs/j0517.50?spanTypes=failures",
   };
@@ -124,6 +125,17 @@ TEST_CASE("job report: the dashboard link keeps a query that is there", "[report
   summary.counts = {};
   summary.status = JobStatus::kPassed;
   CHECK(dashboard_link(summary) == "http://d/jobs?id=1");
+}
+
+TEST_CASE("job report: of a running job, how well it goes is not said", "[report]") {
+  JobSummary summary = job({test("a.py::ok", {attempt(Outcome::kPassed)}), test("a.py::open", {})});
+  summary.status = JobStatus::kRunning;
+  const std::string text = to_text(report_of(summary), false);
+  CHECK(contains(text, " RUNNING: 0 failed, 1 passed,"));
+  CHECK(contains(text, ", 1 left of 2 tests"));
+  CHECK_FALSE(contains(text, "efficiency"));
+  CHECK_FALSE(contains(format_markdown(summary), "efficiency"));
+  CHECK(contains(format_markdown(summary), "| left |"));
 }
 
 TEST_CASE("failures: shown as pytest shows them, collection errors first", "[report]") {

@@ -256,6 +256,17 @@ TEST_CASE("trust: the rendezvous key is made once and checked", "[mesh]") {
   CHECK(contains(root.error, expected));
 }
 
+TEST_CASE("trust: a rendezvous directory is made, but not the way to it", "[mesh]") {
+  const TemporaryDirectory directory;
+  TrustRequest request = request_in(directory);
+  request.secret = GENERATE("", "a secret that is long enough");
+  request.rendezvous_dir = directory.path + "/mistyped/shared/";
+  const TrustRoot root = resolve_trust(request);
+  CHECK(root.failure == TrustFailure::kUsage);
+  CHECK(contains(root.error, directory.path + "/mistyped'"));
+  CHECK_FALSE(fs::exists(directory.path + "/mistyped"));
+}
+
 TEST_CASE("trust: possession is the same for the same blobs, in any order", "[mesh]") {
   using namespace std::string_literals;
   const std::string a = "100644 aa 0\tx/a.py\0"s;

@@ -251,8 +251,8 @@ TEST_CASE("pytest protocol: the agent's messages", "[sched]") {
         "\"B\":\"x\\udcff\"}}\n");
   CHECK(encode_fork({0, 0, "", {}}) ==
         "{\"t\":\"fork\",\"slot\":0,\"number\":0,\"log\":\"\",\"env\":{}}\n");
-  const std::vector<LocalTest> tests = {{0, 1}, {2, 3}};
-  CHECK(encode_run(tests) == "{\"t\":\"run\",\"tests\":[[0,1],[2,3]]}\n");
+  const std::vector<RunOrder> orders = {{{0, 1}}, {{2, 3}, 2}};
+  CHECK(encode_run(orders) == "{\"t\":\"run\",\"tests\":[[0,1],[2,3,2]]}\n");
   CHECK(encode_run({}) == "{\"t\":\"run\",\"tests\":[]}\n");
   CHECK(encode_drain() == "{\"t\":\"drain\"}\n");
   const std::vector<std::string> failed = {"a.py::x", "b\n"};

@@ -577,6 +577,24 @@ TEST_CASE("vassal: events of workers that do not exist are ignored", "[sched]") 
   CHECK(bench.entries.empty());
 }
 
+TEST_CASE("vassal: a worker's status says where its test comes from", "[sched]") {
+  using report::QueueKind;
+  Bench bench(1, 3, Duration::seconds(1));
+  const auto status = [&bench] { return bench.vassal.statuses(bench.now)[0]; };
+  bench.grant({{kFile, 2, 1}}, false);  // fenced off: no batch
+  bench.begin(1);
+  CHECK(status().queue == QueueKind::kRegular);
+  bench.done(0, Outcome::kFailed);
+  bench.grant({{kFile, 0, 1}});
+  bench.grant({{kFile, 1, 1}});
+  bench.advance();
+  CHECK(status().queue == QueueKind::kRetry);
+  CHECK(status().batch == 2);
+  bench.done(0);
+  CHECK(status().queue == QueueKind::kTail);
+  CHECK(status().batch == 3);
+}
+
 TEST_CASE("vassal: every grant is answered exactly once, whatever happens", "[sched]") {
   for (uint64_t seed = 0; seed < 300; ++seed) {
     INFO("seed " << seed);

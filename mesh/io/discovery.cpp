@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -145,7 +146,7 @@ struct Discovery::Impl {
             const NodeId& id) const;
   void poll_peers(Instant now, std::vector<Candidate>& out);
   void poll_directories(Instant now, std::vector<Candidate>& out);
-  void take_scan(DirectorySource& directory, ScanResult scan, std::vector<Candidate>& out);
+  void take_scan(DirectorySource& directory, const ScanResult& scan, std::vector<Candidate>& out);
   void poll_names(Instant now, std::vector<Candidate>& out);
   void start_resolution(Instant now);
   void receive_beacons(WallTime wall, std::vector<Candidate>& out);
@@ -185,6 +186,7 @@ std::string Discovery::Impl::add_sources() {
 std::string Discovery::Impl::enter_rendezvous(const ScanRequest& request) const {
   int error = 0;
   if (!config.look_only) {
+    mkdir(config.rendezvous_dir.c_str(), 0700);  // that it fails shows below
     error = write_entry(config.rendezvous_dir, request.own_name, request.own_content);
   } else if (access(config.rendezvous_dir.c_str(), R_OK | X_OK) != 0) {
     error = errno;
@@ -305,7 +307,7 @@ void Discovery::Impl::poll_directories(Instant now, std::vector<Candidate>& out)
     host.look_at = now + pause;
     take_scan(host, scan_directory(host.request), out);
   }
-  if (auto scan = rendezvous_scan.take()) take_scan(rendezvous, std::move(*scan), out);
+  if (auto scan = rendezvous_scan.take()) take_scan(rendezvous, *scan, out);
   if (now >= rendezvous.look_at) {
     rendezvous.look_at = now + pause;
     if (rendezvous_scan.busy()) return;
@@ -315,7 +317,7 @@ void Discovery::Impl::poll_directories(Instant now, std::vector<Candidate>& out)
   }
 }
 
-void Discovery::Impl::take_scan(DirectorySource& directory, ScanResult scan,
+void Discovery::Impl::take_scan(DirectorySource& directory, const ScanResult& scan,
                                 std::vector<Candidate>& out) {
   directory.seen = 0;
   directory.foreign = 0;

@@ -161,7 +161,7 @@ ScanResult scan_directory(const ScanRequest& request) {
     if (++seen > kFilesMax || result.entries.size() >= kEntriesMax) break;
     if ((!entry && !is_ours(name, kTemporarySuffix)) || name == request.own_name) continue;
     if (fstatat(fd, file->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
-    if (has_own && now_s - status.st_mtime > kEntryStaleAfter_s) {
+    if (has_own && now_s - status.st_mtime > kEntryStaleSeconds) {
       unlinkat(fd, file->d_name, 0);
     } else if (entry && name.starts_with(request.prefix)) {
       if (auto bytes = read_entry(fd, file->d_name)) {

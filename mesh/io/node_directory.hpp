@@ -18,7 +18,7 @@ inline constexpr std::size_t kEntryAddressesMax = 8;
 inline constexpr std::size_t kEntryBytesMax = 4096;
 inline constexpr std::size_t kEntriesMax = 512;     // of one run, read at a time
 inline constexpr std::size_t kFilesMax = 16384;     // looked at, at a time
-inline constexpr int64_t kEntryStaleAfter_s = 600;  // by the directory's own clock
+inline constexpr int64_t kEntryStaleSeconds = 600;  // by the directory's own clock
 
 // Names a place where process ids mean the same: boot and pid namespace.
 using HostId = FixedBytes<struct HostIdTag, 16>;

@@ -3,6 +3,7 @@
 #include <sodium.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -12,6 +13,8 @@
 
 namespace dagz::mesh {
 namespace {
+
+namespace fs = std::filesystem;
 
 // Each kind of material has its own label, so that equal bytes from two sources are two roots.
 Secret root_from(std::string_view label, std::span<const uint8_t> material) {
@@ -66,6 +69,16 @@ TrustRoot from_secret(const TrustRequest& request) {
                 "trust: the secret in '" + request.secret_file + "'; who knows it can join");
 }
 
+// The directory is made on first use, but not the way to it: that is a mistyped name, or a disk
+// that is not mounted, and each node would wait in a place of its own.
+std::string missing_parent(std::string directory) {
+  if (directory.empty()) return "";
+  while (directory.size() > 1 && directory.back() == '/') directory.pop_back();
+  const fs::path parent = fs::absolute(directory).parent_path();
+  std::error_code ignored;
+  return fs::is_directory(parent, ignored) ? "" : parent.string();
+}
+
 TrustRoot from_rendezvous(const TrustRequest& request) {
   const KeyFile file = load_or_create_key(request.rendezvous_dir, "key");
   if (file.key.empty()) {
@@ -107,6 +120,11 @@ TrustRoot alone() {
 }
 
 TrustRoot resolve(const TrustRequest& request) {
+  if (const std::string parent = missing_parent(request.rendezvous_dir); !parent.empty()) {
+    return refuse(TrustFailure::kUsage, "the rendezvous directory '" + request.rendezvous_dir +
+                                            "' cannot be made: there is no directory '" + parent +
+                                            "'");
+  }
   if (request.mode == TrustMode::kOpen) {
     return accept(TrustSource::kOpen, root_from("open", bytes_of(request.identity)),
                   std::string("trust: open, a key from the run's public identity; whoever can "

@@ -2,6 +2,8 @@
 
 #include <sqlite3.h>
 
+#include <cstring>
+
 namespace dagz::report {
 namespace {
 
@@ -83,6 +85,8 @@ bool Database::note(int code) {
   if (ok()) {
     code_ = primary;
     error_ = handle_ != nullptr ? sqlite3_errmsg(handle_) : sqlite3_errstr(code);
+    const int cause = handle_ != nullptr ? sqlite3_system_errno(handle_) : 0;
+    if (primary == SQLITE_IOERR && cause != 0) error_ += std::string(", ") + std::strerror(cause);
   }
   return false;
 }

@@ -64,10 +64,11 @@ std::optional<Duration> median_sample(std::string_view packed) {
 }
 
 std::optional<Duration> duration_sample(const TestSummary& test) {
-  for (auto attempt = test.attempts.rbegin(); attempt != test.attempts.rend(); ++attempt) {
-    if (!is_failure(attempt->outcome)) return attempt->duration;
-  }
-  return std::nullopt;
+  const auto last =
+      std::find_if(test.attempts.rbegin(), test.attempts.rend(),
+                   [](const AttemptSummary& attempt) { return !is_failure(attempt.outcome); });
+  if (last == test.attempts.rend()) return std::nullopt;
+  return last->duration;
 }
 
 }  // namespace dagz::report

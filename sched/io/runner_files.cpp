@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -17,7 +18,38 @@
 namespace dagz::sched {
 namespace {
 
+namespace fs = std::filesystem;
+
 constexpr int kBacklog = 256;
+constexpr std::string_view kPrefix = "dagz-run-";
+constexpr std::string_view kUnique = "XXXXXX";
+constexpr int kNamesTried = 8;
+
+// Holds the directory's lock, which ends with its process; nothing when somebody else has it.
+UniqueFd lock_directory(const std::string& path) {
+  UniqueFd directory(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+  struct stat info {};
+  if (!directory.open() || fstat(directory.get(), &info) != 0 || info.st_uid != geteuid() ||
+      flock(directory.get(), LOCK_EX | LOCK_NB) != 0) {
+    return UniqueFd();
+  }
+  // Whoever had it may just have removed it.
+  if (fstat(directory.get(), &info) != 0 || info.st_nlink == 0) return UniqueFd();
+  return directory;
+}
+
+// What processes that were killed have left behind.
+void remove_orphans(const std::string& parent) {
+  std::error_code error;
+  for (fs::directory_iterator entry(parent, error), end; !error && entry != end;
+       entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (name.size() != kPrefix.size() + kUnique.size() || !name.starts_with(kPrefix)) continue;
+    const UniqueFd lock = lock_directory(entry->path());
+    std::error_code ignored;
+    if (lock.open()) fs::remove_all(entry->path(), ignored);
+  }
+}
 
 bool write_file(const std::string& path, std::string_view text) {
   const UniqueFd file(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
@@ -42,7 +74,7 @@ std::optional<std::string> RunnerFiles::create(std::span<const DriverModule> dri
 
 std::optional<std::string> RunnerFiles::create_under(const std::string& parent,
                                                      std::span<const DriverModule> driver) {
-  std::string directory = parent + "/dagz-XXXXXX";
+  std::string directory = fmt::format("{}/{}{}", parent, kPrefix, kUnique);
   if (directory.size() + std::string_view("/s").size() >= sizeof sockaddr_un::sun_path) {
     return fmt::format("{}: too long for the name of a socket", parent);
   }
@@ -51,8 +83,18 @@ std::optional<std::string> RunnerFiles::create_under(const std::string& parent,
     remove();
     return text;
   };
-  if (mkdtemp(directory.data()) == nullptr) return failed("make a directory");
-  directory_ = directory;
+  remove_orphans(parent);
+  // Another process may take a new directory for an orphan until it is locked. Where nothing can be
+  // locked, nobody removes anything.
+  for (int tried = 0; tried < kNamesTried && !lock_.open(); ++tried) {
+    if (tried > 0) rmdir(directory_.c_str());
+    directory_ = directory;
+    if (mkdtemp(directory_.data()) == nullptr) {
+      directory_.clear();
+      return failed("make a directory");
+    }
+    lock_ = lock_directory(directory_);
+  }
   if (!write_modules(driver)) return failed("write the pytest driver");
   if (!listen()) return failed("listen on a socket");
   return std::nullopt;
@@ -80,8 +122,9 @@ void RunnerFiles::remove() {
   stop_listening();
   if (directory_.empty()) return;
   std::error_code ignored;  // a test may have put things there that we may not remove
-  std::filesystem::remove_all(directory_, ignored);
+  fs::remove_all(directory_, ignored);
   directory_.clear();
+  lock_.reset();
 }
 
 std::string RunnerFiles::log_path(Slot slot) const {

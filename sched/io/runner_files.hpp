@@ -15,7 +15,9 @@
 namespace dagz::sched {
 
 // The private directory of one RunnerHost: the listening socket, the driver's modules and a log for
-// each worker. Only our user can look into it; it is removed with this object.
+// each worker. Only our user can look into it; it is removed with this object. It is locked, so
+// that the next process of this user can tell and remove what was left behind by one that was
+// killed.
 class RunnerFiles {
  public:
   static constexpr std::size_t kLogTailMax = 16 << 10;  // bytes
@@ -58,6 +60,7 @@ class RunnerFiles {
   bool listen();
 
   std::string directory_;
+  UniqueFd lock_;
   UniqueFd listen_fd_;
 };
 

@@ -189,7 +189,9 @@ void RunnerHost::hear_out(Connection& connection) {
 
 void RunnerHost::hear_out_workers() {
   accept_peers();
-  for (std::size_t i = 0; i < connections_.size(); ++i) {
+  // What they say may bring in others, who have their turn later.
+  const std::size_t count = connections_.size();
+  for (std::size_t i = 0; i < count; ++i) {
     if (connections_[i].get() != zygote_) hear_out(*connections_[i]);
   }
 }
@@ -403,6 +405,7 @@ void RunnerHost::on_exited(const WorkerExited& exited) {
                 : !exited.text.empty() ? exited.text
                                        : describe_exit(exited.status);
   if (!gone.clean) gone.output = files_.log_tail(exited.slot);
+  if (!gone.clean && !worker.given.empty()) ++failed_runs_[worker.given.front()];
   events_.emplace_back(std::move(gone));
   workers_.erase(it);
 }
@@ -414,6 +417,7 @@ void RunnerHost::on_done(Worker& worker, Slot slot, DoneLine& done) {
     return misbehaved(*worker.connection, "a result of a test that it was not given");
   }
   if (!late_word) worker.given.erase(given);
+  if (!late_word && report::is_failure(done.outcome)) ++failed_runs_[done.test];
   worker.last_done = done.test;
   events_.emplace_back(TestDone{slot, done.test, done.outcome, done.duration, done.setup,
                                 done.teardown, done.cpu, std::move(done.message),
@@ -421,6 +425,10 @@ void RunnerHost::on_done(Worker& worker, Slot slot, DoneLine& done) {
 }
 
 // ---- commands ---------------------------------------------------------------------------------
+
+void RunnerHost::name_run(const std::string& uid) {
+  if (run_uid_.empty()) run_uid_ = uid;
+}
 
 void RunnerHost::perform(const RunnerCommand& command) {
   if (phase_ == Phase::kIdle || phase_ == Phase::kEnded) return;
@@ -433,14 +441,19 @@ void RunnerHost::do_command(const StartWorker& start) {
   workers_[start.slot];
   files_.begin_log(start.slot);
   zygote_->channel.send(encode_fork({start.slot, start.number, files_.log_path(start.slot),
-                                     worker_environment(start, config_.run_uid)}));
+                                     worker_environment(start, run_uid_)}));
 }
 
 void RunnerHost::do_command(const RunTests& run) {
   const auto it = workers_.find(run.slot);
   if (it == workers_.end()) return;
   it->second.given.insert(it->second.given.end(), run.tests.begin(), run.tests.end());
-  tell(run.slot, encode_run(run.tests));
+  std::vector<RunOrder> orders;
+  for (const LocalTest& test : run.tests) {
+    const auto failed = failed_runs_.find(test);
+    orders.push_back({test, failed == failed_runs_.end() ? 1 : failed->second + 1});
+  }
+  tell(run.slot, encode_run(orders));
 }
 
 void RunnerHost::do_command(const DrainWorker& drain) { tell(drain.slot, encode_drain()); }

@@ -24,10 +24,9 @@ namespace dagz::sched {
 
 struct RunnerConfig {
   std::vector<std::string> argv = {"pytest"};
-  std::vector<EnvironmentEntry> extra_env;  // DAGZ_JOB, DAGZ_NODE
-  std::string cwd;                          // empty: ours
-  std::string run_uid;                      // PYTEST_XDIST_TESTRUNUID, the same on all nodes
-  Duration grace = Duration::seconds(10);   // between the polite and the hard kill
+  std::vector<EnvironmentEntry> extra_env;               // DAGZ_JOB, DAGZ_NODE
+  std::string cwd;                                       // empty: ours
+  Duration grace = Duration::seconds(10);                // between the polite and the hard kill
   Duration finish_patience = Duration::seconds(120);     // for summaries and reports of plug-ins
   std::span<const DriverModule> driver = kPytestDriver;  // must outlive `start`
 };
@@ -72,6 +71,9 @@ class RunnerHost {
   // `poll` wants to be called then, even if no descriptor is ready.
   Instant next_deadline() const;
 
+  // PYTEST_XDIST_TESTRUNUID of all workers that are started from now on: should be the same on all
+  // nodes, and different in each run. Only the first word counts.
+  void name_run(const std::string& uid);
   void perform(const RunnerCommand& command);
   // SIGKILL to the command, its zygote and all workers. The end is reported by `poll`.
   void kill_all();
@@ -151,6 +153,7 @@ class RunnerHost {
 
   Phase phase_ = Phase::kIdle;
   RunnerConfig config_;
+  std::string run_uid_;
   RunnerInfo info_;
   Instant now_;
   std::vector<RunnerEvent> events_;  // for the next `poll`
@@ -162,7 +165,8 @@ class RunnerHost {
   bool same_pids_ = false;  // the zygote's pids mean the same to us
   bool connected_ = false;  // there was a zygote
   Workers workers_;
-  std::vector<UniqueFd> dying_;  // pidfds of workers that were killed at the end
+  std::map<LocalTest, uint32_t> failed_runs_;  // only these may run here once more
+  std::vector<UniqueFd> dying_;                // pidfds of workers that were killed at the end
 
   FileCollected file_;  // being told
   bool file_open_ = false;

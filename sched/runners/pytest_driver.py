@@ -4,7 +4,7 @@ pytest loads this module as a plug-in because dagz names it in PYTEST_PLUGINS. W
 the environment it does nothing. With it, the process becomes the *zygote*: it lets pytest configure
 and collect as the user's command says, freezes the heap, and forks workers when the agent (the C++
 side, which listens on the Unix stream socket DAGZ_SOCKET) asks for them. It needs the standard
-library, pytest and its own dagz_pytest_reports.py: CPython 3.9 and later, pytest 7.2 and later.
+library, pytest and its own dagz_pytest_*.py: CPython 3.9 and later, pytest 7.2 and later.
 
 The line protocol, version 1
 ============================
@@ -43,15 +43,16 @@ Worker to agent
   exit_requested  reason       pytest.exit(), Ctrl-C or session.shouldstop in a test; bye follows
   bye             everything is torn down, the process ends with status 0
 Agent to worker
-  run        tests: [[f, k], ...]    appended to the queue. A third element, if any, becomes DAGZ_SPAN.
-             An empty list as answer to "want": nothing now; the worker tears down all but the
-             session, says done, and waits without another want until it has run something.
+  run        tests: [[f, k, n?], ...]    appended to the queue. n, if not 1: this is the test's n-th
+             run on this node (see span_of). An empty list as answer to "want": nothing now; the worker
+             tears down all but the session, says done, and waits without another want until it has
+             run something.
   drain      finish the queue, tear down, bye
   End of file: exit status 3 after the current test.
 
-Between worker and zygote a socket pair carries finished tests' reports (4 bytes of length, then
-marshal, which keeps tuples as report consumers expect them), when a plug-in in the zygote wants them:
-all, with word of each start, or only reports that bear the mark of such a plug-in.
+Between worker and zygote a socket pair carries warnings, and finished tests' reports when a plug-in in
+the zygote wants them: all, with word of each start, or only those that bear the mark of such a plug-in.
+Each frame is 4 bytes of length, then marshal, which keeps tuples as report consumers expect them.
 """
 
 import collections
@@ -63,16 +64,16 @@ import select
 import signal
 import socket
 import sys
-import threading
 import time
 import traceback
 import warnings
 
 import pytest
 from dagz_pytest_connection import Connection
+from dagz_pytest_process import XdistFixtures, flush, other_threads, redirect, span_of
 from dagz_pytest_reports import (
-    MESSAGE_MAX, FrameReader, bounded, crash_report, frame, is_marked, mute, packed, quiet, replace_reporter,
-    reports_wanted, update_lastfailed, verdict,
+    MESSAGE_MAX, FrameReader, bounded, crash_report, frame, is_marked, mute, packed, packed_warning, quiet,
+    replace_reporter, reports_wanted, unpacked_warning, update_lastfailed, verdict,
 )  # fmt: skip
 
 WANT = b'{"t":"want"}\n'
@@ -139,20 +140,6 @@ def pytest_cmdline_main(config):
     config.pluginmanager.register(Zygote(config, path, _neutralise(config)), "dagz-zygote")
 
 
-class _XdistFixtures:
-    """What suites written for pytest-xdist expect, where it is not installed."""
-
-    @pytest.fixture(scope="session")
-    def worker_id(self, request):
-        """The worker's id: gw0, gw1, ..."""
-        return request.config.workerinput["workerid"]
-
-    @pytest.fixture(scope="session")
-    def testrun_uid(self, request):
-        """The same in all workers of a test run."""
-        return request.config.workerinput["testrunuid"]
-
-
 class Child:
     """A worker as the zygote knows it."""
 
@@ -207,7 +194,7 @@ class Zygote:
         # One bad file or one failed test must not end the session: the agent decides for the whole job.
         _set_options(config, maxfail=0, continue_on_collection_errors=True)
         if not config.pluginmanager.hasplugin("xdist"):
-            config.pluginmanager.register(_XdistFixtures(), "dagz-xdist-fixtures")
+            config.pluginmanager.register(XdistFixtures(), "dagz-xdist-fixtures")
         try:
             import ctypes
 
@@ -308,7 +295,7 @@ class Zygote:
         self.connection.send(
             "collected", files=len(self.catalog), tests=len(session.items), deselected=self.deselected,
             skipped=self.skipped, seconds=round(seconds, 6), maxfail=self.maxfail,
-            threads=_other_threads(), replay=bool(self.wanted), errors=self.errors,
+            threads=other_threads(), replay=bool(self.wanted), errors=self.errors,
         )  # fmt: skip
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
@@ -330,9 +317,11 @@ class Zygote:
             timeout = None
             for child in self.children.values():
                 # Reports are fetched from time to time: being woken by each would cost as much as
-                # a short test.
-                if child.reports is not None or child.pidfd is None:
+                # a short test. Warnings alone are rare.
+                if (child.reports is not None and self.wanted) or child.pidfd is None:
                     timeout = POLL_MS
+                elif child.reports is not None:
+                    poll.register(child.reports, select.POLLIN)
                 if child.pidfd is not None:
                     poll.register(child.pidfd, select.POLLIN)
             ready = {fd for fd, _ in poll.poll(timeout)}
@@ -354,12 +343,10 @@ class Zygote:
     def _fork(self, message):
         slot = message["slot"]
         name = self._worker_name(message)
-        here = there = None
-        if self.wanted:
-            here, there = socket.socketpair()
-            here.setblocking(False)
+        here, there = socket.socketpair()
+        here.setblocking(False)
         for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
-            _flush(stream)
+            flush(stream)
         parent = os.getpid()
         try:
             with warnings.catch_warnings():
@@ -369,15 +356,13 @@ class Zygote:
             self.connection.send("exit", slot=slot, pid=0, status=3 << 8, text="cannot fork: %s" % error)
             return
         if pid == 0:
-            if here is not None:
-                here.close()
+            here.close()
             _worker_process(self, message, name, there, parent)  # never returns
         try:
             os.setpgid(pid, pid)  # the child does it too: whoever comes first
         except OSError:
             pass
-        if there is not None:
-            there.close()
+        there.close()
         self.children[pid] = Child(slot, pid, name, here)
         self.connection.send("forked", slot=slot, pid=pid)
 
@@ -410,6 +395,8 @@ class Zygote:
             for kind, *fields in child.reader.feed(data):
                 if kind == "start":
                     child.running = fields
+                elif kind == "warning":
+                    self._replay_warning(*fields)
                 else:
                     child.running = None
                     self._replay(*fields)
@@ -424,9 +411,23 @@ class Zygote:
                 hook.pytest_runtest_logreport(report=report)
             hook.pytest_runtest_logfinish(nodeid=nodeid, location=location)
         except Exception:
-            if not self.replay_broken:  # a plug-in's fault costs its own output, not the job
-                sys.stderr.write("dagz: a plug-in failed on a report:\n" + traceback.format_exc())
-            self.replay_broken = True
+            self._say_replay_broken()
+
+    def _replay_warning(self, nodeid, location, data):
+        """Passes a warning on to pytest's summary and to plug-ins, as if it had come up here."""
+        try:
+            self.config.hook.pytest_warning_recorded.call_historic(
+                kwargs=dict(
+                    warning_message=unpacked_warning(data), when="runtest", nodeid=nodeid, location=location
+                )
+            )
+        except Exception:
+            self._say_replay_broken()
+
+    def _say_replay_broken(self):
+        if not self.replay_broken:  # a plug-in's fault costs its own output, not the job
+            sys.stderr.write("dagz: a plug-in failed on a report:\n" + traceback.format_exc())
+        self.replay_broken = True
 
     def _reap(self, child):
         pid, status = os.waitpid(child.pid, os.WNOHANG)
@@ -461,22 +462,6 @@ class Zygote:
 
 
 
-def _other_threads():
-    """How many threads a fork would lose, those that Python does not know included."""
-    try:
-        tasks = len(os.listdir("/proc/self/task"))
-    except OSError:
-        tasks = 0
-    return max(tasks, threading.active_count()) - 1
-
-
-def _flush(stream):
-    try:
-        stream.flush()
-    except Exception:  # closed, absent or replaced by something else
-        pass
-
-
 # ---- a worker ----------------------------------------------------------------------------------
 
 
@@ -494,7 +479,7 @@ def _worker_process(zygote, message, name, reports, parent):
         zygote.connection.sock.close()
         for child in zygote.children.values():
             child.close()
-        _redirect(zygote.config, message.get("log") or os.devnull)
+        redirect(zygote.config, message.get("log") or os.devnull)
         os.environ.update(message.get("env", {}))
         _become_worker(zygote, message, name)
         Worker(zygote, message["slot"], reports).run()
@@ -505,46 +490,9 @@ def _worker_process(zygote, message, name, reports, parent):
         except BaseException:
             pass
     finally:
-        _flush(sys.stdout)
-        _flush(sys.stderr)
+        flush(sys.stdout)
+        flush(sys.stderr)
         os._exit(status)
-
-
-def _redirect(config, log):
-    """Points all output at the log and takes the standard input away. The capture starts afresh: its
-    temporary files came with the fork and share their offsets with all other workers."""
-    capture = config.pluginmanager.getplugin("capturemanager")
-    if capture is not None and capture._global_capturing is not None:
-        capture._global_capturing.stop_capturing()
-        capture._global_capturing = None
-    fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.dup2(fd, 1)
-    os.dup2(fd, 2)
-    for spare in (null, fd):
-        if spare > 2:
-            os.close(spare)
-    for stream in (sys.__stdout__, sys.__stderr__):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(line_buffering=True)  # a crash must not take lines along
-    _redirect_faulthandler(config)
-    if capture is not None:
-        capture.start_global_capturing()
-        capture.suspend_global_capture()
-
-
-def _redirect_faulthandler(config):
-    """pytest's faulthandler writes to a copy of the first standard error: make that the log, too."""
-    try:
-        import _pytest.faulthandler as plugin
-
-        for name in ("fault_handler_stderr_fd_key", "fault_handler_stderr_key"):
-            target = config.stash.get(getattr(plugin, name, None), None)
-            if target is not None:
-                os.dup2(2, target if isinstance(target, int) else target.fileno())
-    except (ImportError, AttributeError, OSError, ValueError):
-        pass
 
 
 def _become_worker(zygote, message, name):
@@ -588,8 +536,10 @@ class Worker:
         self.current = None
         self.last = None
         self.seen = []
-        self.relay = None if reports is None else reports.sendall
+        self.relay = reports.sendall
+        self.wanted = bool(zygote.wanted)
         self.marks = None if "" in zygote.wanted else tuple(zygote.wanted)
+        self.node = os.environ.get("DAGZ_NODE", "")
         # Kept here, where clocks and functions that tests replace are not looked for.
         self.clock = time.perf_counter
         self.cpu_clock = time.process_time
@@ -602,7 +552,9 @@ class Worker:
     # -- life
 
     def run(self):
-        self.config.pluginmanager.register(_Listener(self), "dagz-worker")
+        listener = _Listener(self)
+        self.config.pluginmanager.register(listener, "dagz-worker")
+        listener.hears = True
         state = self.session._setupstate
         self.teardown_original = state.teardown_exact
         state.teardown_exact = self._teardown_exact
@@ -611,8 +563,8 @@ class Worker:
             self.teardown_original(None)
         except BaseException as error:
             self._say_late_error(error)
-        _flush(sys.stdout)
-        _flush(sys.stderr)
+        flush(sys.stdout)
+        flush(sys.stderr)
         self.connection.send("bye")
 
     def _say_late_error(self, error):
@@ -699,9 +651,8 @@ class Worker:
         """Runs one test and reports it. Returns why the run should end, if the test asked for that."""
         f, k = entry[:2]
         item = self.catalog[f][k]
-        if len(entry) > 2:
-            os.environ["DAGZ_SPAN"] = entry[2]
-        if self.relay is not None and self.marks is None:
+        os.environ["DAGZ_SPAN"] = span_of(self.node, item.nodeid, entry[2] if len(entry) > 2 else 1)
+        if self.marks is None:
             self.relay(frame(("start", f, k)))
         self.current = item
         self.asked = False
@@ -727,7 +678,7 @@ class Worker:
         if broken is not None:
             self._clear_setup()
         self._say_done(f, k, elapsed, self.cpu - before, broken)
-        if self.relay is not None:
+        if self.wanted:
             self._pass_on(item, broken)
         self.current = None
         if reason is None:
@@ -774,11 +725,18 @@ class Worker:
 
 
 class _Listener:
-    """Keeps the reports of the running test."""
+    """Keeps the reports of the running test, and passes its warnings on."""
+
+    hears = False  # on registration pytest repeats the warnings that came before
 
     def __init__(self, worker):
         self._keep = worker.seen.append
+        self._relay = worker.relay
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report):
         self._keep(report)
+
+    def pytest_warning_recorded(self, warning_message, when, nodeid, location):
+        if self.hears and when == "runtest":
+            self._relay(frame(("warning", nodeid, location, packed_warning(warning_message))))

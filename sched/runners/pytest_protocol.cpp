@@ -301,11 +301,13 @@ std::string encode_fork(const ForkOrder& order) {
   return line;
 }
 
-std::string encode_run(std::span<const LocalTest> tests) {
+std::string encode_run(std::span<const RunOrder> orders) {
   std::string line = R"({"t":"run","tests":[)";
   const char* separator = "";
-  for (const LocalTest& test : tests) {
-    fmt::format_to(std::back_inserter(line), "{}[{},{}]", separator, test.file, test.index);
+  for (const auto& [test, run] : orders) {
+    fmt::format_to(std::back_inserter(line), "{}[{},{}", separator, test.file, test.index);
+    if (run > 1) fmt::format_to(std::back_inserter(line), ",{}", run);
+    line += ']';
     separator = ",";
   }
   line += "]}\n";

@@ -132,7 +132,13 @@ struct ForkOrder {
 };
 
 std::string encode_fork(const ForkOrder& order);
-std::string encode_run(std::span<const LocalTest> tests);
+// A test of this node's catalog and the how-manieth run of it on this node, from 1.
+struct RunOrder {
+  LocalTest test;
+  uint32_t run = 1;
+};
+
+std::string encode_run(std::span<const RunOrder> orders);
 std::string encode_drain();
 std::string encode_finish(std::span<const std::string> failed);
 

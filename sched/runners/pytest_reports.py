@@ -4,11 +4,15 @@ plug-ins of the zygote. PYTEST_DONT_REWRITE
 It is written beside dagz_pytest_driver.py as dagz_pytest_reports.py.
 """
 
+import io
 import marshal
 import os
 import struct
+import sys
+import warnings
 
 import pytest
+from _pytest._io import TerminalWriter
 
 TEXT_MAX = 64 * 1024
 MESSAGE_MAX = 500
@@ -55,9 +59,21 @@ def skip_message(report):
     return (text.strip().splitlines() or [""])[0][:MESSAGE_MAX]
 
 
+def full_text(report):
+    """As report.longreprtext, but its first line keeps its indentation."""
+    try:
+        text = io.StringIO()
+        writer = TerminalWriter(text)
+        writer.hasmarkup = False
+        report.toterminal(writer)
+        return text.getvalue().strip("\r\n").rstrip()
+    except Exception:  # a report of a plug-in's own making
+        return report.longreprtext
+
+
 def failure_text(failures, reports):
     """Every failure in full, then what was captured, each section once."""
-    parts = [report.longreprtext for report in failures]
+    parts = [full_text(report) for report in failures]
     sections = dict.fromkeys(tuple(section) for report in reports for section in report.sections)
     for title, content in sections:
         parts.append("----- %s -----\n%s" % (title, content))
@@ -132,6 +148,27 @@ def packed(config, reports):
         data["testrun_uid"] = worker.get("testrunuid", "")
         out.append(data)
     return out
+
+
+def packed_warning(message):
+    """What a warnings.WarningMessage says, as plain data."""
+    kind = message.category
+    return (
+        kind.__module__, kind.__qualname__, str(message.message), message.filename, message.lineno, message.line,
+    )  # fmt: skip
+
+
+def unpacked_warning(data):
+    module, name, text, filename, lineno, line = data
+    kind = sys.modules.get(module)
+    for part in name.split("."):
+        kind = getattr(kind, part, None)
+    if not (isinstance(kind, type) and issubclass(kind, Warning)):  # known to the worker alone
+        kind = type(name.rpartition(".")[2], (Warning,), {"__module__": module})
+    # The text is that of the whole message: a class of its own must not make another of it.
+    plain_text = kind.__str__ is BaseException.__str__
+    message = BaseException.__new__(kind, text) if plain_text else Warning(text)
+    return warnings.WarningMessage(message, kind, filename, lineno, line=line)
 
 
 class FrameReader:
@@ -215,6 +252,17 @@ class _QuietReporter:
         self.config.hook.pytest_terminal_summary(
             terminalreporter=self, exitstatus=exitstatus, config=self.config
         )
+        self.summary_warnings()
+        self._heed_max_warnings(session)
+
+    def _heed_max_warnings(self, session):
+        """As the reporter itself does in its own pytest_sessionfinish, where pytest has the option."""
+        if not hasattr(self, "_get_max_warnings"):
+            return
+        limit, count = self._get_max_warnings(), len(self.stats.get("warnings", []))
+        if limit is not None and count > limit and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.MAX_WARNINGS_ERROR
+            self.write_line("Tests pass, but maximum allowed warnings exceeded: %d > %d" % (count, limit))
 
     pytest_runtestloop = None
     pytest_terminal_summary = None
@@ -229,7 +277,12 @@ def replace_reporter(config, make_class):
     manager.unregister(reporter)
     reporter.__class__ = make_class(type(reporter))
     reporter._show_progress_info = False
+    # On registration pytest repeats the warnings so far, which the reporter has counted already.
+    known = reporter.stats.pop("warnings", None)
     manager.register(reporter, "terminalreporter")
+    reporter.stats.pop("warnings", None)
+    if known:
+        reporter.stats["warnings"] = known
 
 
 def quiet(kind):

@@ -58,6 +58,7 @@ class Node:
         options: list[str],
         command: list[str],
         extra: dict[str, str],
+        stdout: int | None = None,
     ):
         temporary = place / "tmp"
         temporary.mkdir(parents=True)
@@ -72,7 +73,7 @@ class Node:
             cwd=suite,
             env=self.environment,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.PIPE if stdout is None else stdout,
             stderr=subprocess.PIPE,
             text=True,
             encoding="utf-8",
@@ -81,9 +82,11 @@ class Node:
         self.lines: list[str] = []
         self.error_lines: list[str] = []
         self._news = threading.Condition()
+        streams = [(self.process.stdout, self.lines), (self.process.stderr, self.error_lines)]
         self._readers = [
-            threading.Thread(target=self._read, args=(self.process.stdout, self.lines)),
-            threading.Thread(target=self._read, args=(self.process.stderr, self.error_lines)),
+            threading.Thread(target=self._read, args=(stream, lines))
+            for stream, lines in streams
+            if stream is not None
         ]
         for reader in self._readers:
             reader.start()
@@ -193,12 +196,14 @@ class Job:
         *options: str,
         pytest: list[str] | None = None,
         command: list[str] | None = None,
+        stdout: int | None = None,
         **extra: str,
     ) -> Node:
+        """Starts a node; `extra` goes into its environment. `stdout`: a descriptor instead of a pipe."""
         if command is None:
             command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *(pytest or [])]
         place = self.folder / f"node-{next(self._numbers)}"
-        node = Node(place, self.suite, self.key, list(options), command, extra)
+        node = Node(place, self.suite, self.key, list(options), command, extra, stdout)
         self.nodes.append(node)
         return node
 

@@ -3,12 +3,14 @@
 import collections
 import json
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+import xml.etree.ElementTree
 
 import pytest
 
@@ -233,6 +235,29 @@ def test_environment(worker_id, testrun_uid):
     assert not {"DAGZ_SECRET", "DAGZ_SOCKET", "PYTEST_PLUGINS"} & set(seen)
 
 
+def test_what_names_a_run_of_the_job_and_of_a_test(job):
+    job.write("test_names.py", """
+import os
+def test_flaky(testrun_uid):
+    with open("spans", "a") as file: file.write(os.environ["DAGZ_SPAN"] + "\\n")
+    with open("uids", "a") as file: file.write(testrun_uid + "\\n")
+    assert sum(1 for _ in open("spans")) > 2
+def test_other(): test_flaky("")
+""")
+    spans, uids = [], set()
+    for _ in range(2):
+        assert job.run(2, "-n", "1") == [0, 0]
+        spans += (job.suite / "spans").read_text().split()
+        found = set((job.suite / "uids").read_text().split())
+        assert len(found) == 1, "one name on all nodes"
+        uids |= found
+        (job.suite / "spans").unlink()
+        (job.suite / "uids").unlink()
+    assert len(uids) == 2
+    assert len(spans) == len(set(spans)) >= 6
+    assert all(re.fullmatch("[0-9a-f]{16}", span) for span in spans)
+
+
 def test_a_collection_error_counts_once(job):
     job.write("test_broken.py", "def test_a(: pass\n")
     job.write("test_good.py", "def test_good(): pass\n")
@@ -313,6 +338,18 @@ def test_junit_is_valid(job):
     assert checked.returncode == 0, checked.stderr
 
 
+def test_both_junit_files_hold_the_tests(job):
+    job.write("test_mixed.py", MIXED)
+    ours, pytests = job.folder / "dagz.xml", job.folder / "pytest.xml"
+    assert job.run(1, "-n", "2", "--retries", "0", "--junit", str(ours),
+                   pytest=["--junitxml", str(pytests)]) == [1]
+    found = [{(case.get("classname"), case.get("name"))
+              for case in xml.etree.ElementTree.parse(path).iter("testcase")}
+             for path in (ours, pytests)]
+    assert len(found[0]) == 16
+    assert found[0] == found[1]
+
+
 def test_the_report_can_be_had_again(job):
     job.write("test_mixed.py", MIXED)
     node = job.start("-n", "1", "--retries", "0")
@@ -320,12 +357,13 @@ def test_the_report_can_be_had_again(job):
     assert node.kept_report().splitlines() == node.report()
 
 
-def test_the_oldest_pytest(job):
-    oldest = os.environ.get("DAGZ_OLDEST_PYTHON", str(ROOT / "build/venv-oldest/bin/python"))
-    if not os.path.exists(oldest):
-        pytest.skip("no Python for the oldest pytest here")
+@pytest.mark.parametrize("which", ["oldest", "newest"])
+def test_other_pythons(job, which):
+    python = os.environ.get(f"DAGZ_{which.upper()}_PYTHON", str(ROOT / f"build/venv-{which}/bin/python"))
+    if not os.path.exists(python):
+        pytest.skip(f"no environment for the {which} Python here")
     job.write("test_mixed.py", MIXED)
     node = job.start("-n", "2", "--retries", "0",
-                     command=[oldest, "-m", "pytest", "-p", "no:cacheprovider"])
+                     command=[python, "-m", "pytest", "-p", "no:cacheprovider"])
     assert node.wait() == 1
     assert ": 3 failed, 8 passed, 0 flaky, 2 errors, 3 skipped, 0 redundant of 16 tests" in node.summary()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -105,9 +106,10 @@ def test_a_live_job_is_seen_from_outside_and_afterwards_from_the_history(live):
         return table if len(table) == 3 and "node-1" in table[2] else None
 
     table = wait_for(both_members)
-    assert table[0].split() == "ID ADDRESS STATE ROLE TERM WORKERS NAME HOST".split()
+    assert table[0].split() == "ID ADDRESS STATE ROLE TERM WORKERS ROUND-TRIP NAME HOST".split()
     assert sorted(line.split()[3] for line in table[1:]) == ["scheduler", "vassal"]
     assert all(line.split()[2] == "alive" for line in table[1:])
+    assert all(re.fullmatch(r"\d+\.\dms", line.split()[6]) for line in table[1:]), table
     assert "with 2 members" in dagz(project, "doctor").stdout
 
     # Any member answers, with what it has heard by then.
@@ -140,7 +142,7 @@ def test_a_live_job_is_seen_from_outside_and_afterwards_from_the_history(live):
 
 def test_a_wrong_secret_is_named(live):
     project, _ = live
-    address = wait_for(lambda: dagz(project, "mesh").stdout.split()[8:])[1]
+    address = wait_for(lambda: dagz(project, "mesh").stdout.split()[9:])[1]
     other = dagz(project, "mesh", "--peers", address, DAGZ_SECRET="another secret, not theirs")
     assert other.returncode == 4
     assert address in other.stderr and "DAGZ_SECRET" in other.stderr
@@ -169,6 +171,41 @@ def test_doctor_sees_the_ci(project):
     doctor = dagz(project, "doctor", "--listen", "127.0.0.1", "--no-beacon", **gitlab)
     assert "ci: gitlab, build 123, step unit, attempt 1, node 2 of 3" in doctor.stdout
     assert "as --no-beacon says" in doctor.stdout
+
+
+def test_jobs_lists_what_ran_and_where(project):
+    (project / "test_it.py").write_text("""
+import pytest
+def test_passes(): pass
+def test_fails(): assert 0
+def test_error(nothing): pass
+@pytest.mark.skip
+def test_skipped(): pass
+tries = __file__ + ".tries"
+def test_flaky():
+    with open(tries, "a") as file: file.write("+")
+    assert len(open(tries).read()) > 1
+""")
+    gitlab = {
+        "GITLAB_CI": "true",
+        "CI_SERVER_HOST": "git.example",
+        "CI_PROJECT_ID": "7",
+        "CI_PIPELINE_ID": "123",
+        "CI_JOB_NAME": "unit",
+        "CI_JOB_URL": "https://git.example/jobs/123",
+        "DAGZ_SECRET": "a secret that is long enough",
+    }
+    ran = dagz(project, "run", "-n", "1", "--listen", "127.0.0.1", "--no-beacon", **gitlab)
+    assert ran.returncode == 1, ran.stderr
+    head, job = dagz(project, "jobs").stdout.splitlines()
+    assert head.split() == "JOB STATUS STARTED DURATION PASSED FAILED FLAKY SKIPPED SAVED CI".split()
+    cells = dict(zip(head.split(), job.split()))
+    assert re.fullmatch(r"j\d{4}\.1", cells["JOB"]) and cells["STATUS"] == "FAILED"
+    assert re.fullmatch(r"[\d.]+s", cells["DURATION"]) and re.fullmatch(r"[\d.]+s", cells["SAVED"])
+    counts = {name: cells[name] for name in ("PASSED", "FAILED", "FLAKY", "SKIPPED")}
+    assert counts == {"PASSED": "1", "FAILED": "2", "FLAKY": "1", "SKIPPED": "1"}
+    assert cells["CI"] == gitlab["CI_JOB_URL"]
+    assert f"CI: {gitlab['CI_JOB_URL']}" in ran.stdout.splitlines()
 
 
 def test_doctor_fails_where_nothing_can_run(project):

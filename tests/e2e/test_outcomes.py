@@ -221,6 +221,7 @@ def test_the_output_of_failures_is_shown_on_every_node(job):
         for line in ["printed é 日本", "to stderr", "raw \ufffd\ufffd bytes", "from a child"]:
             assert line in node.lines
         assert any(re.match(r"WARNING +a:test_talking.py:\d+ logged", x) for x in node.lines)
+        assert "    def test_talks():" in node.lines
         assert any(re.match(r"E +AssertionError: assert 'left' == 'right'", x) for x in node.lines)
         # A flood keeps its head and its tail, within bounds.
         assert "line 0" in node.lines and "line 199999" in node.lines

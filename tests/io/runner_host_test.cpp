@@ -1,8 +1,11 @@
 #include "sched/io/runner_host.hpp"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
 #include <zmq.h>
 
 #include <algorithm>
@@ -178,10 +181,12 @@ TEST_CASE("runner host: a whole job", "[sched]") {
   CHECK(bench.next<TestDone>().duration == Duration::milliseconds(500));
   const auto failed = bench.next<TestDone>();
   CHECK(failed.outcome == report::Outcome::kFailed);
-  CHECK(failed.message == "assert 0");
+  CHECK(failed.message == "assert 0, run 1");
   CHECK(failed.output == "text \x80");
   bench.next<WorkerWants>();
   bench.host.perform(RunTests{1, {}});
+  bench.host.perform(RunTests{1, {{0, 1}}});
+  CHECK(bench.next<TestDone>().message == "assert 0, run 2");
   bench.host.perform(RunTests{1, {{1, 0}}});
   CHECK(bench.next<TestDone>().test == LocalTest{1, 0});
   bench.host.perform(DrainWorker{1});
@@ -296,6 +301,27 @@ TEST_CASE("runner host: a hard finish waits for nobody", "[sched]") {
   bench.host.perform(RunTests{0, {{0, 0}}});
   bench.host.perform(FinishRunner{{}, true});
   CHECK(bench.next<RunnerFinished>().status == 3);
+}
+
+TEST_CASE("runner host: what a killed process left behind is removed", "[sched]") {
+  const OwnTmp tmp;
+  namespace fs = std::filesystem;
+  const fs::path parent = getenv("TMPDIR");
+  for (const char* name : {"dagz-run-000000", "dagz-run-111111", "dagz-123456", "mine"}) {
+    fs::create_directories(parent / name / "lib");
+    std::ofstream(parent / name / "lib" / "file") << "text";
+  }
+  fs::create_directory_symlink("mine", parent / "dagz-run-222222");
+  const int in_use = open((parent / "dagz-run-111111").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  REQUIRE(flock(in_use, LOCK_EX | LOCK_NB) == 0);
+  { const Bench bench(fake("[]")); }
+  CHECK_FALSE(fs::exists(parent / "dagz-run-000000"));
+  for (const char* name : {"dagz-run-111111", "dagz-run-222222", "dagz-123456", "mine"}) {
+    CHECK(fs::exists(parent / name / "lib" / "file"));
+  }
+  close(in_use);
+  { const Bench bench(fake("[]")); }
+  CHECK_FALSE(fs::exists(parent / "dagz-run-111111"));
 }
 
 TEST_CASE("runner host: files are private, and neither they nor processes stay behind", "[sched]") {

@@ -14,7 +14,7 @@ import weakref
 from pathlib import Path
 
 RUNNERS = Path(__file__).resolve().parents[2] / "sched" / "runners"
-MODULES = ("pytest_driver.py", "pytest_connection.py", "pytest_reports.py")
+MODULES = ("pytest_driver.py", "pytest_connection.py", "pytest_process.py", "pytest_reports.py")
 LIMIT = 25.0  # seconds after which a run is given up
 
 

@@ -1,5 +1,6 @@
 """The driver against real pytest processes: the tests play the agent."""
 
+import hashlib
 import importlib.util
 import json
 import os
@@ -316,15 +317,26 @@ def test_one_test_may_come_again(write):
 
 
 def test_span_of_the_running_test(write):
-    suite = write(test_a="import os\ndef test_a(): assert os.environ['DAGZ_SPAN'] == 's-1'\n")
+    suite = write(
+        test_a="""
+        import os
+        def test_a(): open("spans", "a").write(os.environ["DAGZ_SPAN"] + "\\n")
+        def test_b(): test_a()
+        """
+    )
 
     class Spans(Agent):
         def on_want(self, worker):
             batch, self.pending = self.pending, []
             worker.assigned += batch
-            worker.send("run", tests=[[f, k, "s-1"] for f, k in batch])
+            worker.send("run", tests=[[f, k] if k == 0 else [f, k, 3] for f, k in batch])
 
-    assert Spans(suite, "-q").run().outcomes() == {"test_a": "passed"}
+    Spans(suite, "-q", env={"DAGZ_NODE": "68b0080d"}).run()
+    expected = [
+        hashlib.blake2b(name.encode(), digest_size=8).hexdigest()
+        for name in ("68b0080d\0test_a.py::test_a\0001", "68b0080d\0test_a.py::test_b\0003")
+    ]
+    assert (suite / "spans").read_text().split() == expected
 
 
 # ---- crashes, exits, output --------------------------------------------------------------------

@@ -34,7 +34,7 @@ class Link:
         return json.loads(line)
 
 
-def run_test(link, f, k):
+def run_test(link, f, k, run=1):
     what = FILES[f][1][k].split("::")[1]
     if what == "segv":
         print("about to crash", flush=True)
@@ -58,7 +58,7 @@ def run_test(link, f, k):
         time.sleep(600)
     if what == "stop":
         link.say("exit_requested", reason="enough")
-    failed = {"m": "assert 0", "x": "text \udc80"} if what == "fail" else {}
+    failed = {"m": "assert 0, run %d" % run, "x": "text \udc80"} if what == "fail" else {}
     link.say("done", f=f, k=k, o="failed" if failed else "passed", d=0.5, **failed)
 
 
@@ -82,8 +82,8 @@ def worker(order):
                 message = link.hear()
                 draining = message["t"] == "drain"
                 queue = message.get("tests", [])
-        for f, k in queue:
-            run_test(link, f, k)
+        for entry in queue:
+            run_test(link, *entry)
         queue = []
     link.say("bye")
 

@@ -1,0 +1,86 @@
+"""What a process of the driver has to do with its surroundings: names in the environment, output, threads.
+PYTEST_DONT_REWRITE
+
+It is written beside dagz_pytest_driver.py as dagz_pytest_process.py.
+"""
+
+import hashlib
+import os
+import sys
+import threading
+
+import pytest
+
+
+class XdistFixtures:
+    """What suites written for pytest-xdist expect, where it is not installed."""
+
+    @pytest.fixture(scope="session")
+    def worker_id(self, request):
+        """The worker's id: gw0, gw1, ..."""
+        return request.config.workerinput["workerid"]
+
+    @pytest.fixture(scope="session")
+    def testrun_uid(self, request):
+        """The same in all workers of a test run."""
+        return request.config.workerinput["testrunuid"]
+
+
+def span_of(node, nodeid, run):
+    """Names one run of one test, for DAGZ_SPAN. Whoever has the job's logs can say which: `node` is the
+    node's short id, `run` counts from 1 how often this node has run the test."""
+    name = "%s\0%s\0%d" % (node, nodeid, run)
+    return hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
+def other_threads():
+    """How many threads a fork would lose, those that Python does not know included."""
+    try:
+        tasks = len(os.listdir("/proc/self/task"))
+    except OSError:
+        tasks = 0
+    return max(tasks, threading.active_count()) - 1
+
+
+def flush(stream):
+    try:
+        stream.flush()
+    except Exception:  # closed, absent or replaced by something else
+        pass
+
+
+def redirect(config, log):
+    """Points all output at the log and takes the standard input away. The capture starts afresh: its
+    temporary files came with the fork and share their offsets with all other workers."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    if capture is not None and capture._global_capturing is not None:
+        capture._global_capturing.stop_capturing()
+        capture._global_capturing = None
+    fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(fd, 1)
+    os.dup2(fd, 2)
+    for spare in (null, fd):
+        if spare > 2:
+            os.close(spare)
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(line_buffering=True)  # a crash must not take lines along
+    _redirect_faulthandler(config)
+    if capture is not None:
+        capture.start_global_capturing()
+        capture.suspend_global_capture()
+
+
+def _redirect_faulthandler(config):
+    """pytest's faulthandler writes to a copy of the first standard error: make that the log, too."""
+    try:
+        import _pytest.faulthandler as plugin
+
+        for name in ("fault_handler_stderr_fd_key", "fault_handler_stderr_key"):
+            target = config.stash.get(getattr(plugin, name, None), None)
+            if target is not None:
+                os.dup2(2, target if isinstance(target, int) else target.fileno())
+    except (ImportError, AttributeError, OSError, ValueError):
+        pass

@@ -1,0 +1,134 @@
+"""What stands on the console: colours, status lines, and the live area of a terminal."""
+
+import os
+import pty
+import re
+import threading
+
+import pytest
+
+from job import PATIENCE, STATUS, Node
+
+PASSING = "def test_one(): pass\ndef test_two(): pass\n"
+FAILING = PASSING + "def test_three(): assert 0\n"
+SLOW = """
+import pytest, time
+@pytest.mark.parametrize("i", range(12))
+def test_slow(i): time.sleep(0.15)
+"""
+
+SGR = re.compile("\x1b\\[[0-9;]*m")
+GREEN, RED, BLUE = "\x1b[32m", "\x1b[31m", "\x1b[34m"
+
+
+def text_of(node: Node) -> str:
+    return "\n".join(node.lines)
+
+
+def test_a_job_that_passed_is_green(job):
+    job.write("test_it.py", PASSING)
+    node = job.start("-n", "1", "--color", "always")
+    assert node.wait() == 0
+    assert node.lines[0].split(" ", 1)[1].startswith(f"{GREEN}█")
+    assert f"{BLUE}█" in node.lines[0] and f"{BLUE}█" not in node.lines[1], "what is left is blue"
+    assert f"{GREEN}OK\x1b[0m" in node.lines[0]
+    report = [line for line in node.lines if line.startswith(f"{GREEN}")]
+    assert SGR.sub("", report[0]).startswith("═══ DAGZ job report")
+    assert SGR.sub("", report[-1]).startswith("═══ end of report")
+    assert RED not in text_of(node)
+
+
+def test_a_job_that_failed_is_red(job):
+    job.write("test_it.py", FAILING)
+    node = job.start("-n", "1", "--retries", "0", "--color", "always")
+    assert node.wait() == 1
+    last = [line for line in node.lines if "worker #0" in line][2]
+    assert f"{RED}█" in last and f"{RED}FAILED\x1b[0m" in last and f"{GREEN}█" in last
+    red = [SGR.sub("", line) for line in node.lines if line.startswith(RED)]
+    assert red[0].startswith("═══ DAGZ job report") and red[-1].startswith("═══ end of report")
+    assert red[1].startswith("FAILED   test_it.py::test_three")
+
+
+@pytest.mark.parametrize(
+    "options, variables, colored",
+    [
+        ([], {}, False),
+        ([], {"FORCE_COLOR": "1"}, True),
+        ([], {"CLICOLOR_FORCE": "1"}, True),
+        ([], {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        ([], {"CLICOLOR_FORCE": "0"}, False),
+        (["--color", "always"], {"NO_COLOR": "1"}, True),
+        (["--color", "never"], {"FORCE_COLOR": "1"}, False),
+        ([], {"DAGZ_COLOR": "always"}, True),
+    ],
+)
+def test_who_decides_on_colours(job, options, variables, colored):
+    job.write("test_it.py", PASSING)
+    node = job.start("-n", "1", *options, **variables)
+    assert node.wait() == 0
+    assert bool(SGR.search(text_of(node))) == colored
+
+
+def test_a_pipe_gets_neither_colours_nor_cursor_movement(job):
+    job.write("test_it.py", SLOW)
+    node = job.start("-n", "2", "--status-interval", "0.2s", TERM="xterm")
+    assert node.wait() == 0
+    assert "\x1b" not in text_of(node) + node.errors and "\r" not in text_of(node)
+
+
+def test_a_status_line_for_each_worker_and_interval(job):
+    job.write("test_it.py", SLOW)
+    nodes = [job.start("-n", "2", "--status-interval", "0.3s") for _ in range(2)]
+    assert [node.wait() for node in nodes] == [0, 0]
+    told = [[match for match in map(STATUS.match, node.lines) if match] for node in nodes]
+    for node, statuses in zip(nodes, told):
+        assert len(statuses) == sum(" Worker #" in line for line in node.lines), text_of(node)
+    scheduler = max(told, key=len)
+    assert len(scheduler) >= 4
+    workers = [int(match["worker"]) for match in scheduler]
+    # In worker order each time; the second node may join after the first lines.
+    rounds = re.findall("01(?:23)?", "".join(map(str, workers)))
+    assert "".join(rounds) == "".join(map(str, workers)) and "0123" in rounds
+    for match in scheduler:
+        assert int(match["done"]) + int(match["left"]) == int(match["all"])
+    assert any(match["state"] == "Active" and match["test"] for match in scheduler)
+
+
+def run_in_a_terminal(job, *options: str, **variables: str) -> str:
+    """What a terminal gets to see of a node."""
+    controller, terminal = pty.openpty()
+    node = job.start(*options, stdout=terminal, **{"TERM": "xterm", **variables})
+    os.close(terminal)
+    chunks = []
+
+    def read() -> None:
+        try:
+            while chunk := os.read(controller, 65536):
+                chunks.append(chunk)
+        except OSError:
+            pass  # the terminal's other side is closed
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    assert node.wait() == 0, node.errors
+    reader.join(PATIENCE)
+    os.close(controller)
+    return b"".join(chunks).decode()
+
+
+def test_a_terminal_gets_a_live_area_instead_of_status_lines(job):
+    job.write("test_it.py", SLOW)
+    shown = run_in_a_terminal(job, "-n", "2", "--status-interval", "0.2s")
+    assert re.search("\x1b\\[\\d+A\r\x1b\\[J", shown), "the cursor moves up to draw again"
+    assert " Worker #1 [" in shown
+    # What stays on the screen at the end has no line of the live area.
+    kept = SGR.sub("", shown[shown.rindex("\x1b[J") :])
+    assert " Worker #" not in kept and "═══ end of report" in kept
+
+
+@pytest.mark.parametrize("variables", [{"CI": "true"}, {"TERM": "dumb"}])
+def test_no_live_area_in_ci_or_where_the_cursor_cannot_move(job, variables):
+    job.write("test_it.py", SLOW)
+    shown = run_in_a_terminal(job, "-n", "2", "--status-interval", "0.3s", **variables)
+    assert "\x1b[J" not in shown and not re.search("\x1b\\[\\d*A", shown)
+    assert " Worker #0 [" in SGR.sub("", shown)
