@@ -62,6 +62,7 @@ struct Found {
   std::optional<report::JobSummary> summary;
   std::string problem;
   int exit_code = 0;
+  bool has_not_begun = false;  // there is a live job, but nobody has named it yet
 };
 
 // Where everything stays on this host the answer takes milliseconds, and most ask after the end.
@@ -80,8 +81,7 @@ Found find_live(const ReportOptions& options) {
     return {std::nullopt, "the live mesh gave an answer that this dagz does not understand",
             report::kExitUnusableEnvironment};
   }
-  // Without an id it has not begun.
-  if (summary->full_id.empty()) return {};
+  if (summary->full_id.empty()) return {std::nullopt, "", 0, true};
   const bool meant =
       options.job == "last" || options.job == summary->short_id || options.job == summary->full_id;
   if (!meant) return {};
@@ -181,6 +181,7 @@ std::string format_members(std::vector<Cells> lines) {
 
 int report_command(const ReportOptions& options) {
   Found found = find_live(options);
+  const bool has_not_begun = found.has_not_begun && options.job == "last";
   if (!found.summary) {
     const Found live = std::move(found);
     found = find_kept(options);
@@ -188,11 +189,15 @@ int report_command(const ReportOptions& options) {
     if (!live.problem.empty()) say(live.problem);
     if (!found.summary && found.problem.empty() && !live.problem.empty()) return live.exit_code;
   }
-  if (found.summary) return print(format_report(*found.summary, options));
+  if (found.summary) {
+    if (has_not_begun) say("a job is about to begin; this is the one before it");
+    return print(format_report(*found.summary, options));
+  }
   if (!found.problem.empty()) return fail(found.exit_code, found.problem);
   const std::string path = report::History(options.place.state_dir).path();
   if (options.job == "last") {
-    return fail(report::kExitUsage, "no job is live, and none is kept in " + path);
+    return fail(report::kExitUsage, has_not_begun ? "the live job is about to begin: ask again"
+                                                  : "no job is live, and none is kept in " + path);
   }
   return fail(report::kExitUsage, "no job " + report::visible(options.job) + " in " + path +
                                       "; `dagz jobs` lists what is there");
