@@ -34,6 +34,7 @@ Node::Node(NodeConfig config, const Crypto& crypto,
       started_at_(at.now),
       started_wall_ms_(at.wall_ms),
       links_(config_.mesh, crypto_, rng_, self_),
+      relay_(crypto_),
       membership_(config_.mesh, crypto_, self_,
                   [this](Instant now, const Member& member, MemberChange change) {
                     on_member_change(now, member, change);
@@ -115,6 +116,7 @@ void Node::on_member_change(Instant now, const Member& member, MemberChange chan
     case MemberChange::kDied:
       actions_.notices.push_back("lost node " + name);
       links_.hang_up(now, member.profile.id);
+      relay_.forget(member.profile.id);
       break;
     case MemberChange::kReturned:
       actions_.notices.push_back("node " + name + " is back");
@@ -122,6 +124,7 @@ void Node::on_member_change(Instant now, const Member& member, MemberChange chan
       break;
     case MemberChange::kLeft:
       links_.forget(member.profile.id);
+      relay_.forget(member.profile.id);
       break;
     case MemberChange::kSuspected:
     case MemberChange::kCleared:
@@ -168,7 +171,41 @@ const NodeId* Node::random_peer(bool also_dead) {
 // ---- messages ---------------------------------------------------------------------------------
 
 bool Node::send(Instant now, const NodeId& to, const Message& message, Lane lane) {
-  return links_.send(now, to, lane, encode(message));
+  Buffer content = encode(message);
+  if (links_.is_connected(to)) return links_.send(now, to, lane, std::move(content));
+  return send_through_another(now, to, std::move(content));
+}
+
+bool Node::send_through_another(Instant now, const NodeId& to, Buffer content) {
+  const Member* member = membership_.find(to);
+  if (member == nullptr || !mesh::takes_part(member->state)) return false;
+  if (now < member->since + config_.mesh.relay_after) return false;
+  if (content.size() > mesh::kControlMessageMax / 2) return false;
+  std::optional<NodeId> via = relay_.route(to);
+  if (!via || !links_.is_connected(*via)) {
+    const NodeId* peer = random_peer();
+    if (peer == nullptr) return false;
+    via = *peer;
+  }
+  const Message wrapped = relay_.wrap(member->profile, std::move(content));
+  return links_.send(now, *via, Lane::kControl, encode(wrapped));
+}
+
+void Node::on(Moment at, const NodeId& from, const mesh::Relayed& message) {
+  if (message.to != self_.id) {
+    if (message.from != from || !links_.is_connected(message.to)) return;
+    relays_ = true;
+    links_.send(at.now, message.to, Lane::kControl, encode(Message{message}));
+    return;
+  }
+  const Member* author = membership_.find(message.from);
+  if (author == nullptr) return;
+  const auto content = relay_.unwrap(message, author->profile.key);
+  Message inner;
+  if (!content || !decode(*content, inner)) return;
+  if (std::holds_alternative<mesh::Relayed>(inner)) return;
+  relay_.learn(message.from, from);
+  handle(at, message.from, inner, false);
 }
 
 void Node::handle(Moment at, const NodeId& from, const Message& message, bool from_observer) {
@@ -330,6 +367,10 @@ void Node::guard_against_stall(Instant now) {
   if (expected_at_ == Instant::never() || now < expected_at_ + config_.mesh.stall_min) return;
   const Duration stall = now - expected_at_;
   awareness_.poorly();
+  const bool alone = membership_.live_count() == 1;
+  if (stall >= config_.mesh.stall_long && !alone) {
+    held_until_ = now + config_.mesh.hold_after_stall;
+  }
   membership_.excuse(stall);
   prober_.excuse(now);
   election_.excuse(stall);
@@ -370,7 +411,7 @@ Instant Node::next_deadline() const {
                 election_.next_deadline(), scheduler_.next_deadline(), vassal_.next_deadline(),
                 next_digest_at_, next_log_flush_at_, next_worker_report_at_, depart_by_});
   if (!membership_.gossip().empty()) next = std::min(next, next_gossip_at_);
-  if (is_scheduler()) next = std::min({next, next_announce_at_, next_status_at_});
+  if (is_scheduler()) next = std::min({next, next_announce_at_, next_status_at_, held_until_});
   return next;
 }
 

@@ -15,6 +15,7 @@
 #include "mesh/links.hpp"
 #include "mesh/membership.hpp"
 #include "mesh/probe.hpp"
+#include "mesh/relay.hpp"
 #include "mesh/rng.hpp"
 #include "report/job_state.hpp"
 #include "report/progress.hpp"
@@ -70,6 +71,9 @@ struct NodeEnd {
     kDeparted,  // this node left before the end
   } kind = Kind::kClosed;
   report::JobSummary summary;
+  // Who closed the job, and with what words: a better closing may be heard of later, too late.
+  NodeId closed_by;
+  report::Closed closed;
   report::CloseReason reason = report::CloseReason::kComplete;
   uint32_t unable_code = 0;  // why nobody could run anything, as an exit code
   std::string unable_text;
@@ -132,6 +136,7 @@ class Node {
   void on(Moment at, const NodeId& from, const mesh::Rumours& message);
   void on(Moment at, const NodeId& from, const mesh::PushPull& message);
   void on(Moment at, const NodeId& from, const mesh::StateDigest& message);
+  void on(Moment at, const NodeId& from, const mesh::Relayed& message);
   void on(Moment at, const NodeId& from, const mesh::Announce& message);
   void on(Moment at, const NodeId& from, const mesh::LogDigest& message);
   void on(Moment at, const NodeId& from, const mesh::LogPush& message);
@@ -143,6 +148,7 @@ class Node {
   void on(Moment at, const NodeId& from, const QueryAnswer& message);
   bool send(Instant now, const NodeId& to, const Message& message,
             mesh::Lane lane = mesh::Lane::kControl);
+  bool send_through_another(Instant now, const NodeId& to, Buffer content);
   void take_rumours(Moment at, const std::vector<mesh::Statement>& rumours);
   std::vector<mesh::Statement> some_rumours();
   mesh::PushPull view(bool answer) const;
@@ -183,6 +189,8 @@ class Node {
   int64_t started_wall_ms_ = 0;
 
   mesh::Links links_;
+  mesh::Relay relay_;
+  bool relays_ = false;  // this node has passed on others' words
   mesh::Membership membership_;
   mesh::Awareness awareness_;
   mesh::Prober prober_;
@@ -201,6 +209,7 @@ class Node {
   std::map<NodeId, Duration> round_trips_;
 
   uint32_t links_made_ = 0;
+  Instant held_until_ = Instant::never();   // as a scheduler, after a long stall
   Instant expected_at_ = Instant::never();  // when this node wanted to be called again
   Instant next_gossip_at_;
   Instant view_changed_at_;

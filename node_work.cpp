@@ -370,6 +370,10 @@ void Node::update_live_nodes() {
 
 void Node::run_scheduler(Moment at) {
   if (!scheduler_.is_active()) return;
+  if (held_until_ != Instant::never()) {
+    if (at.now < held_until_) return;
+    held_until_ = Instant::never();
+  }
   if (live_nodes_dirty_) update_live_nodes();
   // Catalogs collected before this node was the scheduler.
   for (const auto& [key, file] : catalog_) {
@@ -512,6 +516,8 @@ void Node::finish(Moment at) {
     if (decode(bytes, entry)) final_state.apply(origin, entry);
   });
   final_state.apply(job_.closed_by(), closed);
+  end.closed_by = job_.closed_by();
+  end.closed = closed;
   end.reason = closed.reason;
   end.summary = final_state.summary();
   for (const report::NodeState& node : final_state.nodes()) {
@@ -530,9 +536,11 @@ bool Node::may_exit(Instant now) const {
   if (!end_) return false;
   if (now >= *ended_at_ + config_.linger) return true;
   if (end_->kind == NodeEnd::Kind::kDeparted) return now >= *ended_at_ + Duration::milliseconds(50);
-  // Whoever closed the job stays until the others have left or are lost.
-  if (job_.closed_by() != self_.id) return true;
-  return membership_.live_count() <= 1;
+  // Whoever closed the job stays until the others have left or are lost; whoever passes on words
+  // between others, until only the one who closed it is left.
+  const bool closed_here = job_.closed_by() == self_.id;
+  if (!closed_here && !relays_) return true;
+  return membership_.live_count() <= (closed_here ? 1 : 2);
 }
 
 // The others learn at once that this node takes no more; when all of them say so, the job is over.

@@ -32,9 +32,10 @@ struct QueryAnswer {
   }
 };
 
-using Message = std::variant<mesh::Ping, mesh::Ack, mesh::PingRequest, mesh::Rumours,
-                             mesh::PushPull, mesh::Announce, mesh::LogDigest, mesh::LogPush,
-                             sched::NamesWanted, sched::StealRequest, sched::WorkerReport,
-                             sched::StopRequest, Query, QueryAnswer, mesh::StateDigest>;
+using Message =
+    std::variant<mesh::Ping, mesh::Ack, mesh::PingRequest, mesh::Rumours, mesh::PushPull,
+                 mesh::Announce, mesh::LogDigest, mesh::LogPush, sched::NamesWanted,
+                 sched::StealRequest, sched::WorkerReport, sched::StopRequest, Query, QueryAnswer,
+                 mesh::StateDigest, mesh::Relayed>;
 
 }  // namespace dagz

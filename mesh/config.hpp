@@ -26,6 +26,10 @@ struct Config {
   uint32_t indirect_probes = 3;
   // Pause guard: when this node's own loop was so late, it accuses nobody for what it did not hear.
   Duration stall_min = Duration::milliseconds(300);
+  // A scheduler that stood still for so long may have been replaced: it decides nothing until the
+  // others had time to tell.
+  Duration stall_long = Duration::seconds(1);
+  Duration hold_after_stall = Duration::seconds(1);
   // Lifeguard: shrinks from max to min with independent accusers. The minimum outlasts the stalls
   // that CPU quotas cause (up to 0.8 s measured) and a refutation's way back.
   Duration suspicion_min = Duration::seconds(2);
@@ -54,6 +58,8 @@ struct Config {
   // The first redial of a link that broke: a process that is gone refuses it, and is known to be
   // gone within a round trip instead of seconds.
   Duration redial_after = Duration::milliseconds(5);
+  // A member without a link for so long is spoken to through others.
+  Duration relay_after = Duration::seconds(1);
   // A link that has not said hello by then is given up.
   Duration handshake_within = Duration::seconds(3);
   Duration hello_every = Duration::milliseconds(300);

@@ -1,12 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <vector>
 
 #include "mesh/ids.hpp"
 
 // The cryptography that the cores rest on, as a seam: mesh/io/keyring is the real one (libsodium),
-// tests/support/fake_crypto a fast and predictable one. No method fails and none keeps state.
+// tests/support/fake_crypto a fast and predictable one. No method keeps state.
 
 namespace dagz {
 
@@ -33,6 +35,11 @@ class Crypto {
 
   // Keyed BLAKE2b under the trust root: a holder of the root vouches for this public key.
   virtual Endorsement endorse(const PublicKey& key) const = 0;
+
+  // For the holder of that Ed25519 key alone: an anonymous sealed box (X25519, XSalsa20-Poly1305).
+  virtual std::vector<uint8_t> encrypt(const PublicKey& to, Bytes data) const = 0;
+  // Nothing when it was not encrypted for this process, or was changed since.
+  virtual std::optional<std::vector<uint8_t>> decrypt(Bytes box) const = 0;
 };
 
 }  // namespace dagz

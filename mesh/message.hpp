@@ -126,6 +126,18 @@ struct LogDigest {
   }
 };
 
+// For a member to which its author has no link; `box` is an encrypted envelope.
+struct Relayed {
+  NodeId from;
+  NodeId to;
+  Buffer box;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(from, to, box);
+  }
+};
+
 struct LogPush {
   std::vector<LogBatch> batches;
 

@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 
+#include <array>
 #include <vector>
 
 namespace dagz::mesh {
@@ -50,6 +51,32 @@ Endorsement SodiumCrypto::endorse(const PublicKey& key) const {
   crypto_generichash(endorsement.bytes.data(), endorsement.bytes.size(), key.bytes.data(),
                      key.bytes.size(), secret.data(), secret.size());
   return endorsement;
+}
+
+std::vector<uint8_t> SodiumCrypto::encrypt(const PublicKey& to, Bytes data) const {
+  std::array<uint8_t, crypto_box_PUBLICKEYBYTES> key{};
+  // A key that is no point of the curve has no holder: nobody could read it.
+  if (crypto_sign_ed25519_pk_to_curve25519(key.data(), to.bytes.data()) != 0) return {};
+  std::vector<uint8_t> box(data.size() + crypto_box_SEALBYTES);
+  if (crypto_box_seal(box.data(), data.data(), data.size(), key.data()) != 0) return {};
+  return box;
+}
+
+std::optional<std::vector<uint8_t>> SodiumCrypto::decrypt(Bytes box) const {
+  if (box.size() < crypto_box_SEALBYTES) return std::nullopt;
+  std::array<uint8_t, crypto_box_PUBLICKEYBYTES> public_key{};
+  Secret secret_key(crypto_box_SECRETKEYBYTES);
+  if (crypto_sign_ed25519_pk_to_curve25519(public_key.data(), keyring_.public_key().bytes.data()) !=
+          0 ||
+      crypto_sign_ed25519_sk_to_curve25519(secret_key.data(), keyring_.signing_key().data()) != 0) {
+    return std::nullopt;
+  }
+  std::vector<uint8_t> data(box.size() - crypto_box_SEALBYTES);
+  if (crypto_box_seal_open(data.data(), box.data(), box.size(), public_key.data(),
+                           secret_key.data()) != 0) {
+    return std::nullopt;
+  }
+  return data;
 }
 
 }  // namespace dagz::mesh

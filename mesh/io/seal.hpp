@@ -20,6 +20,8 @@ class SodiumCrypto : public Crypto {
   Signature sign(Bytes data) const override;
   bool verify(const PublicKey& key, Bytes data, const Signature& signature) const override;
   Endorsement endorse(const PublicKey& key) const override;
+  std::vector<uint8_t> encrypt(const PublicKey& to, Bytes data) const override;
+  std::optional<std::vector<uint8_t>> decrypt(Bytes box) const override;
 
  private:
   const Keyring& keyring_;

@@ -17,6 +17,12 @@ inline constexpr FoundSeed kFoundSeeds[] = {
     {95, 5, "a grant that overtook the names of its tests was dropped"},
     {149, 5, "two schedulers closed one job, each without the other's word"},
     {1017, 5, "a claim known from logs only fenced off everything its successor granted"},
+    {2133, 2, "a lost answer to a hello left a link in which only one side believed"},
+    {5020, 2, "after a cut both sides believed each other dead, over a link that was up"},
+    {10990, 2,
+     "the view that would have told the dead of their death was lost, and not sent again"},
+    {30053, 3, "the only one who could reach both left before the last had the end"},
+    {40049, 5, "a scheduler back from a long stall closed a job that another had closed"},
 };
 
 }  // namespace dagz::sim

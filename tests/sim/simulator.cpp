@@ -53,6 +53,20 @@ void draw_disasters(Rng& rng, uint32_t nodes, Faults& faults) {
   }
 }
 
+// No node is walled off from more than half of the others.
+void draw_walls(Rng& rng, uint32_t nodes, Faults& faults) {
+  std::vector<uint32_t> of(nodes);
+  for (auto i = rng.between(1, nodes); i > 0; --i) {
+    const Wall wall{static_cast<uint32_t>(rng.below(nodes)),
+                    static_cast<uint32_t>(rng.below(nodes))};
+    if (wall.one == wall.other) continue;
+    if (of[wall.one] >= (nodes - 1) / 2 || of[wall.other] >= (nodes - 1) / 2) continue;
+    ++of[wall.one];
+    ++of[wall.other];
+    faults.walls.push_back(wall);
+  }
+}
+
 }  // namespace
 
 Instant Faults::over_at() const {
@@ -83,6 +97,9 @@ Scenario draw_scenario(uint64_t seed, uint32_t nodes) {
   }
   scenario.chain_discovery = nodes <= 30 && rng.chance(1, 4);
   if (rng.chance(2, 3)) draw_disasters(rng, nodes, faults);
+  const bool all_stay = faults.crashes.empty() && scenario.leavers == 0;
+  if (nodes > 2 && all_stay && rng.chance(1, 3)) draw_walls(rng, nodes, faults);
+  if (!faults.walls.empty()) scenario.chain_discovery = false;
   // A chain that loses a member in the middle is two chains.
   if (!faults.crashes.empty()) scenario.chain_discovery = false;
   return scenario;
@@ -100,6 +117,9 @@ std::string describe(const Scenario& s) {
   text += " starts<=" + std::to_string(s.starts_within.ms()) + "ms";
   text += " leavers=" + std::to_string(s.leavers);
   if (s.chain_discovery) text += " chain";
+  for (const Wall& wall : s.faults.walls) {
+    text += " wall " + std::to_string(wall.one) + "|" + std::to_string(wall.other);
+  }
   const auto ms = [](Instant at) { return std::to_string((at - Instant{}).ms()); };
   for (const Crash& crash : s.faults.crashes) {
     text += " crash " + std::to_string(crash.process) + "@" + ms(crash.at);

@@ -42,6 +42,12 @@ struct Cut {
   Instant until;
 };
 
+// Two nodes that can never reach each other.
+struct Wall {
+  uint32_t one = 0;
+  uint32_t other = 0;
+};
+
 struct Faults {
   uint32_t loss_permille = 0;
   uint32_t duplicate_permille = 0;
@@ -51,6 +57,7 @@ struct Faults {
   std::vector<Crash> crashes;
   std::vector<Pause> pauses;
   std::vector<Cut> cuts;
+  std::vector<Wall> walls;
 
   // From when on nothing stands still, ends or is cut off any more.
   Instant over_at() const;

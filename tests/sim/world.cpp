@@ -51,15 +51,19 @@ void World::post_disasters() {
 }
 
 bool World::is_cut(uint32_t from, uint32_t to) const {
-  return std::any_of(scenario_.faults.cuts.begin(), scenario_.faults.cuts.end(),
-                     [&](const Cut& cut) {
-                       if (now_ < cut.at || now_ >= cut.until) return false;
-                       const auto in_first = [&cut](uint32_t process) {
-                         return process < cut.in_first.size() && cut.in_first[process];
-                       };
-                       if (in_first(from) == in_first(to)) return false;
-                       return !cut.one_way || in_first(from);
-                     });
+  const auto& walls = scenario_.faults.walls;
+  const bool walled = std::any_of(walls.begin(), walls.end(), [&](const Wall& wall) {
+    return (wall.one == from && wall.other == to) || (wall.one == to && wall.other == from);
+  });
+  return walled || std::any_of(scenario_.faults.cuts.begin(), scenario_.faults.cuts.end(),
+                               [&](const Cut& cut) {
+                                 if (now_ < cut.at || now_ >= cut.until) return false;
+                                 const auto in_first = [&cut](uint32_t process) {
+                                   return process < cut.in_first.size() && cut.in_first[process];
+                                 };
+                                 if (in_first(from) == in_first(to)) return false;
+                                 return !cut.one_way || in_first(from);
+                               });
 }
 
 void World::post(Instant at, uint32_t process, What what) {
@@ -100,11 +104,13 @@ void World::start(Process& process) {
         post(now_ + after, number, Ran{slot, life});
       });
   process.runner->start();
-  // Everybody knows the first two, or only its neighbours: discovery is the shell's business.
+  // Everybody knows the first two, or only its neighbours, or all where there are walls: discovery
+  // is the shell's business.
   for (uint32_t other = 0; other < scenario_.nodes; ++other) {
     const bool neighbour = other + 1 == number || other == number + 1;
     const bool known = scenario_.chain_discovery ? neighbour : other < 2;
-    if (other != number && (known || number >= scenario_.nodes)) {
+    const bool knows_all = number >= scenario_.nodes || !scenario_.faults.walls.empty();
+    if (other != number && (known || knows_all)) {
       process.node->candidate(moment(process), processes_[other].address);
     }
   }

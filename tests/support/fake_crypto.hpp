@@ -1,6 +1,9 @@
 #pragma once
 
+#include <algorithm>
 #include <cstring>
+#include <optional>
+#include <vector>
 
 #include "mesh/crypto.hpp"
 
@@ -47,6 +50,22 @@ class FakeCrypto : public Crypto {
     Endorsement out;
     put(out.bytes.data(), digest(key.bytes, get(mesh_.bytes.data())));
     return out;
+  }
+
+  // The reader's key in front stands for the encryption.
+  std::vector<uint8_t> encrypt(const PublicKey& to, Bytes data) const override {
+    std::vector<uint8_t> box(to.bytes.begin(), to.bytes.end());
+    for (const uint8_t byte : data) box.push_back(static_cast<uint8_t>(byte ^ 0x5a));
+    return box;
+  }
+  std::optional<std::vector<uint8_t>> decrypt(Bytes box) const override {
+    if (box.size() < PublicKey::kSize) return std::nullopt;
+    if (!std::equal(key_.bytes.begin(), key_.bytes.end(), box.begin())) return std::nullopt;
+    std::vector<uint8_t> data;
+    for (const uint8_t byte : box.subspan(PublicKey::kSize)) {
+      data.push_back(static_cast<uint8_t>(byte ^ 0x5a));
+    }
+    return data;
   }
 
  private:

@@ -74,7 +74,8 @@ inline std::vector<Message> sample_messages() {
           sched::StopRequest{"interrupted"},
           Query{Query::Kind::kReport},
           QueryAnswer{"{\"term\":1}"},
-          mesh::StateDigest{0x1234'5678'9abc'def0, 7}};
+          mesh::StateDigest{0x1234'5678'9abc'def0, 7},
+          mesh::Relayed{numbered_id(1), numbered_id(2), {1, 2, 3}}};
 }
 
 inline Buffer sample_hello() {
