@@ -169,7 +169,9 @@ class Node {
   void perform(Moment at, sched::Vassal::Output output);
   void publish_logs(Moment at);
   void push_batches(Instant now, const NodeId& to, std::vector<mesh::LogBatch> batches);
-  void offer(sched::FileCollected file);
+  report::FileKey offer(sched::FileCollected file);
+  void tell_found(sched::FilesFound found);
+  void worker_collected(Moment at, const sched::WorkerCollected& event, sched::Vassal::Output& out);
   void list(report::FileKey key);
   void close(report::Closed closed);
   void take_grants(Moment at);

@@ -24,15 +24,29 @@ constexpr Duration kFarewell = Duration::milliseconds(500);
 constexpr std::size_t kListedBytesMax = 128 * 1024;
 constexpr std::size_t kGroupedMax = 50'000;
 
+report::FileKey key_from(const Crypto& crypto, const Buffer& content) {
+  const Hash hash = crypto.hash(content);
+  report::FileKey key = 0;
+  for (int i = 0; i < 8; ++i) key = (key << 8) | hash.bytes[static_cast<std::size_t>(i)];
+  return key;
+}
+
 report::FileKey key_of(const Crypto& crypto, const sched::FileCollected& file) {
   Buffer content;
   WireWriter writer(content);
   writer(file.path);
   for (const std::string& id : file.ids) writer(id);
-  const Hash hash = crypto.hash(content);
-  report::FileKey key = 0;
-  for (int i = 0; i < 8; ++i) key = (key << 8) | hash.bytes[static_cast<std::size_t>(i)];
-  return key;
+  return key_from(crypto, content);
+}
+
+// Of a file that is found: its tests are not known.
+report::FileKey key_of_found(const Crypto& crypto, const std::string& path) {
+  Buffer content;
+  WireWriter writer(content);
+  writer(std::string("found"));
+  writer(path);
+  writer(std::string());
+  return key_from(crypto, content);
 }
 
 }  // namespace
@@ -194,6 +208,8 @@ void Node::folded(Moment at, const NodeId& origin, const Entry& entry) {
     }
   } else if (const auto* draining = std::get_if<report::Draining>(&entry)) {
     if (draining->claim.scheduler.node == origin) draining_ = draining->claim;
+  } else if (const auto* expanded = std::get_if<report::Expanded>(&entry)) {
+    if (origin == self_.id) vassal_.expanded(*expanded, out);
   } else if (std::get_if<report::Departed>(&entry) != nullptr) {
     departed_.insert(origin);
     live_nodes_dirty_ = true;
@@ -237,7 +253,11 @@ void Node::drain(Moment at) {
 void Node::runner_event(Moment at, const sched::RunnerEvent& event) {
   sched::Vassal::Output out;
   if (const auto* file = std::get_if<sched::FileCollected>(&event)) {
-    offer(*file);
+    vassal_.offer(offer(*file), file->file);
+  } else if (const auto* found = std::get_if<sched::FilesFound>(&event)) {
+    tell_found(*found);
+  } else if (const auto* collected = std::get_if<sched::WorkerCollected>(&event)) {
+    worker_collected(at, *collected, out);
   } else if (const auto* done = std::get_if<sched::CollectionDone>(&event)) {
     for (const sched::CollectionError& error : done->errors) {
       write(report::CollectionFailed{error.path.substr(0, report::kPathMax),
@@ -245,6 +265,10 @@ void Node::runner_event(Moment at, const sched::RunnerEvent& event) {
     }
     write(report::Collected{done->files, done->tests, done->deselected});
     if (done->max_fail > 0) scheduler_.limit_failures(done->max_fail);
+    if (!done->why.empty()) {
+      actions_.notices.push_back(std::string("collection: ") + (done->shared ? "shared" : "whole") +
+                                 ", " + done->why);
+    }
     flush_now_ = true;
   } else if (const auto* failed = std::get_if<sched::RunnerFailed>(&event)) {
     vassal_.runner_failed(out);
@@ -259,18 +283,46 @@ void Node::runner_event(Moment at, const sched::RunnerEvent& event) {
   perform(at, std::move(out));
 }
 
-void Node::offer(sched::FileCollected file) {
+void Node::tell_found(sched::FilesFound found) {
+  report::Found entry;
+  for (sched::FilesFound::File& file : found.files) {
+    if (file.path.size() > report::kPathMax) file.path.resize(report::kPathMax);
+    entry.files.push_back({key_of_found(crypto_, file.path), file.path, file.bytes});
+    if (entry.files.size() < report::kFoundPerEntryMax / 8) continue;
+    write(std::exchange(entry, {}));
+  }
+  if (!entry.files.empty()) write(std::move(entry));
+  vassal_.found(found.files);
+}
+
+// Names and all: nobody else may have collected this file.
+void Node::worker_collected(Moment at, const sched::WorkerCollected& event,
+                            sched::Vassal::Output& out) {
+  std::vector<report::FileKey> versions;
+  if (!event.file.ids.empty()) {
+    versions.push_back(offer(event.file));
+    list(versions.back());
+  }
+  for (const sched::CollectionError& error : event.errors) {
+    write(report::CollectionFailed{error.path.substr(0, report::kPathMax),
+                                   error.text.substr(0, report::kOutputMax)});
+  }
+  vassal_.collected(at.now, event, versions, out);
+  flush_now_ = true;
+}
+
+report::FileKey Node::offer(sched::FileCollected file) {
   // An id that fits no entry is cut: the test runs all the same.
   if (file.path.size() > report::kPathMax) file.path.resize(report::kPathMax);
   for (std::string& id : file.ids) {
     if (id.size() > report::kTestIdMax) id.resize(report::kTestIdMax);
   }
   const report::FileKey key = key_of(crypto_, file);
-  vassal_.offer(key, file.file);
-  catalog_[key] = file;
   write(report::Offered{key, static_cast<uint32_t>(file.ids.size())});
+  catalog_[key] = std::move(file);
   // The scheduler's names serve everybody; others are asked when theirs differ.
   if (is_scheduler()) list(key);
+  return key;
 }
 
 void Node::list(report::FileKey key) {

@@ -22,6 +22,8 @@ inline constexpr std::size_t kPathMax = 4096;
 inline constexpr std::size_t kTestsPerFileMax = 1'000'000;
 inline constexpr std::size_t kIdsPerEntryMax = 4096;
 inline constexpr std::size_t kRunsPerEntryMax = 65'536;
+inline constexpr std::size_t kFoundPerEntryMax = 4096;
+inline constexpr std::size_t kVersionsPerFileMax = 64;
 inline constexpr std::size_t kMessageMax = 1024;
 inline constexpr std::size_t kOutputMax = 128 * 1024;
 
@@ -103,7 +105,7 @@ struct CollectionFailed {
   }
 };
 
-// This node's whole catalog has been offered; it can run tests from here on.
+// This node has told all that it found or collected; it can run tests from here on.
 struct Collected {
   uint32_t files = 0;
   uint32_t tests = 0;
@@ -277,8 +279,53 @@ struct Closed {
   }
 };
 
+// A file that can be collected, before anybody knows its tests. The key is made from the path
+// alone: all nodes that find the file use the same. To collect it is a piece of work like a test.
+struct FoundFile {
+  FileKey key = 0;
+  std::string path;
+  uint64_t bytes = 0;  // how large it is: a guess at how long its tests take
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(key, bounded(path, kPathMax), bytes);
+  }
+};
+
+// "I can collect these, and run the tests that they hold."
+struct Found {
+  std::vector<FoundFile> files;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(bounded(files, kFoundPerEntryMax));
+  }
+};
+
+// Answers the grant of a found file: it has been collected, and its tests are granted to this node
+// along with it.
+struct Expanded {
+  FileKey file = 0;
+  std::vector<FileKey> versions;  // none if it holds no tests or could not be collected
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(file, bounded(versions, kVersionsPerFileMax));
+  }
+};
+
+// Gives up these for good: this node collected their file and found no such tests.
+struct Missing {
+  std::vector<Run> runs;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(bounded(runs, kRunsPerEntryMax));
+  }
+};
+
 using Entry = std::variant<Opened, Offered, Listed, Grouped, CollectionFailed, Collected, Unable,
                            Named, Enlisted, Planned, Granted, Recalled, GaveUp, Finished, Draining,
-                           Drained, Departed, Closed>;
+                           Drained, Departed, Closed, Found, Expanded, Missing>;
 
 }  // namespace dagz::report

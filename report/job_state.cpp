@@ -1,7 +1,7 @@
 #include "report/job_state.hpp"
 
 #include <algorithm>
-#include <set>
+#include <iterator>
 
 namespace dagz::report {
 namespace {
@@ -37,11 +37,16 @@ TestIndex JobState::test_at(FileKey file, uint32_t index) const {
   return found->second.tests[index];
 }
 
-std::optional<Place> JobState::place_on(TestIndex test, NodeIndex node) const {
-  for (const Place& place : tests_[test].places) {
+std::optional<Place> JobState::place_on(TestIndex index, NodeIndex node) const {
+  const Test& test = tests_[index];
+  const auto& unable = test.missing_on;
+  if (std::find(unable.begin(), unable.end(), node) != unable.end()) return std::nullopt;
+  for (const Place& place : test.places) {
     const auto& owners = files_.at(place.file).offered_by;
     if (std::find(owners.begin(), owners.end(), node) != owners.end()) return place;
   }
+  // It can collect the file when it is given the test.
+  if (nodes_[node].found.contains(test.path) && !test.places.empty()) return test.places.front();
   return std::nullopt;
 }
 
@@ -73,15 +78,22 @@ void JobState::on(NodeIndex, const Listed& entry) {
   if (version.known()) return;
   if (entry.count > kTestsPerFileMax || tests_.size() + entry.count > kJobTestsMax) return;
   if (version.path == kNone) {
-    const auto [found, added] =
-        path_index_.try_emplace(entry.path, static_cast<uint32_t>(paths_.size()));
-    if (added) paths_.push_back(entry.path);
-    version.path = found->second;
+    version.path = intern_path(entry.path);
     version.count = entry.count;
     version.tests.assign(entry.count, kNone);
   }
   add_names(entry);
-  if (!version.known()) return;
+  if (version.known()) names_known(version);
+}
+
+uint32_t JobState::intern_path(const std::string& path) {
+  const auto [found, added] = path_index_.try_emplace(path, static_cast<uint32_t>(paths_.size()));
+  if (added) paths_.push_back(path);
+  return found->second;
+}
+
+// What waited for the names is applied.
+void JobState::names_known(FileVersion& version) {
   version.ranks.clear();
   auto waiting = std::exchange(version.waiting, {});
   for (const auto& [node, late] : waiting) {
@@ -139,6 +151,78 @@ void JobState::on(NodeIndex origin, const Collected&) { nodes_[origin].collected
 
 void JobState::on(NodeIndex origin, const Unable& entry) { nodes_[origin].unable = entry; }
 
+void JobState::on(NodeIndex origin, const Found& entry) {
+  for (const FoundFile& file : entry.files) find(origin, file);
+}
+
+void JobState::find(NodeIndex origin, const FoundFile& found) {
+  FileVersion& version = files_[found.key];
+  if (version.path == kNone) {
+    if (tests_.size() >= kJobTestsMax) return;
+    version.path = intern_path(found.path);
+    version.count = version.listed = 1;
+    const auto index = static_cast<TestIndex>(tests_.size());
+    version.tests = {index};
+    Test& test = tests_.emplace_back();
+    test.id = found.path;
+    test.path = version.path;
+    test.places = {{found.key, 0}};
+    test.collects = true;
+    test.bytes = found.bytes;
+    ++collections_;
+    ++uncollected_;
+    changes_.push_back({Change::Kind::kKnown, index, kNone});
+  }
+  if (version.tests.empty() || version.tests.front() == kNone ||
+      !tests_[version.tests.front()].collects) {
+    return;
+  }
+  if (!nodes_[origin].found.insert(version.path).second) return;
+  version.offered_by.push_back(origin);
+  names_known(version);
+}
+
+void JobState::on(NodeIndex origin, const Expanded& entry) {
+  if (defer(origin, entry.file, entry)) return;
+  const TestIndex index = test_at(entry.file, 0);
+  if (index == kNone || !tests_[index].collects) return;
+  if (assignment(tests_[index], origin).grants > 0) {
+    expand(origin, tests_[index], entry);
+  } else {
+    files_.at(entry.file).ungranted.emplace_back(origin, entry);
+  }
+}
+
+// A granted file has been collected: its tests count as granted by the same word.
+void JobState::expand(NodeIndex origin, Test& collection, const Expanded& entry) {
+  const auto index = static_cast<TestIndex>(&collection - tests_.data());
+  ++assignment(collection, origin).finished;
+  if (collection.verdict == Verdict::kPending) {
+    collection.verdict = Verdict::kOk;
+    --uncollected_;
+  }
+  changes_.push_back({Change::Kind::kReleased, index, origin});
+  Granted along;
+  along.to = along.claim.scheduler.node = nodes_[origin].id;
+  for (const FileKey key : entry.versions) {
+    if (key == entry.file) continue;
+    along.runs = {{key, 0, UINT32_MAX}};
+    on(origin, along);
+  }
+}
+
+void JobState::on(NodeIndex origin, const Missing& entry) {
+  for_each_test(origin, entry.runs, entry, [&](TestIndex index) {
+    Test& test = tests_[index];
+    ++assignment(test, origin).gave_up;
+    if (std::find(test.missing_on.begin(), test.missing_on.end(), origin) ==
+        test.missing_on.end()) {
+      test.missing_on.push_back(origin);
+    }
+    changes_.push_back({Change::Kind::kReleased, index, origin});
+  });
+}
+
 void JobState::on(NodeIndex origin, const Named& entry) {
   Named& own = names_.try_emplace(nodes_[origin].id, entry).first->second;
   own.started_wall_ms = sane_wall_ms(own.started_wall_ms);
@@ -153,7 +237,9 @@ void JobState::on(NodeIndex origin, const Named& entry) {
   const bool tries_changed = max_retries() != best->retries;
   named_ = *best;
   if (!tries_changed) return;
-  for (Test& test : tests_) judge(test);
+  for (Test& test : tests_) {
+    if (!test.collects) judge(test);
+  }
 }
 
 void JobState::on(NodeIndex origin, const Enlisted& entry) {
@@ -203,12 +289,24 @@ void JobState::on(NodeIndex origin, const Granted& entry) {
   if (nodes_[origin].id != entry.claim.scheduler.node) return;
   if (entry.stolen) ++steals_;
   const NodeIndex to = intern(entry.to);
-  for_each_test(origin, entry.runs, entry, [&](TestIndex index) {
-    Test& test = tests_[index];
-    ++assignment(test, to).grants;
-    changes_.push_back({Change::Kind::kGranted, index, to});
-    if (!test.attempts.empty()) judge(test);
-  });
+  for_each_test(origin, entry.runs, entry, [&](TestIndex index) { grant(to, index); });
+}
+
+void JobState::grant(NodeIndex to, TestIndex index) {
+  ++assignment(tests_[index], to).grants;
+  changes_.push_back({Change::Kind::kGranted, index, to});
+  if (!tests_[index].collects) {
+    if (!tests_[index].attempts.empty()) judge(tests_[index]);
+    return;
+  }
+  // Its answer may have come before the grant.
+  auto& early = files_.at(tests_[index].places.front().file).ungranted;
+  const auto own =
+      std::find_if(early.begin(), early.end(), [to](const auto& one) { return one.first == to; });
+  if (own == early.end()) return;
+  const Expanded answer = std::move(own->second);
+  early.erase(own);
+  expand(to, tests_[index], answer);
 }
 
 void JobState::on(NodeIndex, const Recalled&) {}
@@ -223,7 +321,7 @@ void JobState::on(NodeIndex origin, const GaveUp& entry) {
 void JobState::on(NodeIndex origin, const Finished& entry) {
   if (defer(origin, entry.file, entry)) return;
   const TestIndex index = test_at(entry.file, entry.index);
-  if (index == kNone) return;
+  if (index == kNone || tests_[index].collects) return;
   Test& test = tests_[index];
   if (!entry.amends) ++assignment(test, origin).finished;
   test.attempts.push_back({origin, entry});
@@ -249,7 +347,9 @@ void JobState::on(NodeIndex origin, const Closed& entry) {
   closed_ = entry;
   closed_->duration = sane(entry.duration);
   closed_by_ = nodes_[origin].id;
-  for (Test& test : tests_) judge(test);
+  for (Test& test : tests_) {
+    if (!test.collects) judge(test);
+  }
 }
 
 // A result counts only from a node that was given that test.
@@ -359,6 +459,20 @@ void JobState::summarize_times(JobSummary& summary) const {
   }
 }
 
+// What one node has: the paths that it found or collected, and the versions of those it collected.
+JobState::Files JobState::files_of(const NodeState& node) const {
+  Files files;
+  files.whole = node.found.empty();
+  files.all.insert(node.found.begin(), node.found.end());
+  for (const FileKey key : node.offered) {
+    const auto version = files_.find(key);
+    if (version == files_.end() || version->second.path == kNone) continue;
+    files.all.insert(version->second.path);
+    files.versions[version->second.path].insert(key);
+  }
+  return files;
+}
+
 // What a reader should know although it fails nothing: fewer nodes than expected, and nodes that
 // collected other tests than the first.
 void JobState::note_differences(const std::vector<const NodeState*>& nodes,
@@ -368,27 +482,30 @@ void JobState::note_differences(const std::vector<const NodeState*>& nodes,
                             std::to_string(named_->expected_nodes) + " expected nodes took part");
   }
   const NodeState* first = nullptr;
-  std::set<FileKey> files;
+  Files files;
   for (const NodeState* node : nodes) {
     if (!node->collected) continue;
-    const std::set<FileKey> own(node->offered.begin(), node->offered.end());
+    Files own = files_of(*node);
     if (first == nullptr) {
       first = node;
-      files = own;
+      files = std::move(own);
       continue;
     }
     std::set<std::string> paths;
-    const auto add_path = [&](FileKey key) {
-      const auto version = files_.find(key);
-      if (version == files_.end() || version->second.path == kNone) return;
-      paths.insert(paths_[version->second.path]);
-    };
-    for (const FileKey key : own) {
-      if (!files.contains(key)) add_path(key);
+    for (const auto& [path, versions] : own.versions) {
+      const auto other = files.versions.find(path);
+      const bool both = other != files.versions.end();
+      if (both && other->second != versions) paths.insert(paths_[path]);
     }
-    for (const FileKey key : files) {
-      if (!own.contains(key)) add_path(key);
+    // A file that holds no tests can be found, but never collected.
+    std::vector<uint32_t> alone;
+    if (own.whole == files.whole) {
+      std::set_symmetric_difference(own.all.begin(), own.all.end(), files.all.begin(),
+                                    files.all.end(), std::back_inserter(alone));
     }
+    for (const uint32_t path : alone) paths.insert(paths_[path]);
+    // Where collection is shared, the next one is compared with all that came before.
+    if (!files.whole) files.versions.merge(own.versions);
     if (paths.empty()) continue;
     summary.collections_differ = true;
     summary.notes.push_back(
@@ -427,7 +544,9 @@ JobSummary JobState::summary() const {
   out.steals = steals_;
   out.counts = counts_;
   out.counts.errors += collection_errors_.size();
-  for (const Test& test : tests_) out.tests.push_back(summarize(test, out.started.ms));
+  for (const Test& test : tests_) {
+    if (!test.collects) out.tests.push_back(summarize(test, out.started.ms));
+  }
   std::stable_sort(out.tests.begin(), out.tests.end(),
                    [](const TestSummary& a, const TestSummary& b) {
                      return std::tie(a.id, a.file) < std::tie(b.id, b.file);
@@ -440,14 +559,18 @@ JobSummary JobState::summary() const {
     out.status = JobStatus::kInterrupted;
   } else if (counts.failed + counts.errors > 0) {
     out.status = JobStatus::kFailed;
-  } else if (counts.total == 0) {
+  } else if (counts.total == 0 && uncollected_ == 0) {
     out.status = JobStatus::kEmpty;
-  } else if (counts.unfinished > 0) {
+  } else if (counts.unfinished > 0 || uncollected_ > 0) {
     out.status = JobStatus::kIncomplete;
   } else {
     out.status = JobStatus::kPassed;
   }
   if (!closed_->detail.empty()) out.notes.push_back(closed_->detail);
+  if (uncollected_ > 0) {
+    out.notes.push_back(std::to_string(uncollected_) +
+                        (uncollected_ == 1 ? " file was" : " files were") + " never collected");
+  }
   note_differences(nodes, out);
   std::sort(out.notes.begin(), out.notes.end());
   return out;

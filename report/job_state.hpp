@@ -3,9 +3,11 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -48,14 +50,18 @@ struct Place {
   uint32_t index = 0;
 };
 
+// A test, or the collection of a found file: both are work that is granted, given up and stolen.
 struct Test {
-  std::string id;
+  std::string id;      // of a collection: the file's path
   uint32_t path = 0;   // see JobState::path
   uint32_t group = 0;  // 0: none, else see JobState::group
   Verdict verdict = Verdict::kPending;
   std::vector<Place> places;  // one, unless nodes collected the file differently
   std::vector<Assignment> assignments;
   std::vector<Attempt> attempts;
+  std::vector<NodeIndex> missing_on;  // those that cannot run it, although they found its file
+  bool collects = false;              // the collection of a file: not counted, not reported
+  uint64_t bytes = 0;                 // of that file
 };
 
 struct FileVersion {
@@ -66,6 +72,8 @@ struct FileVersion {
   std::vector<NodeIndex> offered_by;
   std::unordered_map<std::string, uint32_t> ranks;   // of ids, while they are being listed
   std::vector<std::pair<NodeIndex, Entry>> waiting;  // until all names are known
+  // Of a found file: who collected it, but was not granted it as far as is known here.
+  std::vector<std::pair<NodeIndex, Expanded>> ungranted;
 
   bool known() const { return path != kNone && listed == count; }
 };
@@ -80,6 +88,7 @@ struct NodeState {
   mesh::Claim drained;  // the best claim under which it said so
   bool departed = false;
   std::vector<FileKey> offered;
+  std::unordered_set<uint32_t> found;  // paths
 };
 
 // What the last `apply` did to tests, for those who keep books of their own.
@@ -107,6 +116,9 @@ class JobState {
   std::optional<Place> place_on(TestIndex test, NodeIndex node) const;
 
   const Counts& counts() const { return counts_; }
+  // Found files; those of them that nobody has collected yet.
+  std::size_t collections() const { return collections_; }
+  std::size_t uncollected() const { return uncollected_; }
   uint64_t retrying() const { return retrying_; }
   const std::optional<Named>& named() const { return named_; }
   const std::optional<Closed>& closed() const { return closed_; }
@@ -125,7 +137,12 @@ class JobState {
   NodeIndex intern(const NodeId& id);
   bool defer(NodeIndex origin, FileKey file, const Entry& entry);
   void add_names(const Listed& listed);
+  uint32_t intern_path(const std::string& path);
+  void names_known(FileVersion& version);
   TestIndex intern_test(const std::string& key, const std::string& id, uint32_t path);
+  void find(NodeIndex origin, const FoundFile& found);
+  void expand(NodeIndex origin, Test& collection, const Expanded& entry);
+  void grant(NodeIndex to, TestIndex index);
   Assignment& assignment(Test& test, NodeIndex node);
   void judge(Test& test);
   void on(NodeIndex origin, const Opened& entry);
@@ -146,11 +163,20 @@ class JobState {
   void on(NodeIndex origin, const Drained& entry);
   void on(NodeIndex origin, const Departed& entry);
   void on(NodeIndex origin, const Closed& entry);
+  void on(NodeIndex origin, const Found& entry);
+  void on(NodeIndex origin, const Expanded& entry);
+  void on(NodeIndex origin, const Missing& entry);
   template <class Visit>
   void for_each_test(NodeIndex origin, const std::vector<Run>& runs, const Entry& whole,
                      const Visit& visit);
   TestSummary summarize(const Test& test, int64_t started_wall_ms) const;
   void summarize_times(JobSummary& summary) const;
+  struct Files {
+    bool whole = false;
+    std::set<uint32_t> all;
+    std::map<uint32_t, std::set<FileKey>> versions;
+  };
+  Files files_of(const NodeState& node) const;
   void note_differences(const std::vector<const NodeState*>& nodes, JobSummary& summary) const;
 
   std::vector<NodeState> nodes_;
@@ -170,6 +196,8 @@ class JobState {
   NodeId closed_by_;
   Counts counts_;
   uint64_t retrying_ = 0;
+  std::size_t collections_ = 0;
+  std::size_t uncollected_ = 0;
   uint32_t steals_ = 0;
   std::vector<Change> changes_;
 };

@@ -10,9 +10,18 @@ Estimates::Estimates(const std::vector<KnownDuration>& history) {
   history_.reserve(history.size());
   for (const KnownDuration& one : history) {
     history_[one.id] = std::max(one.duration, Duration::microseconds(1));
+    Duration& file = history_of_files_[one.id.substr(0, one.id.find("::"))];
+    file = std::min(file + one.duration, kLongest);
     known_.total_ns += one.duration.ns;
     ++known_.count;
   }
+}
+
+Duration Estimates::of_collection(const report::Test& collection) const {
+  const auto found = history_of_files_.find(collection.id);
+  if (found != history_of_files_.end()) return std::max(found->second, kGuess);
+  const auto kilobytes = static_cast<int64_t>(std::min<uint64_t>(collection.bytes >> 10, 10'000));
+  return kGuessPerFile + kGuessPerKilobyte * kilobytes;
 }
 
 void Estimates::add(const report::Test& test) {
@@ -22,6 +31,11 @@ void Estimates::add(const report::Test& test) {
     entry.known = found->second;
   }
   if (paths_.size() <= test.path) paths_.resize(test.path + 1);
+  if (test.collects) {
+    entry.known = of_collection(test);
+    tests_.push_back(entry);
+    return;
+  }
   if (entry.known.ns > 0) {
     // Its neighbours may be new: what is known of the file speaks for them.
     paths_[test.path].total_ns += entry.known.ns;

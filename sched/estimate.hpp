@@ -9,7 +9,7 @@
 #include "report/job_state.hpp"
 
 // How long a test will take: its own history if there is one, else the mean of what its file took
-// in this job, else of the suite, else a guess.
+// in this job, else of the suite, else a guess. The collection of a file stands for all its tests.
 
 namespace dagz::sched {
 
@@ -22,6 +22,10 @@ class Estimates {
  public:
   // Nobody knows anything yet: the order of magnitude of a unit test.
   static constexpr Duration kGuess = Duration::milliseconds(5);
+
+  // Of a file that nobody knows: so many tests stand in so much source.
+  static constexpr Duration kGuessPerKilobyte = Duration::milliseconds(20);
+  static constexpr Duration kGuessPerFile = Duration::milliseconds(100);
 
   // Longer ones are taken for this: sums stay far from overflow.
   static constexpr Duration kLongest = Duration::seconds(24 * 3600);
@@ -39,6 +43,8 @@ class Estimates {
   Duration of_path(uint32_t path) const;
 
  private:
+  Duration of_collection(const report::Test& collection) const;
+
   struct Mean {
     int64_t total_ns = 0;
     int64_t count = 0;
@@ -49,6 +55,7 @@ class Estimates {
   };
 
   std::unordered_map<std::string, Duration> history_;
+  std::unordered_map<std::string, Duration> history_of_files_;
   std::vector<Entry> tests_;
   std::vector<Mean> paths_;
   Mean suite_;

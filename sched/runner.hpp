@@ -24,6 +24,11 @@ struct LocalTest {
   auto operator<=>(const LocalTest&) const = default;
 };
 
+// In place of a test's index: collect the file and tell its tests; collect it here too, its tests
+// are known.
+inline constexpr uint32_t kCollectFile = UINT32_MAX;
+inline constexpr uint32_t kCollectAgain = UINT32_MAX - 1;
+
 // Tests of one file that ask for one worker (xdist_group).
 struct LocalGroup {
   std::string name;
@@ -39,6 +44,15 @@ struct FileCollected {
   std::vector<LocalGroup> groups;
 };
 
+// Where files are collected one by one: those that there are, numbered from 0 in this order.
+struct FilesFound {
+  struct File {
+    std::string path;
+    uint64_t bytes = 0;
+  };
+  std::vector<File> files;
+};
+
 struct CollectionError {
   std::string path;
   std::string text;
@@ -51,6 +65,22 @@ struct CollectionDone {
   uint32_t deselected = 0;
   uint32_t max_fail = 0;  // the runner's own --maxfail, 0 = none
   std::vector<CollectionError> errors;
+  bool shared = false;  // files were found, not collected
+  std::string why;      // this way and not the other, for people
+};
+
+// A worker has collected a file, as it was told by `kCollectFile` or `kCollectAgain`.
+struct WorkerCollected {
+  Slot slot = 0;
+  FileCollected file;  // nothing but its number after `kCollectAgain`
+  std::vector<CollectionError> errors;
+  Duration took;
+};
+
+// The worker's collection of the file has no such test.
+struct TestMissing {
+  Slot slot = 0;
+  LocalTest test;
 };
 
 struct WorkerReady {
@@ -99,8 +129,9 @@ struct RunnerFinished {
   std::string output;  // what plug-ins printed in their summaries
 };
 
-using RunnerEvent = std::variant<FileCollected, CollectionDone, WorkerReady, WorkerWants, TestDone,
-                                 WorkerGone, ExitRequested, RunnerFailed, RunnerFinished>;
+using RunnerEvent = std::variant<FileCollected, FilesFound, CollectionDone, WorkerCollected,
+                                 WorkerReady, WorkerWants, TestDone, TestMissing, WorkerGone,
+                                 ExitRequested, RunnerFailed, RunnerFinished>;
 
 // ---- commands: the cores decide ---------------------------------------------------------------
 
@@ -114,6 +145,13 @@ struct StartWorker {
 struct RunTests {
   Slot slot = 0;
   std::vector<LocalTest> tests;
+  // Where files are collected one by one: the found file and the id of each test. The worker looks
+  // its tests up by id; `tests` are only what they are called here.
+  struct Name {
+    uint32_t file = 0;
+    std::string id;
+  };
+  std::vector<Name> names;
 };
 
 // Finish the queue, tear everything down, leave.

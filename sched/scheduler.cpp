@@ -109,7 +109,8 @@ void Scheduler::set_live(const std::vector<LiveNode>& live) {
 }
 
 void Scheduler::retry_stops() {
-  if (retries_stopped_) return;
+  // Of a suite that is still being collected nobody knows what a tenth is.
+  if (retries_stopped_ || job_.uncollected() > 0) return;
   const report::Counts& counts = job_.counts();
   const uint64_t failing = counts.failed + counts.errors + job_.retrying();
   // A handful of failures in a small suite is no landslide.

@@ -1,6 +1,7 @@
 #include "sched/vassal.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "report/progress.hpp"
@@ -30,11 +31,24 @@ std::vector<report::Run> runs_of(const std::vector<report::Place>& places) {
 
 void Vassal::offer(report::FileKey key, uint32_t file) { files_[key] = file; }
 
-std::optional<Vassal::Item> Vassal::item_at(report::FileKey file, uint32_t index) const {
-  const auto local = files_.find(file);
+std::optional<Vassal::Item> Vassal::item_at(report::FileKey file, uint32_t index) {
   const TestIndex test = job_.test_at(file, index);
-  if (local == files_.end() || test == kNone) return std::nullopt;
-  return Item{test, {file, index}, {local->second, index}, false, batch_};
+  if (test == kNone) return std::nullopt;
+  const auto local = files_.find(file);
+  if (found_.empty()) {
+    if (local == files_.end()) return std::nullopt;
+    return Item{test, {file, index}, {local->second, index}, false, batch_};
+  }
+  const auto path = found_.find(job_.path(job_.tests()[test].path));
+  if (path == found_.end()) return std::nullopt;
+  const uint32_t found = path->second;
+  if (job_.tests()[test].collects) {
+    return Item{test, {file, index}, {found, kCollectFile}, false, batch_, found};
+  }
+  // Several versions of one path have a number each.
+  const auto next = static_cast<uint32_t>(found_.size() + files_.size());
+  const uint32_t number = files_.try_emplace(file, next).first->second;
+  return Item{test, {file, index}, {number, index}, false, batch_, found};
 }
 
 void Vassal::enlisted(const report::Enlisted& enlisted, uint32_t) {
@@ -42,7 +56,14 @@ void Vassal::enlisted(const report::Enlisted& enlisted, uint32_t) {
 }
 
 void Vassal::granted(const std::vector<report::Run>& runs, bool valid, Output& out) {
+  for (Group& group : groups_of(runs, valid, out)) queue_.push_back(std::move(group));
+}
+
+// Takes what is granted; the rest is given back.
+std::vector<Vassal::Group> Vassal::groups_of(const std::vector<report::Run>& runs, bool valid,
+                                             Output& out) {
   if (valid) ++batch_;
+  std::vector<Group> groups;
   std::vector<Item> refused;
   for (const report::Run& run : runs) {
     const auto file = job_.files().find(run.file);
@@ -51,23 +72,25 @@ void Vassal::granted(const std::vector<report::Run>& runs, bool valid, Output& o
     for (uint32_t i = 0; i < std::min(run.count, known); ++i) {
       const auto item = item_at(run.file, run.first + i);
       if (!item) continue;
-      const report::Verdict verdict = job_.tests()[item->test].verdict;
-      const bool wanted =
-          verdict == report::Verdict::kPending || verdict == report::Verdict::kRetry;
       // Each grant gets exactly one answer: what will not be run is given back at once.
-      if (!valid || !wanted || held_.contains(item->test) || draining_ || leaving_ || broken_) {
+      if (!valid || !is_wanted(*item) || draining_ || leaving_ || broken_) {
         refused.push_back(*item);
         continue;
       }
       held_.insert(item->test);
-      const bool continues = !queue_.empty() && group_batch_ == batch_ &&
-                             stay_together(queue_.back().items.back(), *item);
-      if (!continues) queue_.emplace_back();
-      group_batch_ = batch_;
-      queue_.back().items.push_back(*item);
+      const bool continues = !groups.empty() && stay_together(groups.back().items.back(), *item);
+      if (!continues) groups.emplace_back();
+      groups.back().items.push_back(*item);
     }
   }
   if (!refused.empty()) refuse(refused, out);
+  return groups;
+}
+
+bool Vassal::is_wanted(const Item& item) const {
+  const report::Verdict verdict = job_.tests()[item.test].verdict;
+  return (verdict == report::Verdict::kPending || verdict == report::Verdict::kRetry) &&
+         !held_.contains(item.test);
 }
 
 // Of one named group, or of one file and no group.
@@ -113,13 +136,14 @@ bool Vassal::steal_locally(Slot slot) {
     if (&other == &workers_[slot] || other.group.empty() || !may_be_cut(other.group)) continue;
     const Duration left = expected(other.group);
     if (victim != nullptr && left <= most) continue;
+    if (!worth_collecting(workers_[slot], other.group.back(), left / 2)) continue;
     victim = &other;
     most = left;
   }
   if (victim == nullptr) return false;
   Duration taken;
   std::deque<Item>& mine = workers_[slot].group;
-  while (!victim->group.empty() && taken * 2 < most) {
+  while (!victim->group.empty() && taken * 2 < most && !victim->group.back().only) {
     mine.push_front(victim->group.back());
     mine.front().stolen = true;
     taken += estimates_.of(victim->group.back().test);
@@ -133,6 +157,7 @@ void Vassal::feed(Instant now, Slot slot, Output& out) {
   Worker& worker = workers_[slot];
   if (worker.state != Worker::State::kUp || leaving_) return;
   std::vector<LocalTest> tests;
+  std::vector<Item> missing;
   const auto cost = [&](const Item& item) {
     return std::max(estimates_.of(item.test), worker.lately);
   };
@@ -144,19 +169,20 @@ void Vassal::feed(Instant now, Slot slot, Output& out) {
     const bool covered = busy && ahead + cost(worker.sent.front()) >= config_.window;
     if (covered && !(worker.wants && tests.empty())) break;
     if (worker.group.empty() && !take_group(slot) && !steal_locally(slot)) break;
-    const Item item = worker.group.front();
+    Item item = worker.group.front();
     worker.group.pop_front();
-    if (busy) {
-      ahead += cost(item);
-    } else {
-      worker.head_since = now;
+    if (uncollectable_.contains(item.found)) {
+      missing.push_back(item);
+      continue;
     }
-    worker.sent.push_back(item);
-    tests.push_back(item.local);
+    if (busy) ahead += cost(item);
+    send(now, slot, std::move(item), tests);
   }
+  if (!missing.empty()) miss(missing, out);
   if (tests.empty() && !worker.wants) return;
   worker.wants = false;
-  out.commands.emplace_back(RunTests{slot, std::move(tests)});
+  const std::size_t count = tests.size();
+  out.commands.emplace_back(RunTests{slot, std::move(tests), names_of(worker, count)});
 }
 
 // Of everything held, summed; stops counting once there is enough.
@@ -202,7 +228,7 @@ void Vassal::end_overdue_tests(Instant now, Output& out) {
   if (config_.test_timeout.ns == 0) return;
   for (Slot slot = 0; slot < workers_.size(); ++slot) {
     Worker& worker = workers_[slot];
-    if (worker.sent.empty() || worker.timed_out) continue;
+    if (worker.sent.empty() || worker.timed_out || collects(worker.sent.front())) continue;
     if (now < worker.head_since + config_.test_timeout) continue;
     worker.timed_out = true;
     out.commands.emplace_back(KillWorker{slot});
@@ -213,11 +239,12 @@ Instant Vassal::next_deadline() const {
   Instant next = Instant::never();
   if (config_.test_timeout.ns > 0) {
     for (const Worker& worker : workers_) {
-      if (worker.sent.empty() || worker.timed_out) continue;
+      if (worker.sent.empty() || worker.timed_out || collects(worker.sent.front())) continue;
       next = std::min(next, worker.head_since + config_.test_timeout);
     }
   }
-  if (files_.empty() || draining_ || leaving_ || broken_) return next;
+  const bool ready = !files_.empty() || !found_.empty();
+  if (!ready || draining_ || leaving_ || broken_) return next;
   return std::min(next, next_question_at_);
 }
 
@@ -256,7 +283,7 @@ void Vassal::on(Instant now, int64_t, const WorkerWants& event, Output& out) {
   worker.wants = true;
   if (leaving_) {
     worker.wants = false;
-    out.commands.emplace_back(RunTests{event.slot, {}});
+    out.commands.emplace_back(RunTests{event.slot, {}, {}});
     return;
   }
   feed(now, event.slot, out);
@@ -284,10 +311,7 @@ void Vassal::on(Instant now, int64_t wall_ms, const TestDone& event, Output& out
     return;
   }
   // Whatever it passed over it will not run any more.
-  for (auto skipped = worker.sent.begin(); skipped != found; ++skipped) {
-    queue_.emplace_front().items.push_back(*skipped);
-  }
-  worker.sent.erase(worker.sent.begin(), found);
+  put_back(worker, found);
   finish(now, wall_ms, event.slot, std::move(result), out);
   feed(now, event.slot, out);
 }
@@ -330,7 +354,9 @@ void Vassal::on(Instant now, int64_t wall_ms, const WorkerGone& event, Output& o
   if (event.slot >= workers_.size()) return;
   Worker& worker = workers_[event.slot];
   const bool expected_end = event.clean && worker.sent.empty();
-  if (!expected_end && !worker.sent.empty()) {
+  if (!worker.sent.empty() && collects(worker.sent.front())) {
+    die_collecting(event.slot, event, out);
+  } else if (!expected_end && !worker.sent.empty()) {
     report::Finished result;
     result.outcome = worker.timed_out ? report::Outcome::kTimedOut : report::Outcome::kCrashed;
     result.duration = now - worker.head_since;
@@ -346,10 +372,12 @@ void Vassal::on(Instant now, int64_t wall_ms, const WorkerGone& event, Output& o
   }
   // What it had not begun goes to the front again.
   Group rest;
-  rest.items.assign(worker.sent.begin(), worker.sent.end());
+  std::copy_if(worker.sent.begin(), worker.sent.end(), std::back_inserter(rest.items),
+               [](const Item& item) { return item.local.index != kCollectAgain; });
   rest.items.insert(rest.items.end(), worker.group.begin(), worker.group.end());
   worker.sent.clear();
   worker.group.clear();
+  worker.collected.clear();
   worker.wants = false;
   worker.timed_out = false;
   worker.greeted = false;
@@ -376,8 +404,7 @@ void Vassal::on(Instant now, int64_t wall_ms, const WorkerGone& event, Output& o
 void Vassal::runner_failed(Output& out) {
   broken_ = true;
   for (Worker& worker : workers_) {
-    for (const Item& item : worker.sent) queue_.emplace_front().items.push_back(item);
-    worker.sent.clear();
+    put_back(worker, worker.sent.end());
     worker.state = Worker::State::kGone;
   }
   give_up(take_everything(), 0, out);
@@ -441,6 +468,8 @@ void Vassal::recalled(uint64_t number, Duration wanted, Output& out) {
     Worker* richest = nullptr;
     for (Worker& worker : workers_) {
       if (worker.group.empty() || !may_be_cut(worker.group)) continue;
+      const Item& last = worker.group.back();
+      if (last.only || collection_time(last.found) > wanted) continue;
       if (richest == nullptr || worker.group.size() > richest->group.size()) richest = &worker;
     }
     if (richest == nullptr) break;

@@ -4,6 +4,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -56,6 +57,13 @@ class Vassal {
   // ---- from the log
   // The key of a file of this node's catalog.
   void offer(report::FileKey key, uint32_t file);
+  // What this node can collect file by file, in the workers.
+  void found(const std::vector<FilesFound::File>& files);
+  // A granted file was collected by this node, and its tests are granted to it by that.
+  void expanded(const report::Expanded& expanded, Output& out);
+  // One of this node's workers has collected a file; `versions` are what it holds.
+  void collected(Instant now, const WorkerCollected& event,
+                 const std::vector<report::FileKey>& versions, Output& out);
   void enlisted(const report::Enlisted& enlisted, uint32_t mesh_workers);
   // `valid` is false when the grant is fenced off: then all of it goes back.
   void granted(const std::vector<report::Run>& runs, bool valid, Output& out);
@@ -85,7 +93,9 @@ class Vassal {
     report::Place place;
     LocalTest local;
     bool stolen = false;
-    uint32_t batch = 0;  // the how-manieth grant it came with
+    uint32_t batch = 0;              // the how-manieth grant it came with
+    uint32_t found = report::kNone;  // its file, where files are collected one by one
+    std::optional<Slot> only = {};   // no other worker has it in its collection
   };
   struct Group {
     std::deque<Item> items;
@@ -108,6 +118,7 @@ class Vassal {
     Duration delta;
     uint32_t restarts = 0;
     uint32_t deaths_in_a_row = 0;
+    std::set<uint32_t> collected;  // found files
   };
 
   void finish(Instant now, int64_t wall_ms, Slot slot, report::Finished result, Output& out);
@@ -115,12 +126,23 @@ class Vassal {
   void on(Instant now, int64_t wall_ms, const WorkerWants& event, Output& out);
   void on(Instant now, int64_t wall_ms, const TestDone& event, Output& out);
   void on(Instant now, int64_t wall_ms, const WorkerGone& event, Output& out);
+  void on(Instant now, int64_t wall_ms, const TestMissing& event, Output& out);
+  void die_collecting(Slot slot, const WorkerGone& event, Output& out);
   void amend(const TestDone& event, const Worker& worker, report::Finished result, Output& out);
   void feed(Instant now, Slot slot, Output& out);
   bool take_group(Slot slot);
   bool steal_locally(Slot slot);
   void end_overdue_tests(Instant now, Output& out);
-  std::optional<Item> item_at(report::FileKey file, uint32_t index) const;
+  void send(Instant now, Slot slot, Item item, std::vector<LocalTest>& tests);
+  std::vector<Group> groups_of(const std::vector<report::Run>& runs, bool valid, Output& out);
+  bool is_wanted(const Item& item) const;
+  void put_back(Worker& worker, std::deque<Item>::iterator end);
+  void miss(const std::vector<Item>& items, Output& out);
+  Duration collection_time(uint32_t found) const;
+  bool worth_collecting(const Worker& worker, const Item& item, Duration gain) const;
+  std::vector<RunTests::Name> names_of(const Worker& worker, std::size_t count) const;
+  static bool collects(const Item& item) { return item.local.index >= kCollectAgain; }
+  std::optional<Item> item_at(report::FileKey file, uint32_t index);
   bool stay_together(const Item& a, const Item& b) const;
   bool may_be_cut(const std::deque<Item>& items) const;
   void refuse(const std::vector<Item>& items, Output& out);
@@ -135,12 +157,15 @@ class Vassal {
   const report::JobState& job_;
   Estimates& estimates_;
   std::map<report::FileKey, uint32_t> files_;
+  std::map<std::string, uint32_t> found_;  // paths
+  std::map<uint32_t, Duration> took_;      // to collect a found file
+  std::map<report::FileKey, Slot> homes_;  // who collected it
+  std::set<uint32_t> uncollectable_;       // found files that took a worker down
   std::deque<Group> queue_;
   std::vector<Worker> workers_;
   std::unordered_set<report::TestIndex> held_;  // not finished, not given up
   std::optional<report::Enlisted> enlisted_;
   uint32_t batch_ = 0;
-  uint32_t group_batch_ = 0;
   bool draining_ = false;
   bool leaving_ = false;
   bool broken_ = false;

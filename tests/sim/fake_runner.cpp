@@ -6,15 +6,25 @@ namespace dagz::sim {
 
 using report::Outcome;
 
-FakeRunner::FakeRunner(const Suite& suite, std::map<std::string, uint32_t>& tries, Duration collect,
-                       Later later, Alarm alarm)
+FakeRunner::FakeRunner(const Suite& suite, bool shared, std::map<std::string, uint32_t>& tries,
+                       Duration collect, Later later, Alarm alarm)
     : suite_(suite),
+      shared_(shared),
       tries_(tries),
       collect_(collect),
       later_(std::move(later)),
       alarm_(std::move(alarm)) {}
 
 void FakeRunner::start() {
+  if (shared_) {
+    sched::FilesFound found;
+    for (const SuiteFile& file : suite_.files) found.files.push_back({file.path, 1000});
+    sched::CollectionDone done{static_cast<uint32_t>(suite_.files.size())};
+    done.shared = true;
+    later_(collect_, std::move(found));
+    later_(collect_ + Duration::microseconds(1), std::move(done));
+    return;
+  }
   uint32_t number = 0;
   uint32_t tests = 0;
   for (const SuiteFile& file : suite_.files) {
@@ -25,12 +35,15 @@ void FakeRunner::start() {
     tests += static_cast<uint32_t>(file.tests.size());
     later_(collect_, std::move(collected));
   }
-  later_(collect_ + Duration::microseconds(1), sched::CollectionDone{number, tests, 0, 0, {}});
+  later_(collect_ + Duration::microseconds(1), sched::CollectionDone{number, tests});
 }
 
 void FakeRunner::perform(const sched::RunnerCommand& command) {
   if (const auto* start = std::get_if<sched::StartWorker>(&command)) {
-    workers_[start->slot] = Worker{{}, true, false, false, false, ++lives_};
+    Worker& worker = workers_[start->slot];
+    worker = {};
+    worker.alive = true;
+    worker.life = ++lives_;
     later_(Duration::milliseconds(8), sched::WorkerReady{start->slot});
     later_(Duration::milliseconds(8) + Duration::microseconds(1), sched::WorkerWants{start->slot});
     return;
@@ -38,12 +51,23 @@ void FakeRunner::perform(const sched::RunnerCommand& command) {
   if (const auto* run = std::get_if<sched::RunTests>(&command)) {
     Worker& worker = workers_[run->slot];
     if (!worker.alive) return;
-    worker.queue.insert(worker.queue.end(), run->tests.begin(), run->tests.end());
+    for (std::size_t i = 0; i < run->tests.size(); ++i) {
+      Order order{run->tests[i], run->tests[i].file, run->tests[i].index};
+      if (shared_) {
+        order.file = run->names.at(i).file;
+        const auto& tests = suite_.files.at(order.file).tests;
+        const auto named = std::find_if(tests.begin(), tests.end(), [&](const SuiteTest& test) {
+          return test.id == run->names[i].id;
+        });
+        order.index = static_cast<uint32_t>(named - tests.begin());
+      }
+      worker.queue.push_back(order);
+    }
     if (worker.asked) {
       worker.asked = false;
       complete(run->slot);
-    } else if (!worker.running && !worker.queue.empty()) {
-      begin(run->slot);
+    } else if (!worker.running) {
+      next(run->slot);
     }
     return;
   }
@@ -54,22 +78,44 @@ void FakeRunner::perform(const sched::RunnerCommand& command) {
     if (worker.asked) {
       worker.asked = false;
       complete(drain->slot);
-    } else if (!worker.running && worker.queue.empty()) {
-      later_(Duration::milliseconds(2), sched::WorkerGone{drain->slot, true, {}, {}});
+    } else if (!worker.running) {
+      next(drain->slot);
     }
+  }
+}
+
+// Begins what is at the head of the queue.
+void FakeRunner::next(sched::Slot slot) {
+  Worker& worker = workers_[slot];
+  if (!worker.queue.empty()) {
+    begin(slot);
+  } else if (worker.draining) {
+    later_(Duration::milliseconds(2), sched::WorkerGone{slot, true, {}, {}});
   }
 }
 
 void FakeRunner::begin(sched::Slot slot) {
   Worker& worker = workers_[slot];
   worker.running = true;
-  const sched::LocalTest test = worker.queue.front();
-  alarm_(suite_.files[test.file].tests[test.index].duration, slot, worker.life);
+  const Order order = worker.queue.front();
+  const SuiteFile& file = suite_.files[order.file];
+  const bool collects = order.test.index >= sched::kCollectAgain;
+  const bool missing = !collects && shared_ && file.tests[order.index].fickle &&
+                       !worker.collected.contains(order.file);
+  if (missing) {
+    worker.queue.pop_front();
+    worker.running = false;
+    later_(Duration::microseconds(50), sched::TestMissing{slot, order.test});
+    next(slot);
+    return;
+  }
+  alarm_(collects ? file.import : file.tests[order.index].duration, slot, worker.life);
 }
 
 void FakeRunner::test_ran(sched::Slot slot, uint64_t life) {
   Worker& worker = workers_[slot];
   if (worker.life != life) return;
+  if (worker.queue.front().test.index >= sched::kCollectAgain) return collected(slot);
   if (worker.queue.size() == 1 && !worker.draining) {
     worker.asked = true;
     later_(Duration::microseconds(50), sched::WorkerWants{slot});
@@ -78,32 +124,52 @@ void FakeRunner::test_ran(sched::Slot slot, uint64_t life) {
   complete(slot);
 }
 
+void FakeRunner::collected(sched::Slot slot) {
+  Worker& worker = workers_[slot];
+  const Order order = worker.queue.front();
+  const SuiteFile& file = suite_.files[order.file];
+  if (file.deadly) return die(slot);
+  sched::WorkerCollected event;
+  event.slot = slot;
+  event.file.file = order.file;
+  event.took = file.import;
+  if (file.broken) {
+    event.errors.push_back({file.path, "ImportError"});
+  } else if (order.test.index == sched::kCollectFile) {
+    event.file.path = file.path;
+    for (const SuiteTest& test : file.tests) event.file.ids.push_back(test.id);
+    worker.collected.insert(order.file);
+  }
+  later_(Duration::microseconds(50), std::move(event));
+  worker.queue.pop_front();
+  worker.running = false;
+  next(slot);
+}
+
+void FakeRunner::die(sched::Slot slot) {
+  workers_[slot] = {};
+  workers_[slot].life = ++lives_;
+  later_(Duration::microseconds(200), sched::WorkerGone{slot, false, "SIGSEGV", "boom"});
+}
+
 void FakeRunner::complete(sched::Slot slot) {
   Worker& worker = workers_[slot];
-  const sched::LocalTest test = worker.queue.front();
-  const SuiteTest& spec = suite_.files[test.file].tests[test.index];
+  const Order order = worker.queue.front();
+  const SuiteTest& spec = suite_.files[order.file].tests[order.index];
   const uint32_t attempt = tries_[spec.id]++;
   const Outcome outcome = spec.outcomes[std::min<std::size_t>(attempt, spec.outcomes.size() - 1)];
-  if (outcome == Outcome::kCrashed) {
-    worker = Worker{{}, false, false, false, false, ++lives_};
-    later_(Duration::microseconds(200), sched::WorkerGone{slot, false, "SIGSEGV", "boom"});
-    return;
-  }
+  if (outcome == Outcome::kCrashed) return die(slot);
   worker.queue.pop_front();
   worker.running = false;
   sched::TestDone done;
   done.slot = slot;
-  done.test = test;
+  done.test = order.test;
   done.outcome = outcome;
   done.duration = spec.duration;
   done.cpu = spec.duration / 2;
   if (report::is_failure(outcome)) done.output = "assert False\n";
   later_(Duration::microseconds(50), std::move(done));
-  if (!worker.queue.empty()) {
-    begin(slot);
-  } else if (worker.draining) {
-    later_(Duration::milliseconds(2), sched::WorkerGone{slot, true, {}, {}});
-  }
+  next(slot);
 }
 
 }  // namespace dagz::sim

@@ -3,6 +3,8 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "sched/runner.hpp"
@@ -20,16 +22,23 @@ class FakeRunner {
   // Calls back into this runner after a while: a worker's test has run its time.
   using Alarm = std::function<void(Duration after, sched::Slot slot, uint64_t life)>;
 
-  FakeRunner(const Suite& suite, std::map<std::string, uint32_t>& tries, Duration collect,
-             Later later, Alarm alarm);
+  // `shared`: the start finds files, and the workers collect them.
+  FakeRunner(const Suite& suite, bool shared, std::map<std::string, uint32_t>& tries,
+             Duration collect, Later later, Alarm alarm);
 
   void start();
   void perform(const sched::RunnerCommand& command);
   void test_ran(sched::Slot slot, uint64_t life);
 
  private:
+  struct Order {
+    sched::LocalTest test;
+    uint32_t file = 0;  // in the suite
+    uint32_t index = 0;
+  };
   struct Worker {
-    std::deque<sched::LocalTest> queue;
+    std::deque<Order> queue;
+    std::set<uint32_t> collected;  // here, and nowhere before
     bool alive = false;
     bool running = false;
     bool asked = false;  // waits for an answer with its head done
@@ -39,8 +48,12 @@ class FakeRunner {
 
   void begin(sched::Slot slot);
   void complete(sched::Slot slot);
+  void collected(sched::Slot slot);
+  void next(sched::Slot slot);
+  void die(sched::Slot slot);
 
   const Suite& suite_;
+  bool shared_;
   std::map<std::string, uint32_t>& tries_;
   Duration collect_;
   Later later_;

@@ -102,6 +102,13 @@ Scenario draw_scenario(uint64_t seed, uint32_t nodes) {
   if (!faults.walls.empty()) scenario.chain_discovery = false;
   // A chain that loses a member in the middle is two chains.
   if (!faults.crashes.empty()) scenario.chain_discovery = false;
+  // Not drawn: so all other seeds stay what they were.
+  scenario.shared = seed % 3 == 1;
+  if (scenario.shared) {
+    scenario.suite.import_max = Duration::milliseconds(rng.between(1, 1500));
+    if (rng.chance(1, 2)) scenario.suite.broken_percent = 15;
+    if (rng.chance(1, 4)) scenario.suite.fickle_percent = 2;
+  }
   return scenario;
 }
 
@@ -133,6 +140,11 @@ std::string describe(const Scenario& s) {
     for (std::size_t i = 0; i < cut.in_first.size() && i < 30; ++i)
       text += cut.in_first[i] ? '1' : '0';
     text += "@" + ms(cut.at) + ".." + ms(cut.until);
+  }
+  if (s.shared) {
+    text += " shared import<=" + std::to_string(s.suite.import_max.ms()) +
+            "ms broken=" + std::to_string(s.suite.broken_percent) +
+            "% fickle=" + std::to_string(s.suite.fickle_percent) + "%";
   }
   return text;
 }

@@ -68,6 +68,8 @@ struct Scenario {
   uint32_t nodes = 3;
   uint32_t workers_max = 4;
   SuiteShape suite;
+  // Each file is collected where it runs.
+  bool shared = false;
   Faults faults;
   Duration starts_within = Duration::milliseconds(200);
   // How many nodes leave politely in the middle.

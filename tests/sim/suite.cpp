@@ -12,9 +12,22 @@ std::size_t Suite::size() const {
   return count;
 }
 
+std::size_t Suite::broken_files() const {
+  return static_cast<std::size_t>(
+      std::count_if(files.begin(), files.end(), [](const SuiteFile& file) { return file.broken; }));
+}
+
+bool Suite::is_fickle(const std::string& id) const {
+  return std::any_of(files.begin(), files.end(), [&id](const SuiteFile& file) {
+    return std::any_of(file.tests.begin(), file.tests.end(),
+                       [&id](const SuiteTest& test) { return test.fickle && test.id == id; });
+  });
+}
+
 std::map<std::string, report::Verdict> Suite::expected(uint32_t retries) const {
   std::map<std::string, report::Verdict> verdicts;
   for (const SuiteFile& file : files) {
+    if (file.broken) continue;
     for (const SuiteTest& test : file.tests) {
       std::vector<Outcome> seen;
       for (uint32_t attempt = 0; attempt <= retries; ++attempt) {
@@ -53,6 +66,12 @@ Suite draw_suite(Rng& rng, const SuiteShape& shape) {
       } else {
         test.outcomes = {Outcome::kPassed};
       }
+    }
+    if (shape.import_max.ns > 0) {
+      file.import = Duration{rng.between(0, shape.import_max.ns)};
+      file.broken = rng.chance(shape.broken_percent, 100);
+      file.deadly = file.broken && rng.chance(1, 2);
+      for (SuiteTest& test : file.tests) test.fickle = rng.chance(shape.fickle_percent, 100);
     }
     drawn += count;
   }

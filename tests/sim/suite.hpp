@@ -19,17 +19,26 @@ struct SuiteTest {
   Duration duration;
   // The outcome of each try; the last one repeats.
   std::vector<report::Outcome> outcomes;
+  // Has another id in each process that collects it.
+  bool fickle = false;
 };
 
 struct SuiteFile {
   std::string path;
   std::vector<SuiteTest> tests;
+  Duration import;
+  // Cannot be collected; takes down who tries.
+  bool broken = false;
+  bool deadly = false;
 };
 
 struct Suite {
   std::vector<SuiteFile> files;
 
   std::size_t size() const;
+  std::size_t broken_files() const;
+  // Whether its test may stay without a verdict.
+  bool is_fickle(const std::string& id) const;
   // What the job must say of each test.
   std::map<std::string, report::Verdict> expected(uint32_t retries) const;
 };
@@ -40,6 +49,10 @@ struct SuiteShape {
   uint32_t fail_percent = 2;
   uint32_t crash_percent = 1;
   uint32_t flaky_percent = 1;
+  // Where files are collected one by one.
+  uint32_t broken_percent = 0;
+  uint32_t fickle_percent = 0;
+  Duration import_max;
 };
 
 Suite draw_suite(Rng& rng, const SuiteShape& shape);

@@ -96,7 +96,7 @@ void World::start(Process& process) {
                                         std::vector<sched::KnownDuration>{}, moment(process));
   const uint32_t number = process.number;
   process.runner = std::make_unique<FakeRunner>(
-      suite_, tries_, Duration::milliseconds(rng_.between(100, 1500)),
+      suite_, scenario_.shared, tries_, Duration::milliseconds(rng_.between(100, 1500)),
       [this, number](Duration after, sched::RunnerEvent event) {
         post(now_ + after, number, Runner{std::move(event)});
       },

@@ -38,7 +38,10 @@ inline std::vector<report::Entry> sample_entries() {
           report::Draining{claim_by(a)},
           report::Drained{claim_by(a)},
           report::Departed{"interrupted"},
-          end};
+          end,
+          report::Found{{{78, "tests/test_c.py", 4096}}},
+          report::Expanded{78, {77}},
+          report::Missing{{{77, 1, 1}}}};
 }
 
 inline mesh::LogBatch sample_batch() {

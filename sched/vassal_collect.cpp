@@ -1,0 +1,163 @@
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "sched/vassal.hpp"
+
+// The part of a vassal that deals with files which are collected where they run. The collection of
+// a file that was granted is work like a test; its tests then stay with the worker that collected
+// them. A worker that is given tests of a file which it has not collected does that first.
+
+namespace dagz::sched {
+
+namespace {
+
+// As long as nobody on this node has collected the file.
+constexpr Duration kCollectionGuess = Duration::milliseconds(50);
+
+}  // namespace
+
+void Vassal::found(const std::vector<FilesFound::File>& files) {
+  for (const FilesFound::File& file : files) {
+    found_.try_emplace(file.path, static_cast<uint32_t>(found_.size()));
+  }
+}
+
+Duration Vassal::collection_time(uint32_t found) const {
+  if (found == report::kNone) return {};
+  const auto known = took_.find(found);
+  return known == took_.end() ? kCollectionGuess : known->second;
+}
+
+// Whether a worker should take over tests that save so much time.
+bool Vassal::worth_collecting(const Worker& worker, const Item& item, Duration gain) const {
+  if (item.only) return false;
+  return worker.collected.contains(item.found) || collection_time(item.found) <= gain;
+}
+
+void Vassal::send(Instant now, Slot slot, Item item, std::vector<LocalTest>& tests) {
+  Worker& worker = workers_[slot];
+  if (worker.sent.empty()) worker.head_since = now;
+  if (item.found != report::kNone && worker.collected.insert(item.found).second &&
+      !collects(item)) {
+    Item first = item;
+    first.local = {item.found, kCollectAgain};
+    worker.sent.push_back(first);
+    tests.push_back(first.local);
+  }
+  worker.sent.push_back(std::move(item));
+  tests.push_back(worker.sent.back().local);
+}
+
+// Of the last `count` that were sent.
+std::vector<RunTests::Name> Vassal::names_of(const Worker& worker, std::size_t count) const {
+  std::vector<RunTests::Name> names;
+  if (found_.empty()) return names;
+  for (auto item = worker.sent.end() - static_cast<std::ptrdiff_t>(count);
+       item != worker.sent.end(); ++item) {
+    names.push_back({item->found, job_.tests()[item->test].id});
+  }
+  return names;
+}
+
+// What the worker has passed over it will not run any more.
+void Vassal::put_back(Worker& worker, std::deque<Item>::iterator end) {
+  for (auto item = worker.sent.begin(); item != end; ++item) {
+    if (item->local.index == kCollectAgain) continue;
+    queue_.emplace_front().items.push_back(*item);
+  }
+  worker.sent.erase(worker.sent.begin(), end);
+}
+
+void Vassal::collected(Instant now, const WorkerCollected& event,
+                       const std::vector<report::FileKey>& versions, Output& out) {
+  if (event.slot >= workers_.size()) return;
+  Worker& worker = workers_[event.slot];
+  const auto item = std::find_if(worker.sent.begin(), worker.sent.end(), [&](const Item& one) {
+    return collects(one) && one.found == event.file.file;
+  });
+  if (item == worker.sent.end()) return;
+  put_back(worker, item);
+  const Item done = worker.sent.front();
+  worker.sent.pop_front();
+  worker.head_since = now;
+  worker.last_finished = now;
+  worker.deaths_in_a_row = 0;
+  took_[done.found] = event.took;
+  if (done.local.index == kCollectAgain) return;
+  held_.erase(done.test);
+  for (const report::FileKey key : versions) homes_[key] = event.slot;
+  out.entries.emplace_back(report::Expanded{done.place.file, versions});
+}
+
+// The worker that collected a file runs it, unless others find time to help.
+void Vassal::expanded(const report::Expanded& expanded, Output& out) {
+  for (const report::FileKey key : expanded.versions) {
+    const auto file = job_.files().find(key);
+    if (file == job_.files().end()) continue;
+    const auto count = static_cast<uint32_t>(file->second.tests.size());
+    std::vector<Group> groups = groups_of({{key, 0, count}}, true, out);
+    const auto home = homes_.find(key);
+    Worker* worker = home == homes_.end() ? nullptr : &workers_[home->second];
+    const bool waits = worker != nullptr && worker->state == Worker::State::kUp &&
+                       worker->group.empty() && !groups.empty();
+    if (waits) worker->group = std::move(groups.front().items);
+    for (std::size_t i = groups.size(); i-- > (waits ? 1U : 0U);) {
+      queue_.push_front(std::move(groups[i]));
+    }
+  }
+}
+
+// Gives up for good what this node cannot run.
+void Vassal::miss(const std::vector<Item>& items, Output& out) {
+  report::Missing missing;
+  for (const Item& item : items) {
+    held_.erase(item.test);
+    missing.runs.push_back({item.place.file, item.place.index, 1});
+    if (missing.runs.size() < report::kRunsPerEntryMax / 8) continue;
+    out.entries.emplace_back(std::exchange(missing, {}));
+  }
+  if (!missing.runs.empty()) out.entries.emplace_back(std::move(missing));
+}
+
+void Vassal::on(Instant now, int64_t, const TestMissing& event, Output& out) {
+  if (event.slot >= workers_.size()) return;
+  Worker& worker = workers_[event.slot];
+  const auto found = std::find_if(worker.sent.begin(), worker.sent.end(),
+                                  [&](const Item& item) { return item.local == event.test; });
+  if (found == worker.sent.end()) return;
+  put_back(worker, found);
+  Item item = worker.sent.front();
+  worker.sent.pop_front();
+  worker.head_since = now;
+  const auto home = homes_.find(item.place.file);
+  const bool at_home = home == homes_.end() || home->second == event.slot ||
+                       workers_[home->second].state != Worker::State::kUp ||
+                       !workers_[home->second].collected.contains(item.found);
+  if (at_home || leaving_ || draining_) {
+    miss({item}, out);
+  } else {
+    // Its id differs from process to process: only where it was collected first it can run.
+    item.only = home->second;
+    workers_[home->second].group.push_front(item);
+    feed(now, home->second, out);
+  }
+  feed(now, event.slot, out);
+}
+
+// The import of a file took the worker down: that is a collection error, and nobody tries again.
+void Vassal::die_collecting(Slot slot, const WorkerGone& event, Output& out) {
+  Worker& worker = workers_[slot];
+  const Item item = worker.sent.front();
+  worker.sent.pop_front();
+  uncollectable_.insert(item.found);
+  const std::string text =
+      "the worker process died while it collected this file: " + event.reason + "\n" + event.output;
+  out.entries.emplace_back(report::CollectionFailed{job_.path(job_.tests()[item.test].path),
+                                                    text.substr(0, report::kOutputMax)});
+  if (item.local.index == kCollectAgain) return;
+  held_.erase(item.test);
+  out.entries.emplace_back(report::Expanded{item.place.file, {}});
+}
+
+}  // namespace dagz::sched
