@@ -62,6 +62,18 @@ sched::Affinity affinity_of(Affinity affinity) {
   return sched::Affinity::kModule;
 }
 
+std::string collect_word(CollectMode mode) {
+  switch (mode) {
+    case CollectMode::kShared:
+      return "shared";
+    case CollectMode::kWhole:
+      return "whole";
+    case CollectMode::kAuto:
+      break;
+  }
+  return "auto";
+}
+
 mesh::LinkLoss loss_of(mesh::DownReason reason) {
   switch (reason) {
     case mesh::DownReason::kClosed:
@@ -79,9 +91,6 @@ mesh::LinkLoss loss_of(mesh::DownReason reason) {
 // What can be asked for but is not there yet must not be passed over in silence.
 std::string refuse_unbuilt(const RunOptions& options) {
   if (options.plan) return "--plan is not built yet; a run makes its plan by itself";
-  if (options.collect == CollectMode::kShared) {
-    return "--collect shared is not built yet; --collect whole is what auto means";
-  }
   if (options.on_isolation == IsolationPolicy::kSlice) {
     return "--on-isolation slice is not built yet; run-all is what nodes do";
   }
@@ -243,6 +252,7 @@ void Agent::start_runner() {
   config.argv = options_.command;
   config.extra_env = {{"DAGZ_JOB", job_label()}, {"DAGZ_NODE", short_name(node_->id())}};
   config.grace = options_.grace;
+  config.collect = collect_word(options_.collect);
   runner_started_ = true;
   if (const auto failure = runner_.start(config)) {
     runner_failure_ = *failure;
@@ -453,6 +463,8 @@ void Agent::finish_runner(Moment) {
   for (const report::TestSummary& test : end.summary.tests) {
     if (report::is_failure(test.verdict)) finish.failed.push_back(test.id);
   }
+  for (const auto& error : end.summary.collection_errors) finish.failed.push_back(error.path);
+  finish.tests = end.summary.counts.total;
   read_workers_at_ = Instant{};
   runner_.perform(finish);
 }

@@ -166,8 +166,9 @@ struct KillWorker {
 
 // All workers are gone: let the runner end its session.
 struct FinishRunner {
-  std::vector<std::string> failed;  // ids that failed in the whole job
+  std::vector<std::string> failed;  // ids and files that failed in the whole job
   bool hard = false;                // do not wait for it: kill
+  uint64_t tests = 0;               // in the whole job
 };
 
 using RunnerCommand = std::variant<StartWorker, RunTests, DrainWorker, KillWorker, FinishRunner>;

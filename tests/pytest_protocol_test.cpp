@@ -253,8 +253,36 @@ TEST_CASE("pytest protocol: the agent's messages", "[sched]") {
         "{\"t\":\"fork\",\"slot\":0,\"number\":0,\"log\":\"\",\"env\":{}}\n");
   const std::vector<RunOrder> orders = {{{0, 1}}, {{2, 3}, 2}};
   CHECK(encode_run(orders) == "{\"t\":\"run\",\"tests\":[[0,1],[2,3,2]]}\n");
+  const RunTests::Name name{5, "b.py::t\"1"};
+  const std::vector<RunOrder> shared = {
+      {{4, kCollectFile}, 1, &name}, {{5, kCollectAgain}, 1, &name}, {{9, 1}, 1, &name}};
+  CHECK(encode_run(shared) ==
+        "{\"t\":\"run\",\"tests\":[[4],[5,-1],[9,1,1,5,\"b.py::t\\\"1\"]]}\n");
   CHECK(encode_run({}) == "{\"t\":\"run\",\"tests\":[]}\n");
   CHECK(encode_drain() == "{\"t\":\"drain\"}\n");
-  const std::vector<std::string> failed = {"a.py::x", "b\n"};
-  CHECK(encode_finish(failed) == "{\"t\":\"finish\",\"failed\":[\"a.py::x\",\"b\\u000a\"]}\n");
+  CHECK(encode_finish({{"a.py::x", "b\n"}, false, 7}) ==
+        "{\"t\":\"finish\",\"tests\":7,\"failed\":[\"a.py::x\",\"b\\u000a\"]}\n");
+}
+
+TEST_CASE("pytest protocol: files that are found, then collected by workers", "[sched]") {
+  const auto found = std::get<FoundPart>(
+      decode_driver_line(R"({"t":"found","files":[["a.py",12],["b.py",0,"x"],["c.py"]]})"));
+  REQUIRE(found.files.size() == 3);
+  CHECK((found.files[0].path == "a.py" && found.files[0].bytes == 12));
+  CHECK((found.files[2].path == "c.py" && found.files[2].bytes == 0));
+  for (const char* bad : {R"({"t":"found","files":[["a.py",-1]]})",
+                          R"({"t":"found","files":["a"]})", R"({"t":"filed","seconds":1})",
+                          R"({"t":"missing","f":1})", R"({"t":"missing","f":1,"k":4294967295})"}) {
+    CHECK(std::holds_alternative<BadLine>(decode_driver_line(bad)));
+  }
+  const auto filed = std::get<FiledLine>(decode_driver_line(
+      R"({"t":"filed","f":3,"seconds":0.25,"errors":[{"path":"a.py","text":"E"}]})"));
+  CHECK((filed.file == 3 && filed.took == Duration::milliseconds(250)));
+  REQUIRE(filed.errors.size() == 1);
+  CHECK(filed.errors[0].text == "E");
+  CHECK(std::get<MissingLine>(decode_driver_line(R"({"t":"missing","f":1,"k":2})")).test ==
+        LocalTest{1, 2});
+  const auto collected = std::get<Collected>(
+      decode_driver_line(R"({"t":"collected","files":2,"shared":true,"why":"2 files"})"));
+  CHECK((collected.shared && collected.why == "2 files"));
 }

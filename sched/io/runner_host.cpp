@@ -58,8 +58,9 @@ std::optional<RunnerFailed> RunnerHost::start(const RunnerConfig& config) {
   ProcessSpec spec;
   spec.argv = config.argv;
   spec.cwd = config.cwd;
-  spec.env = command_environment(
-      own_environment(), {files_.socket_path(), files_.module_directory()}, config.extra_env);
+  spec.env = command_environment(own_environment(),
+                                 {files_.socket_path(), files_.module_directory(), config.collect},
+                                 config.extra_env);
   if (const auto error = process_.start(spec)) {
     files_.remove();
     return explain_start_failure(config.argv, error->not_found, std::strerror(error->error));
@@ -221,6 +222,8 @@ void RunnerHost::handle_hello(Connection& connection, const DriverMessage& messa
 void RunnerHost::handle_zygote(DriverMessage& message) {
   if (auto* part = std::get_if<FilePart>(&message)) {
     on_file(*part);
+  } else if (auto* found = std::get_if<FoundPart>(&message)) {
+    on_found(*found);
   } else if (auto* collected = std::get_if<Collected>(&message)) {
     on_collected(*collected);
   } else if (const auto* forked = std::get_if<WorkerForked>(&message)) {
@@ -242,6 +245,12 @@ void RunnerHost::handle_worker(Connection& connection, DriverMessage& message) {
   Worker& worker = workers_.at(slot);
   if (auto* done = std::get_if<DoneLine>(&message)) {
     on_done(worker, slot, *done);
+  } else if (auto* part = std::get_if<FilePart>(&message)) {
+    on_worker_file(worker, *part);
+  } else if (auto* filed = std::get_if<FiledLine>(&message)) {
+    on_filed(worker, slot, *filed);
+  } else if (const auto* missing = std::get_if<MissingLine>(&message)) {
+    on_missing(worker, slot, *missing);
   } else if (std::holds_alternative<WantLine>(message)) {
     events_.emplace_back(WorkerWants{slot});
   } else if (auto* request = std::get_if<ExitRequestLine>(&message)) {
@@ -333,45 +342,96 @@ void RunnerHost::on_worker_hello(Connection& connection, const WorkerHello& hell
 void RunnerHost::on_file(FilePart& part) {
   if (collected_ || part.file != files_told_) return misbehaved(*zygote_, "a file out of order");
   if (!file_open_) file_ = {part.file, std::move(part.path), {}, {}};
-  if (file_.ids.size() + part.ids.size() > kTestsPerFileMax ||
-      tests_told_ + part.ids.size() > kCatalogTestsMax) {
-    return misbehaved(*zygote_, "too many tests");
-  }
-  std::move(part.ids.begin(), part.ids.end(), std::back_inserter(file_.ids));
-  tests_told_ += static_cast<uint32_t>(part.ids.size());
-  for (LocalGroup& group : part.groups) {
-    const auto same =
-        std::find_if(file_.groups.begin(), file_.groups.end(),
-                     [&group](const auto& other) { return other.name == group.name; });
-    if (same == file_.groups.end()) {
-      file_.groups.push_back(std::move(group));
-    } else {
-      same->indexes.insert(same->indexes.end(), group.indexes.begin(), group.indexes.end());
-    }
-  }
+  if (!add_part(file_, part)) return misbehaved(*zygote_, "too many tests, or unknown ones");
   file_open_ = part.more;
   if (file_open_) return;
-  for (const LocalGroup& group : file_.groups) {
-    for (const uint32_t index : group.indexes) {
-      if (index >= file_.ids.size()) return misbehaved(*zygote_, "a group of unknown tests");
-    }
-  }
   ++files_told_;
   events_.emplace_back(std::move(file_));
 }
 
+// False if it goes beyond the limits.
+bool RunnerHost::add_part(FileCollected& file, FilePart& part) {
+  if (file.ids.size() + part.ids.size() > kTestsPerFileMax ||
+      tests_told_ + part.ids.size() > kCatalogTestsMax) {
+    return false;
+  }
+  std::move(part.ids.begin(), part.ids.end(), std::back_inserter(file.ids));
+  tests_told_ += static_cast<uint32_t>(part.ids.size());
+  for (LocalGroup& group : part.groups) {
+    const auto same =
+        std::find_if(file.groups.begin(), file.groups.end(),
+                     [&group](const auto& other) { return other.name == group.name; });
+    if (same == file.groups.end()) {
+      file.groups.push_back(std::move(group));
+    } else {
+      same->indexes.insert(same->indexes.end(), group.indexes.begin(), group.indexes.end());
+    }
+  }
+  if (part.more) return true;
+  return std::all_of(file.groups.begin(), file.groups.end(), [&file](const LocalGroup& group) {
+    return std::all_of(group.indexes.begin(), group.indexes.end(),
+                       [&file](uint32_t index) { return index < file.ids.size(); });
+  });
+}
+
+void RunnerHost::on_found(FoundPart& part) {
+  if (collected_ || files_told_ > 0 || file_open_ ||
+      found_.size() + part.files.size() > kCatalogFilesMax) {
+    return misbehaved(*zygote_, "too many files, or found too late");
+  }
+  std::move(part.files.begin(), part.files.end(), std::back_inserter(found_));
+}
+
+// A worker tells the tests of a file that it was told to collect.
+void RunnerHost::on_worker_file(Worker& worker, FilePart& part) {
+  const LocalTest order{part.file, kCollectFile};
+  if (std::find(worker.given.begin(), worker.given.end(), order) == worker.given.end()) {
+    return misbehaved(*worker.connection, "tests of a file that it was not given");
+  }
+  if (worker.file.ids.empty()) worker.file.file = part.file;
+  if (worker.file.file != part.file || !add_part(worker.file, part)) {
+    return misbehaved(*worker.connection, "too many tests, or unknown ones");
+  }
+}
+
+void RunnerHost::on_filed(Worker& worker, Slot slot, FiledLine& filed) {
+  const auto order =
+      std::find_if(worker.given.begin(), worker.given.end(), [&filed](const LocalTest& test) {
+        return test.file == filed.file && test.index >= kCollectAgain;
+      });
+  if (order == worker.given.end()) {
+    return misbehaved(*worker.connection, "the end of a file that it was not given");
+  }
+  WorkerCollected event{slot, std::exchange(worker.file, {}), std::move(filed.errors), filed.took};
+  event.file.file = filed.file;
+  event.file.path = found_.at(filed.file).path;
+  worker.given.erase(order);
+  events_.emplace_back(std::move(event));
+}
+
+void RunnerHost::on_missing(Worker& worker, Slot slot, const MissingLine& missing) {
+  const auto given = std::find(worker.given.begin(), worker.given.end(), missing.test);
+  if (given == worker.given.end()) {
+    return misbehaved(*worker.connection, "word of a test that it was not given");
+  }
+  worker.given.erase(given);
+  events_.emplace_back(TestMissing{slot, missing.test});
+}
+
 void RunnerHost::on_collected(Collected& collected) {
-  if (collected_ || file_open_ || collected.files != files_told_ ||
-      collected.tests != tests_told_) {
+  const std::size_t files = collected.shared ? found_.size() : files_told_;
+  if (collected_ || file_open_ || collected.files != files || collected.tests != tests_told_) {
     return misbehaved(*zygote_, "a catalog that does not add up");
   }
+  if (collected.shared) events_.emplace_back(FilesFound{found_});
   collected_ = true;
   if (phase_ == Phase::kCollecting) phase_ = Phase::kRunning;
   info_.skipped = collected.skipped;
   info_.threads = collected.threads;
   info_.collected_in = collected.took;
   events_.emplace_back(CollectionDone{collected.files, collected.tests, collected.deselected,
-                                      collected.max_fail, std::move(collected.errors)});
+                                      collected.max_fail, std::move(collected.errors),
+                                      collected.shared, std::move(collected.why)});
 }
 
 void RunnerHost::on_forked(const WorkerForked& forked) {
@@ -449,9 +509,11 @@ void RunnerHost::do_command(const RunTests& run) {
   if (it == workers_.end()) return;
   it->second.given.insert(it->second.given.end(), run.tests.begin(), run.tests.end());
   std::vector<RunOrder> orders;
-  for (const LocalTest& test : run.tests) {
-    const auto failed = failed_runs_.find(test);
-    orders.push_back({test, failed == failed_runs_.end() ? 1 : failed->second + 1});
+  for (std::size_t i = 0; i < run.tests.size(); ++i) {
+    const auto failed = failed_runs_.find(run.tests[i]);
+    RunOrder& order = orders.emplace_back(RunOrder{run.tests[i]});
+    if (failed != failed_runs_.end()) order.run = failed->second + 1;
+    if (!run.names.empty()) order.name = &run.names[i];
   }
   tell(run.slot, encode_run(orders));
 }
@@ -468,7 +530,7 @@ void RunnerHost::do_command(const FinishRunner& finish) {
   process_.read_output(kHearOutMax);
   process_.output().clear();
   if (finish.hard || zygote_ == nullptr) return kill_all();
-  zygote_->channel.send(encode_finish(finish.failed));
+  zygote_->channel.send(encode_finish(finish));
 }
 
 // A worker that is gone is told nothing: its WorkerGone is under way.

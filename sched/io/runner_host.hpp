@@ -26,6 +26,7 @@ struct RunnerConfig {
   std::vector<std::string> argv = {"pytest"};
   std::vector<EnvironmentEntry> extra_env;               // DAGZ_JOB, DAGZ_NODE
   std::string cwd;                                       // empty: ours
+  std::string collect = "whole";                         // or "shared", "auto"
   Duration grace = Duration::seconds(10);                // between the polite and the hard kill
   Duration finish_patience = Duration::seconds(120);     // for summaries and reports of plug-ins
   std::span<const DriverModule> driver = kPytestDriver;  // must outlive `start`
@@ -104,6 +105,7 @@ class RunnerHost {
     Connection* connection = nullptr;
     std::string unsent;  // lines for it from before its hello
     std::deque<LocalTest> given;
+    FileCollected file;  // being told
     // May be told a second time: wider fixtures failed to be torn down.
     std::optional<LocalTest> last_done;
     bool said_bye = false;
@@ -131,7 +133,12 @@ class RunnerHost {
   // What they say.
   void on_zygote_hello(Connection& connection, const ZygoteHello& hello);
   void on_worker_hello(Connection& connection, const WorkerHello& hello);
+  void on_found(FoundPart& part);
   void on_file(FilePart& part);
+  void on_worker_file(Worker& worker, FilePart& part);
+  void on_filed(Worker& worker, Slot slot, FiledLine& filed);
+  void on_missing(Worker& worker, Slot slot, const MissingLine& missing);
+  bool add_part(FileCollected& file, FilePart& part);
   void on_collected(Collected& collected);
   void on_forked(const WorkerForked& forked);
   void on_exited(const WorkerExited& exited);
@@ -170,6 +177,7 @@ class RunnerHost {
 
   FileCollected file_;  // being told
   bool file_open_ = false;
+  std::vector<FilesFound::File> found_;
   uint32_t files_told_ = 0;
   uint32_t tests_told_ = 0;
   bool collected_ = false;

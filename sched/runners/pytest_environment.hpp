@@ -19,6 +19,7 @@ inline constexpr std::string_view kDriverModule = "dagz_pytest_driver";
 struct DriverPlace {
   std::string socket;     // path of the socket that the driver connects to
   std::string directory;  // holds the driver's modules and nothing else
+  std::string collect;    // "whole", "shared" or "auto"
 };
 
 // `base` ("NAME=value" entries, as in environ) with the driver put where pytest finds it, the

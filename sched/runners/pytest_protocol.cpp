@@ -13,6 +13,7 @@ namespace {
 
 constexpr uint32_t kMissing = UINT32_MAX;
 constexpr int64_t kCountMax = UINT32_MAX - 1;
+constexpr int64_t kFileBytesMax = int64_t{1} << 40;
 
 uint32_t count(JsonScanner& in, int64_t most = kCountMax) {
   return static_cast<uint32_t>(in.integer(0, most));
@@ -190,6 +191,75 @@ void read_errors(JsonScanner& in, std::vector<CollectionError>& out) {
   }
 }
 
+// [[path, bytes], ...]
+DriverMessage decode_found(JsonScanner& in) {
+  FoundPart part;
+  std::string key;
+  while (in.next_member(key)) {
+    if (key != "files") {
+      in.skip();
+      continue;
+    }
+    if (!in.begin_array()) break;
+    while (in.next_element()) {
+      if (part.files.size() == kIdsPerLineMax) {
+        in.fail("too many files in one line");
+        break;
+      }
+      FilesFound::File& file = part.files.emplace_back();
+      if (!in.begin_array()) break;
+      for (int i = 0; in.next_element(); ++i) {
+        if (i == 0) {
+          in.read(file.path);
+        } else if (i == 1) {
+          file.bytes = static_cast<uint64_t>(in.integer(0, kFileBytesMax));
+        } else {
+          in.skip();
+        }
+      }
+    }
+  }
+  return part;
+}
+
+DriverMessage decode_filed(JsonScanner& in) {
+  FiledLine filed;
+  filed.file = kMissing;
+  std::string key;
+  while (in.next_member(key)) {
+    if (key == "f") {
+      filed.file = count(in, kCatalogFilesMax - 1);
+    } else if (key == "seconds") {
+      filed.took = seconds(in);
+    } else if (key == "errors") {
+      read_errors(in, filed.errors);
+    } else {
+      in.skip();
+    }
+  }
+  if (filed.file == kMissing) return BadLine{"filed without its number"};
+  return filed;
+}
+
+DriverMessage decode_missing(JsonScanner& in) {
+  MissingLine missing;
+  missing.test = {kMissing, kMissing};
+  std::string key;
+  while (in.next_member(key)) {
+    if (key == "f") {
+      missing.test.file = count(in);
+    } else if (key == "k") {
+      missing.test.index = count(in);
+    } else {
+      in.skip();
+    }
+  }
+  if (missing.test.file == kMissing || missing.test.index == kMissing) {
+    return BadLine{"missing without its test"};
+  }
+  return missing;
+}
+
 DriverMessage decode_collected(JsonScanner& in) {
   Collected collected;
   std::string key;
@@ -208,6 +278,10 @@ DriverMessage decode_collected(JsonScanner& in) {
       collected.threads = count(in);
     } else if (key == "seconds") {
       collected.took = seconds(in);
+    } else if (key == "shared") {
+      in.read(collected.shared);
+    } else if (key == "why") {
+      in.read(collected.why);
     } else if (key == "errors") {
       read_errors(in, collected.errors);
     } else {
@@ -264,6 +338,9 @@ DriverMessage decode_kind(std::string_view kind, JsonScanner& in) {
   if (kind == "file") return decode_file(in);
   if (kind == "hello") return decode_hello(in);
   if (kind == "collected") return decode_collected(in);
+  if (kind == "found") return decode_found(in);
+  if (kind == "filed") return decode_filed(in);
+  if (kind == "missing") return decode_missing(in);
   return decode_small(kind, in);
 }
 
@@ -301,14 +378,27 @@ std::string encode_fork(const ForkOrder& order) {
   return line;
 }
 
+// [f, k] a test; [f] a file to collect, [f, -1] without telling its tests; [n, k, run, f, id] a
+// test by its name.
 std::string encode_run(std::span<const RunOrder> orders) {
   std::string line = R"({"t":"run","tests":[)";
   const char* separator = "";
-  for (const auto& [test, run] : orders) {
-    fmt::format_to(std::back_inserter(line), "{}[{},{}", separator, test.file, test.index);
-    if (run > 1) fmt::format_to(std::back_inserter(line), ",{}", run);
-    line += ']';
+  for (const auto& [test, run, name] : orders) {
+    line += separator;
     separator = ",";
+    if (test.index == kCollectFile) {
+      fmt::format_to(std::back_inserter(line), "[{}]", test.file);
+    } else if (test.index == kCollectAgain) {
+      fmt::format_to(std::back_inserter(line), "[{},-1]", test.file);
+    } else {
+      fmt::format_to(std::back_inserter(line), "[{},{}", test.file, test.index);
+      if (run > 1 || name != nullptr) fmt::format_to(std::back_inserter(line), ",{}", run);
+      if (name != nullptr) {
+        fmt::format_to(std::back_inserter(line), ",{},", name->file);
+        append_json_string(line, name->id);
+      }
+      line += ']';
+    }
   }
   line += "]}\n";
   return line;
@@ -316,10 +406,10 @@ std::string encode_run(std::span<const RunOrder> orders) {
 
 std::string encode_drain() { return "{\"t\":\"drain\"}\n"; }
 
-std::string encode_finish(std::span<const std::string> failed) {
-  std::string line = R"({"t":"finish","failed":[)";
+std::string encode_finish(const FinishRunner& finish) {
+  std::string line = fmt::format(R"({{"t":"finish","tests":{},"failed":[)", finish.tests);
   const char* separator = "";
-  for (const std::string& id : failed) {
+  for (const std::string& id : finish.failed) {
     line += separator;
     append_json_string(line, id);
     separator = ",";

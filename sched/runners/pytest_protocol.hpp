@@ -53,6 +53,11 @@ struct FilePart {
   bool more = false;
 };
 
+// A part of the files that can be collected, where the workers do it.
+struct FoundPart {
+  std::vector<FilesFound::File> files;
+};
+
 struct Collected {
   uint32_t files = 0;
   uint32_t tests = 0;
@@ -61,6 +66,8 @@ struct Collected {
   uint32_t max_fail = 0;  // the user's own
   uint32_t threads = 0;   // alive in the zygote when it begins to fork
   Duration took;
+  bool shared = false;  // files were found, not collected
+  std::string why;
   std::vector<CollectionError> errors;
 };
 
@@ -104,6 +111,17 @@ struct DoneLine {
   std::string output;
 };
 
+// A file has been collected; its tests, if they were asked for, came before as `FilePart`s.
+struct FiledLine {
+  uint32_t file = 0;
+  Duration took;
+  std::vector<CollectionError> errors;
+};
+
+struct MissingLine {
+  LocalTest test;
+};
+
 struct ExitRequestLine {
   std::string reason;
 };
@@ -115,9 +133,9 @@ struct BadLine {
   std::string why;
 };
 
-using DriverMessage =
-    std::variant<BadLine, DoneLine, WantLine, FilePart, Collected, WorkerForked, WorkerExited,
-                 WorkerHello, ByeLine, ExitRequestLine, ZygoteHello, ZygoteFailed, ZygoteFinished>;
+using DriverMessage = std::variant<BadLine, DoneLine, WantLine, FilePart, Collected, WorkerForked,
+                                   WorkerExited, WorkerHello, ByeLine, ExitRequestLine, ZygoteHello,
+                                   ZygoteFailed, ZygoteFinished, FoundPart, FiledLine, MissingLine>;
 
 // `line` without its line break.
 DriverMessage decode_driver_line(std::string_view line);
@@ -136,10 +154,11 @@ std::string encode_fork(const ForkOrder& order);
 struct RunOrder {
   LocalTest test;
   uint32_t run = 1;
+  const RunTests::Name* name = nullptr;  // where files are collected one by one
 };
 
 std::string encode_run(std::span<const RunOrder> orders);
 std::string encode_drain();
-std::string encode_finish(std::span<const std::string> failed);
+std::string encode_finish(const FinishRunner& finish);
 
 }  // namespace dagz::sched
