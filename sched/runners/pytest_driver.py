@@ -15,20 +15,23 @@ are ignored.
 
 Zygote to agent
   hello      v, role "zygote", pid, python, pytest, rootdir, notes?: [text]   as pytest is configured
+  found      files: [[path, bytes]]     only where workers collect: the files, numbered from 0 in this order,
+             in as many messages as it takes
   file       f, path, ids: [id], groups?: {name: [k]}, more?: true
              one per file, f ascending from 0 in order of first appearance; path is the id up to "::".
              More than 512 KiB of ids: several messages with the same f, "more" on all but the last,
              which alone holds the groups (of xdist_group marks).
-  collected  files, tests, deselected, skipped, seconds, maxfail, threads, replay, errors: [{path, text}]
+  collected  files, tests, deselected, skipped, seconds, maxfail, threads, replay, errors: [{path, text}],
+             shared?, why?
              skipped: collectors that skipped themselves; maxfail: the user's own, 0 = none; threads: how
-             many beside the main one; replay: whether reports flow back to plug-ins of the zygote
+             many beside the main one; shared: workers collect; why: this way and not the other; replay: whether reports flow back to plug-ins of the zygote
   forked     slot, pid
   exit       slot, pid, status, text?    raw wait status; pid 0 with text: the fork itself failed
   finished   status                      pytest's exit status, as late as possible
   failed     text                        the driver itself broke; pytest goes on to its own error handling
 Agent to zygote
   fork       slot, number, log, env: {name: text}
-  finish     failed?: [id], unfinished?: [id]    ids of the whole job; all workers are gone
+  finish     failed?: [id], unfinished?: [id], tests?    of the whole job; all workers are gone
   End of file: the workers' process groups are killed, exit status 3.
 
 Worker to agent
@@ -40,6 +43,9 @@ Worker to agent
              o: passed failed error skipped xfailed xpassed; d: seconds, without waiting for the agent;
              s, e: of these set-up and tear-down; c: CPU seconds with reaped children; m: one line;
              x: text of a failure with captured output, 64 KiB of head and tail
+  file       as above; a file that the worker was told to collect, if it holds tests
+  filed      f, seconds, errors: [{path, text}]     the file is collected
+  missing    f, k        the file holds no test of this name: it will not run here
   exit_requested  reason       pytest.exit(), Ctrl-C or session.shouldstop in a test; bye follows
   bye             everything is torn down, the process ends with status 0
 Agent to worker
@@ -47,6 +53,8 @@ Agent to worker
              run on this node (see span_of). An empty list as answer to "want": nothing now; the worker
              tears down all but the session, says done, and waits without another want until it has
              run something.
+             Where workers collect: [f] collect this file and tell its tests; [f, -1] collect it, they are
+             known; [m, k, n, f, id] run the test of this id of file f, and call it [m, k].
   drain      finish the queue, tear down, bye
   End of file: exit status 3 after the current test.
 
@@ -57,7 +65,6 @@ Each frame is 4 bytes of length, then marshal, which keeps tuples as report cons
 
 import collections
 import gc
-import json
 import os
 import resource
 import select
@@ -69,6 +76,7 @@ import traceback
 import warnings
 
 import pytest
+from dagz_pytest_collect import GC_THRESHOLD, Collection, Files, is_order, send_file, send_found
 from dagz_pytest_connection import Connection
 from dagz_pytest_process import XdistFixtures, flush, other_threads, redirect, span_of
 from dagz_pytest_reports import (
@@ -78,8 +86,6 @@ from dagz_pytest_reports import (
 
 WANT = b'{"t":"want"}\n'
 VERSION = 1
-IDS_MAX = 512 * 1024
-GC_THRESHOLD = 100_000
 POLL_MS = 20  # how often to fetch reports, and to look for dead workers where the system has no pidfd
 
 # pytest runs none of its tests with these, so there is nothing to serve.
@@ -89,10 +95,11 @@ _INSPECTION_OPTIONS = (
 
 
 def _take_settings():
-    """Returns the socket's path, and hides dagz from everything that this process starts."""
+    """Returns the socket's path and how to collect; hides dagz from everything that this process starts."""
     path = os.environ.pop("DAGZ_SOCKET", None)
+    mode = os.environ.pop("DAGZ_DRIVER_COLLECT", "whole")
     if path is None:
-        return None
+        return None, mode
     for name in ("PYTHONPATH", "PYTEST_PLUGINS"):
         original = os.environ.pop("DAGZ_ORIGINAL_" + name, None)
         if original is None:
@@ -101,10 +108,10 @@ def _take_settings():
             os.environ[name] = original
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != here or not entry]
-    return path
+    return path, mode
 
 
-_socket_path = _take_settings()
+_socket_path, _mode = _take_settings()
 
 
 def _set_options(config, **values):
@@ -137,7 +144,7 @@ def pytest_cmdline_main(config):
     path, _socket_path = _socket_path, None  # one session: a second pytest.main() is an ordinary one
     if path is None or any(getattr(config.option, name, None) for name in _INSPECTION_OPTIONS):
         return
-    config.pluginmanager.register(Zygote(config, path, _neutralise(config)), "dagz-zygote")
+    config.pluginmanager.register(Zygote(config, path, _mode, _neutralise(config)), "dagz-zygote")
 
 
 class Child:
@@ -163,9 +170,10 @@ class Child:
 
 
 class Zygote:
-    def __init__(self, config, path, notes):
+    def __init__(self, config, path, mode, notes):
         self.config = config
         self.path = path
+        self.collection = Collection(mode)
         self.notes = notes
         self.session = None
         self.catalog = []
@@ -193,6 +201,7 @@ class Zygote:
         self.maxfail = config.getoption("maxfail") or 0
         # One bad file or one failed test must not end the session: the agent decides for the whole job.
         _set_options(config, maxfail=0, continue_on_collection_errors=True)
+        config.pluginmanager.register(self.collection, "dagz-collection")
         if not config.pluginmanager.hasplugin("xdist"):
             config.pluginmanager.register(XdistFixtures(), "dagz-xdist-fixtures")
         try:
@@ -255,26 +264,7 @@ class Zygote:
             files.setdefault(path, []).append(item)
         for f, (path, items) in enumerate(files.items()):
             self.catalog.append(items)
-            self._send_file(f, path, items)
-
-    def _send_file(self, f, path, items):
-        encode = json.JSONEncoder().encode
-        head = '{"t":"file","f":%d,"path":%s,"ids":[' % (f, encode(path))
-        groups = {}
-        ids, size = [], 0
-        for k, item in enumerate(items):
-            mark = item.get_closest_marker("xdist_group")
-            if mark is not None:
-                name = mark.args[0] if mark.args else mark.kwargs.get("name", "default")
-                groups.setdefault(str(name), []).append(k)
-            one = encode(item.nodeid)
-            if ids and size + len(one) > IDS_MAX:
-                self.connection.send_bytes((head + ",".join(ids) + '],"more":true}\n').encode("ascii"))
-                ids, size = [], 0
-            ids.append(one)
-            size += len(one) + 1
-        tail = '],"groups":%s}\n' % encode(groups) if groups else "]}\n"
-        self.connection.send_bytes((head + ",".join(ids) + tail).encode("ascii"))
+            send_file(self.connection, f, path, items)
 
     def _settle_heap(self):
         """What was collected lives as long as the process: no garbage collection need look at it again."""
@@ -287,15 +277,21 @@ class Zygote:
     # -- serving
 
     def _serve(self, session):
-        self._send_catalog()
+        files = self.collection.files
+        if files is None:
+            self._send_catalog()
+        else:
+            send_found(self.connection, files)
         seconds = time.perf_counter() - self.started
         self.wanted = reports_wanted(self.config)
         replace_reporter(self.config, quiet)
         self._settle_heap()
         self.connection.send(
-            "collected", files=len(self.catalog), tests=len(session.items), deselected=self.deselected,
-            skipped=self.skipped, seconds=round(seconds, 6), maxfail=self.maxfail,
-            threads=other_threads(), replay=bool(self.wanted), errors=self.errors,
+            "collected", files=len(self.catalog if files is None else files),
+            tests=len(session.items), deselected=self.deselected, skipped=self.skipped,
+            seconds=round(seconds, 6), maxfail=self.maxfail, threads=other_threads(),
+            replay=bool(self.wanted), errors=self.errors, shared=files is not None,
+            why=self.collection.why,
         )  # fmt: skip
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
@@ -306,8 +302,10 @@ class Zygote:
         self._kill_children()
         # The session must look as if it had run the tests of the whole job itself.
         failed = finish.get("failed", [])
-        session.testsfailed = len(failed) + len(self.errors)
-        update_lastfailed(self.config, session.items, failed, finish.get("unfinished", []))
+        session.testsfailed = len({*failed, *(error["path"] for error in self.errors)})
+        if files is not None:
+            session.testscollected = finish.get("tests", 0)
+        update_lastfailed(self.config, session.items, files, failed, finish.get("unfinished", []))
 
     def _loop(self):
         """Serves the agent until it says finish; returns that message."""
@@ -441,10 +439,10 @@ class Zygote:
         self.connection.send("exit", slot=child.slot, pid=pid, status=status)
 
     def _replay_crash(self, child):
-        f, k = child.running
-        item = self.catalog[f][k]
-        report = crash_report(item, "worker %r crashed while running %r" % (child.name, item.nodeid))
-        self._replay(item.nodeid, item.location, packed(self.config, [report]))
+        nodeid, location = child.running
+        text = "worker %r crashed while running %r" % (child.name, nodeid)
+        report = crash_report(nodeid, location, text)
+        self._replay(nodeid, location, packed(self.config, [report]))
 
     def _kill_children(self):
         for child in self.children.values():
@@ -527,6 +525,8 @@ class Worker:
         self.session = zygote.session
         self.config = zygote.config
         self.catalog = zygote.catalog
+        files = zygote.collection.files
+        self.files = None if files is None else Files(zygote.session, files)
         self.pid = os.getpid()
         self.queue = collections.deque()
         self.draining = False
@@ -587,11 +587,14 @@ class Worker:
                 self._receive(block=True)
             if len(self.queue) == 1:
                 self._receive(block=False)
-            reason = self._run_one(self.queue.popleft())
+            entry = self.queue.popleft()
+            collects = is_order(entry)
+            reason = self._collect(entry) if collects else self._run_one(entry)
             if reason is not None:
                 self.connection.send("exit_requested", reason=reason)
                 return
-            if not self.queue and not self.asked:
+            # What follows a collection is sent without a question.
+            if not self.queue and not self.asked and not collects:
                 self._ask()
 
     # -- the queue
@@ -621,10 +624,13 @@ class Worker:
         self.waited += self.clock() - start
 
     def _next_item(self):
-        if not self.queue:
+        return self._item(self.queue[0]) if self.queue else None
+
+    def _item(self, entry):
+        """The test that an entry of the queue names; None if it asks for a collection, or is not here."""
+        if is_order(entry):
             return None
-        f, k = self.queue[0][:2]
-        return self.catalog[f][k]
+        return self.catalog[entry[0]][entry[1]] if self.files is None else self.files.item(entry)
 
     def _teardown_exact(self, nextitem):
         """Finds out what comes next as late as possible: only now is it decided what to tear down."""
@@ -635,11 +641,23 @@ class Worker:
                 nextitem = self._next_item()
                 if nextitem is self.current:  # once more: it must be torn down, what is around it stays
                     nextitem = nextitem.parent
+                elif nextitem is None and self.queue:
+                    nextitem = self.files.above(self.queue[0])
                 elif nextitem is None and not self.draining:
                     # Nothing now, but the job goes on: what belongs to the session stays, so that
                     # it is set up and torn down once per worker.
                     nextitem = self.session
         self.teardown_original(nextitem)
+
+    def _collect(self, entry):
+        """Collects a file. Returns why the run should end, if the file asked for that."""
+        try:
+            self.files.collect(self.connection, entry)
+        except (KeyboardInterrupt, pytest.exit.Exception) as error:
+            return ("%s: %s" % (type(error).__name__, error)).rstrip(": ")
+        if self.getpid() != self.pid:
+            os._exit(1)  # a process that the file forked has lost its way into this loop
+        return None
 
     # -- one test
 
@@ -650,10 +668,13 @@ class Worker:
     def _run_one(self, entry):
         """Runs one test and reports it. Returns why the run should end, if the test asked for that."""
         f, k = entry[:2]
-        item = self.catalog[f][k]
+        item = self._item(entry)
+        if item is None:
+            self.connection.send("missing", f=f, k=k)
+            return None
         os.environ["DAGZ_SPAN"] = span_of(self.node, item.nodeid, entry[2] if len(entry) > 2 else 1)
         if self.marks is None:
-            self.relay(frame(("start", f, k)))
+            self.relay(frame(("start", item.nodeid, item.location)))
         self.current = item
         self.asked = False
         self.waited = 0.0
@@ -688,7 +709,7 @@ class Worker:
     def _pass_on(self, item, broken):
         """Sends the reports to the plug-ins of the zygote, if one of them wants these."""
         if broken is not None:
-            self.seen.append(crash_report(item, broken[1]))
+            self.seen.append(crash_report(item.nodeid, item.location, broken[1]))
         if self.marks is None or any(is_marked(report, self.marks) for report in self.seen):
             self.relay(frame(("test", item.nodeid, item.location, packed(self.config, self.seen))))
 

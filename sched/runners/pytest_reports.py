@@ -133,9 +133,9 @@ def frame(value):
     return struct.pack(">I", len(data)) + data
 
 
-def crash_report(item, text):
+def crash_report(nodeid, location, text):
     """For a test that ended without reports of its own."""
-    return pytest.TestReport(item.nodeid, item.location, {}, "failed", text, "call")
+    return pytest.TestReport(nodeid, location, {}, "failed", text, "call")
 
 
 def packed(config, reports):
@@ -294,13 +294,20 @@ def mute(kind):
     return type("Mute" + kind.__name__, (kind,), hooks)
 
 
-def update_lastfailed(config, items, failed, unfinished):
-    """Tells pytest's cache what failed in the whole job, so that --lf works next time."""
+def update_lastfailed(config, items, files, failed, unfinished):
+    """Tells pytest's cache what failed in the whole job, so that --lf works next time. Where workers
+    collect, nobody here knows all items: what belongs to one of the files was run."""
     plugin = config.pluginmanager.getplugin("lfplugin")
     if plugin is None:
         return
     known = {str(key) for key in plugin.lastfailed}
-    fixed = known.intersection(item.nodeid for item in items).difference(failed, unfinished)
+    if files is None:
+        ran = known.intersection(item.nodeid for item in items)
+    elif any(getattr(config.option, name, None) for name in ("keyword", "markexpr", "deselect")):
+        ran = set()
+    else:
+        ran = {nodeid for nodeid in known if nodeid.split("::", 1)[0] in files}
+    fixed = ran.difference(failed, unfinished)
     for outcome, ids in (("passed", fixed), ("failed", failed)):
         for nodeid in ids:
             report = pytest.TestReport(nodeid, ("", None, ""), {}, outcome, None, "call")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares dagz with plain pytest, test by test: the same ids, and for each the same outcome.
 
-    parity.py [--nodes 3] [--workers 2] SUITE…
+    parity.py [--nodes 3] [--workers 2] [--collect shared] SUITE…
 
 A SUITE is networkx, pandas/tests/indexing, pandas/tests/extension or any other part of an installed
 package, written as a path below site-packages. Runs in the Python that runs this script.
@@ -130,7 +130,12 @@ def run_plain(arguments: list[str], folder: pathlib.Path, suite: pathlib.Path) -
 
 
 def run_dagz(
-    arguments: list[str], folder: pathlib.Path, suite: pathlib.Path, nodes: int, workers: int
+    arguments: list[str],
+    folder: pathlib.Path,
+    suite: pathlib.Path,
+    nodes: int,
+    workers: int,
+    collect: str = "auto",
 ) -> Outcomes:
     """One job of so many nodes, started together; their reports and exit codes must agree."""
     job = uuid.uuid4().hex
@@ -138,7 +143,7 @@ def run_dagz(
     processes: list[subprocess.Popen] = []
     try:
         for number, log in enumerate(logs):
-            options = ["--job", job, "-n", str(workers), "--retries", "0"]
+            options = ["--job", job, "-n", str(workers), "--retries", "0", "--collect", collect]
             options += ["--state-dir", str(folder / f"state-{number}"), "--color", "never"]
             with log.open("w") as out:
                 processes.append(
@@ -197,13 +202,13 @@ def compare(plain: Outcomes, ours: Outcomes) -> dict[str, str]:
     return found
 
 
-def check(suite: str, nodes: int, workers: int) -> bool:
+def check(suite: str, nodes: int, workers: int, collect: str) -> bool:
     """Whether dagz and plain pytest agree; says so."""
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         arguments = arguments_of(suite, folder)
         plain = run_plain(arguments, folder, folder)
-        ours = run_dagz(arguments, folder, folder, nodes, workers)
+        ours = run_dagz(arguments, folder, folder, nodes, workers, collect)
         differences = compare(plain, ours)
         if differences:
             again = run_plain(arguments, folder, folder)
@@ -216,7 +221,7 @@ def check(suite: str, nodes: int, workers: int) -> bool:
     repeated = f", {len(ours.repeated)} ran more than once" if ours.repeated else ""
     print(
         f"{suite}: {verdict}; {len(plain.words)} tests of plain pytest, {len(ours.words)} of dagz "
-        f"on {nodes} nodes with {workers} workers each{repeated}",
+        f"on {nodes} nodes with {workers} workers each, --collect {collect}{repeated}",
         flush=True,
     )
     return not differences and bool(plain.words)
@@ -226,9 +231,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--nodes", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--collect", choices=["auto", "shared", "whole"], default="auto")
     parser.add_argument("suites", nargs="+", metavar="SUITE")
     options = parser.parse_args()
-    same = [check(suite, options.nodes, options.workers) for suite in options.suites]
+    same = [
+        check(suite, options.nodes, options.workers, options.collect) for suite in options.suites
+    ]
     return 0 if all(same) else 1
 
 

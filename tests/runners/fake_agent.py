@@ -14,14 +14,14 @@ import weakref
 from pathlib import Path
 
 RUNNERS = Path(__file__).resolve().parents[2] / "sched" / "runners"
-MODULES = ("pytest_driver.py", "pytest_connection.py", "pytest_process.py", "pytest_reports.py")
+MODULES = ("driver", "collect", "connection", "process", "reports")
 LIMIT = 25.0  # seconds after which a run is given up
 
 
 def write_driver(directory):
     directory.mkdir()
     for name in MODULES:
-        shutil.copy(RUNNERS / name, directory / ("dagz_" + name))
+        shutil.copy(RUNNERS / ("pytest_%s.py" % name), directory / ("dagz_pytest_%s.py" % name))
 
 
 class Peer:
