@@ -587,7 +587,8 @@ void RunnerHost::command_ended(int wait_status) {
   kill_all();
   const std::string output = process_.output().text();
   if (phase_ == Phase::kFinishing) {
-    const int status = exit_code_of(wait_status).value_or(kInternalError);
+    // A command that was stopped before it had anything to run has nothing to say on the job.
+    const int status = collected_ ? exit_code_of(wait_status).value_or(kInternalError) : 0;
     return end(RunnerFinished{session_status_.value_or(status), output});
   }
   end(explain_command_end(

@@ -303,6 +303,15 @@ TEST_CASE("runner host: a hard finish waits for nobody", "[sched]") {
   CHECK(bench.next<RunnerFinished>().status == 3);
 }
 
+TEST_CASE("runner host: a job that ends before there was a word of pytest has no status", "[sched]") {
+  RunnerConfig config;
+  config.argv = {"sleep", "600"};
+  config.driver = kNoDriver;
+  Bench bench(config);
+  bench.host.perform(FinishRunner{});
+  CHECK(bench.next<RunnerFinished>().status == 0);
+}
+
 TEST_CASE("runner host: what a killed process left behind is removed", "[sched]") {
   const OwnTmp tmp;
   namespace fs = std::filesystem;
