@@ -531,6 +531,7 @@ class Worker:
         self.queue = collections.deque()
         self.draining = False
         self.asked = False  # since the last test began
+        self.guessed = False  # what comes next, when the last test was torn down
         self.answered = True
         self.waited = 0.0  # for the agent, during this test
         self.current = None
@@ -643,11 +644,20 @@ class Worker:
                     nextitem = nextitem.parent
                 elif nextitem is None and self.queue:
                     nextitem = self.files.above(self.queue[0])
+                    self.guessed = True
                 elif nextitem is None and not self.draining:
                     # Nothing now, but the job goes on: what belongs to the session stays, so that
                     # it is set up and torn down once per worker.
                     nextitem = self.session
         self.teardown_original(nextitem)
+
+    def _leave_for(self, item):
+        """The file for which something stayed set up held no test, and this one is somewhere else."""
+        self.guessed = False
+        try:
+            self.teardown_original(item)
+        except BaseException as error:
+            self._say_late_error(error)
 
     def _collect(self, entry):
         """Collects a file. Returns why the run should end, if the file asked for that."""
@@ -672,6 +682,8 @@ class Worker:
         if item is None:
             self.connection.send("missing", f=f, k=k)
             return None
+        if self.guessed:
+            self._leave_for(item)
         os.environ["DAGZ_SPAN"] = span_of(self.node, item.nodeid, entry[2] if len(entry) > 2 else 1)
         if self.marks is None:
             self.relay(frame(("start", item.nodeid, item.location)))

@@ -80,10 +80,10 @@ def write_suite(job, files=SUITE):
         job.write(name, text)
 
 
-def both(job, *arguments, nodes=2, collect="shared"):
+def both(job, *arguments, nodes=2, workers=2):
     arguments = ["-q", "-p", "no:cacheprovider", "-p", "no:asyncio", *arguments]
     plain = run_plain(arguments, job.folder, job.suite)
-    return plain, run_dagz(arguments, job.folder, job.suite, nodes, workers=2, collect=collect)
+    return plain, run_dagz(arguments, job.folder, job.suite, nodes, workers, "shared")
 
 
 @pytest.mark.parametrize(
@@ -179,6 +179,21 @@ def test_the_work_of_a_killed_node_is_done_by_another(job):
     assert nodes[1].wait() == 0
     counts = json.loads(nodes[1].kept_report("json"))["counts"]
     assert counts["total"] == counts["passed"] == 240
+
+
+def test_a_package_is_left_although_its_last_file_holds_no_test(job):
+    job.write("a/__init__.py", "")
+    job.write(
+        "a/conftest.py",
+        "import pytest\n@pytest.fixture(scope='package', autouse=True)\n"
+        "def around():\n    yield\n    raise ValueError('left')\n",
+    )
+    job.write("a/test_1.py", "def test_a(): pass\n")
+    job.write("a/test_2.py", "")
+    job.write("b/test_3.py", "def test_b(): pass\n")
+    plain, ours = both(job, nodes=1, workers=1)
+    assert compare(plain, ours) == {}
+    assert plain.words == {"a/test_1.py::test_a": "error", "b/test_3.py::test_b": "passed"}
 
 
 # Ids that differ from process to process: only the process that collected first can run them.
