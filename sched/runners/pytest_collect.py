@@ -27,7 +27,7 @@ FOUND_MAX = 2000  # files in one message
 GC_THRESHOLD = 100_000
 AGAIN = -1  # in place of a test: collect the file, its tests are known
 # With fewer files than this a walk and separate collections gain nothing.
-FEW_FILES = 20
+FEW_FILES = 50
 
 _DIRECTORIES = tuple(
     kind for kind in (getattr(pytest, "Package", None), getattr(pytest, "Directory", None)) if kind

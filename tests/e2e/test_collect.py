@@ -117,11 +117,11 @@ def test_all_kinds_of_the_suite_are_there(job):
 
 def test_it_is_said_how_and_why(job):
     write_suite(job)
-    for number in range(20):
+    for number in range(50):
         job.write(f"test_more_{number}.py", "def test_a(): pass\n")
     node = job.start("-n", "2", "--retries", "0")
     assert node.wait() == 1
-    node.wait_for_error(r"^dagz: collection: shared, 31 files, each collected where it runs$")
+    node.wait_for_error(r"^dagz: collection: shared, 61 files, each collected where it runs$")
     job.write("conftest.py", "def pytest_collection_modifyitems(items): items.reverse()\n")
     node = job.start("-n", "2", "--retries", "0")
     node.wait()

@@ -1,0 +1,310 @@
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <map>
+
+#include "mesh/rng.hpp"
+#include "report/job_state.hpp"
+#include "report/json_report.hpp"
+#include "sched/vassal.hpp"
+#include "tests/support/jobs.hpp"
+
+// Files that are found first and collected where they run: what the fold makes of them, and what a
+// vassal does with them.
+
+using namespace dagz;
+using namespace dagz::report;
+using namespace dagz::sched;
+using test::granted;
+using test::listed;
+using test::numbered_id;
+
+namespace {
+
+const NodeId kA = numbered_id(1);
+const NodeId kB = numbered_id(2);
+constexpr FileKey kFoundX = 100;  // x.py before it is collected
+constexpr FileKey kFoundY = 101;
+constexpr FileKey kX = 7;  // x.py with its tests
+constexpr FileKey kY = 8;
+
+const Found kFound{{{kFoundX, "x.py", 2000}, {kFoundY, "y.py", 3000}}};
+
+using Logs = std::map<NodeId, std::vector<Entry>>;
+
+JobState fold(const Logs& logs, Rng& rng) {
+  JobState job;
+  std::map<NodeId, std::size_t> at;
+  std::vector<NodeId> open;
+  for (const auto& [origin, log] : logs) open.push_back(origin);
+  while (!open.empty()) {
+    const std::size_t choice = rng.below(open.size());
+    const NodeId origin = open[choice];
+    job.apply(origin, logs.at(origin)[at[origin]++]);
+    if (at[origin] == logs.at(origin).size()) {
+      open.erase(open.begin() + static_cast<std::ptrdiff_t>(choice));
+    }
+  }
+  return job;
+}
+
+// A schedules. A collects x.py, B y.py; B then runs a test of x.py and misses another.
+Logs small_job() {
+  Logs logs;
+  logs[kA] = {test::named(2),
+              Enlisted{kA, 0, 0, 1},
+              Enlisted{kB, 1, 1, 1},
+              kFound,
+              Collected{2, 0, 0},
+              granted(kA, kA, {{kFoundX, 0, 1}}),
+              granted(kA, kB, {{kFoundY, 0, 1}}),
+              Offered{kX, 3},
+              listed(kX, "x.py", 3),
+              Expanded{kFoundX, {kX}},
+              test::finished(kX, 0),
+              GaveUp{0, {{kX, 1, 2}}},
+              granted(kA, kB, {{kX, 1, 2}}, true),
+              granted(kA, kA, {{kX, 2, 1}}),
+              test::finished(kX, 2)};
+  logs[kB] = {kFound,
+              Collected{2, 0, 0},
+              Offered{kY, 2},
+              listed(kY, "y.py", 2),
+              Expanded{kFoundY, {kY}},
+              test::finished(kY, 0),
+              test::finished(kY, 1),
+              test::finished(kX, 1),
+              Missing{{{kX, 2, 1}}}};
+  return logs;
+}
+
+TestIndex index_of(const JobState& job, const std::string& id) {
+  for (TestIndex i = 0; i < job.tests().size(); ++i) {
+    if (job.tests()[i].id == id) return i;
+  }
+  return kNone;
+}
+
+}  // namespace
+
+TEST_CASE("found files: the order in which logs arrive does not matter", "[report]") {
+  Rng first(0);
+  const std::string expected = format_json(fold(small_job(), first).summary());
+  for (uint64_t seed = 1; seed <= 300; ++seed) {
+    INFO("seed " << seed);
+    Rng rng(seed);
+    const JobState job = fold(small_job(), rng);
+    CHECK(format_json(job.summary()) == expected);
+    CHECK((job.counts().total == 5 && job.counts().passed == 5));
+    CHECK((job.collections() == 2 && job.uncollected() == 0));
+    for (const report::Test& test : job.tests()) {
+      CHECK(std::none_of(test.assignments.begin(), test.assignments.end(),
+                         [](const Assignment& one) { return one.held(); }));
+    }
+  }
+}
+
+TEST_CASE("found files: who found a file can run its tests, unless it misses them", "[report]") {
+  Logs logs = small_job();
+  logs[numbered_id(3)] = {Opened{}};
+  Rng rng(1);
+  const JobState job = fold(logs, rng);
+  const NodeIndex a = job.node_index(kA);
+  const NodeIndex b = job.node_index(kB);
+  CHECK(job.place_on(index_of(job, "x.py::t1"), b).value().file == kX);
+  CHECK_FALSE(job.place_on(index_of(job, "x.py::t2"), b));
+  CHECK(job.place_on(index_of(job, "x.py::t2"), a));
+  CHECK_FALSE(job.place_on(index_of(job, "x.py::t1"), job.node_index(numbered_id(3))));
+}
+
+TEST_CASE("found files: only who was granted a file is granted its tests", "[report]") {
+  Logs logs = small_job();
+  std::erase_if(logs[kA], [](const Entry& entry) {
+    const auto* grant = std::get_if<Granted>(&entry);
+    return grant != nullptr && grant->to == kB && grant->runs.front().file == kFoundY;
+  });
+  Rng rng(1);
+  const JobState job = fold(logs, rng);
+  CHECK(job.tests()[index_of(job, "y.py::t0")].verdict == Verdict::kPending);
+  CHECK(job.uncollected() == 1);
+}
+
+TEST_CASE("found files: a job whose files were not all collected is incomplete", "[report]") {
+  Logs logs = small_job();
+  logs[kA].push_back(Found{{{102, "z.py", 10}}});
+  logs[kA].push_back(test::closed(kA));
+  Rng rng(1);
+  const JobSummary summary = fold(logs, rng).summary();
+  CHECK(summary.status == JobStatus::kIncomplete);
+  CHECK(summary.tests.size() == 5);
+  CHECK(std::find(summary.notes.begin(), summary.notes.end(), "1 file was never collected") !=
+        summary.notes.end());
+}
+
+namespace {
+
+struct Bench {
+  JobState job;
+  Estimates estimates{{}};
+  Vassal vassal;
+  Instant now = test::at_ms(1000);
+  std::vector<Entry> entries;
+  std::vector<RunTests> runs;
+
+  explicit Bench(uint32_t workers) : vassal(config(workers), job, estimates) {
+    fold(kA, test::named(2));
+    fold(kB, kFound);
+    vassal.found({{"x.py", 2000}, {"y.py", 3000}});
+    fold(kA, Enlisted{kB, 0, 0, workers});
+    vassal.enlisted({kB, 0, 0, workers}, workers);
+  }
+  static VassalConfig config(uint32_t workers) {
+    VassalConfig config;
+    config.workers = workers;
+    return config;
+  }
+  void fold(const NodeId& origin, const Entry& entry) {
+    job.apply(origin, entry);
+    for (const Change& change : job.take_changes()) {
+      if (change.kind == Change::Kind::kKnown) estimates.add(job.tests()[change.test]);
+    }
+  }
+  void take(Vassal::Output out) {
+    for (Entry& entry : out.entries) {
+      fold(kB, entry);
+      Vassal::Output more;
+      if (const auto* expanded = std::get_if<Expanded>(&entry)) vassal.expanded(*expanded, more);
+      entries.push_back(std::move(entry));
+      take(std::move(more));
+    }
+    for (const RunnerCommand& command : out.commands) {
+      if (const auto* run = std::get_if<RunTests>(&command)) runs.push_back(*run);
+    }
+  }
+  void advance() {
+    Vassal::Output out;
+    vassal.advance(now, out);
+    take(std::move(out));
+  }
+  void grant(std::vector<Run> what) {
+    fold(kA, granted(kA, kB, what));
+    Vassal::Output out;
+    vassal.granted(what, true, out);
+    take(std::move(out));
+    advance();
+  }
+  void event(const RunnerEvent& what) {
+    Vassal::Output out;
+    vassal.handle(now, 0, what, out);
+    take(std::move(out));
+    advance();
+  }
+  // As a node has it: names first, then the answer.
+  void collected(Slot slot, uint32_t found, FileKey key, const std::string& path, uint32_t tests) {
+    fold(kB, Offered{key, tests});
+    fold(kB, listed(key, path, tests));
+    WorkerCollected event{slot, {found, path, test::names_of(path, tests), {}}, {}, {}};
+    event.took = Duration::milliseconds(1);
+    Vassal::Output out;
+    vassal.collected(now, event, {key}, out);
+    take(std::move(out));
+    advance();
+  }
+  template <class Kind>
+  std::vector<Kind> written() const {
+    std::vector<Kind> found;
+    for (const Entry& entry : entries) {
+      if (const auto* one = std::get_if<Kind>(&entry)) found.push_back(*one);
+    }
+    return found;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("found files: a worker collects a file and runs its tests", "[sched]") {
+  Bench bench(1);
+  bench.grant({{kFoundX, 0, 1}});
+  bench.event(WorkerReady{0});
+  REQUIRE(bench.runs.size() == 1);
+  CHECK(bench.runs[0].tests == std::vector<LocalTest>{{0, kCollectFile}});
+  bench.collected(0, 0, kX, "x.py", 2);
+  CHECK(bench.written<Expanded>().size() == 1);
+  REQUIRE(bench.runs.size() == 2);
+  CHECK(bench.runs[1].slot == 0);
+  CHECK((bench.runs[1].names[0].file == 0 && bench.runs[1].names[0].id == "x.py::t0"));
+}
+
+TEST_CASE("found files: a worker that helps another collects first", "[sched]") {
+  Bench bench(2);
+  bench.grant({{kFoundX, 0, 1}});
+  bench.event(WorkerReady{0});
+  bench.collected(0, 0, kX, "x.py", 400);
+  bench.event(WorkerReady{1});
+  const RunTests& help = bench.runs.back();
+  REQUIRE(help.slot == 1);
+  CHECK(help.tests[0] == LocalTest{0, kCollectAgain});
+  CHECK(help.tests[1].index < kCollectAgain);
+}
+
+TEST_CASE("found files: a test that is missing where it was sent goes back to its home",
+          "[sched]") {
+  Bench bench(2);
+  bench.grant({{kFoundX, 0, 1}});
+  bench.event(WorkerReady{0});
+  bench.collected(0, 0, kX, "x.py", 400);
+  bench.event(WorkerReady{1});
+  const LocalTest stray = bench.runs.back().tests[1];
+  Vassal::Output out;
+  bench.vassal.collected(bench.now, {1, {0, "x.py", {}, {}}, {}, {}}, {}, out);
+  bench.event(TestMissing{1, stray});
+  CHECK(bench.written<Missing>().empty());
+}
+
+TEST_CASE("found files: what nobody here has is given up for good", "[sched]") {
+  Bench bench(1);
+  bench.fold(kA, listed(kY, "y.py", 1));
+  bench.grant({{kY, 0, 1}});
+  bench.event(WorkerReady{0});
+  REQUIRE(bench.runs.size() == 1);
+  REQUIRE(bench.runs[0].tests.size() == 2);
+  CHECK(bench.runs[0].tests[0] == LocalTest{1, kCollectAgain});
+  Vassal::Output out;
+  bench.vassal.collected(bench.now, {0, {1, "y.py", {}, {}}, {}, {}}, {}, out);
+  bench.event(TestMissing{0, bench.runs[0].tests[1]});
+  REQUIRE(bench.written<Missing>().size() == 1);
+  CHECK(bench.written<Missing>()[0].runs == std::vector<Run>{{kY, 0, 1}});
+  CHECK_FALSE(bench.job.place_on(index_of(bench.job, "y.py::t0"), bench.job.node_index(kB)));
+}
+
+TEST_CASE("found files: a file that takes its worker down is an error, once", "[sched]") {
+  Bench bench(1);
+  bench.grant({{kFoundX, 0, 1}, {kFoundY, 0, 1}});
+  bench.event(WorkerReady{0});
+  bench.event(WorkerGone{0, false, "SIGSEGV", "boom"});
+  REQUIRE(bench.written<CollectionFailed>().size() == 1);
+  CHECK(bench.written<CollectionFailed>()[0].path == "x.py");
+  REQUIRE(bench.written<Expanded>().size() == 1);
+  CHECK(bench.written<Expanded>()[0].versions.empty());
+  CHECK(bench.job.uncollected() == 1);
+  bench.event(WorkerReady{0});
+  CHECK(bench.runs.back().tests == std::vector<LocalTest>{{1, kCollectFile}});
+}
+
+TEST_CASE("found files: a long import is no test that runs too long", "[sched]") {
+  Bench bench(1);
+  bench.grant({{kFoundX, 0, 1}});
+  bench.event(WorkerReady{0});
+  CHECK(bench.vassal.running() == 1);
+  VassalConfig config = Bench::config(1);
+  config.test_timeout = Duration::seconds(1);
+  Vassal strict(config, bench.job, bench.estimates);
+  strict.found({{"x.py", 2000}, {"y.py", 3000}});
+  strict.enlisted({kB, 0, 0, 1}, 1);
+  Vassal::Output out;
+  strict.granted({{kFoundX, 0, 1}}, true, out);
+  strict.advance(bench.now, out);
+  strict.handle(bench.now, 0, WorkerReady{0}, out);
+  Vassal::Output later;
+  strict.advance(bench.now + Duration::seconds(5), later);
+  CHECK(later.commands.empty());
+}
