@@ -156,7 +156,8 @@ const OptionSpec kOptions[] = {
      kRunCommand, [](Text t, Settings& s) { return apply_timeout(t, s.run.deadline); }},
     // ---- Collection and plan
     {"collect", kCollectWords, kCollectWords, "Collection and plan",
-     "shared: each file where it runs; whole: everything before the workers fork (default auto)",
+     "shared: each file where it runs; whole: everything before the workers fork; auto (default): "
+     "shared from 50 files on, unless a plug-in needs the whole list",
      kRunCommand, [](Text t, Settings& s) { return pick(t, kCollectWords, s.run.collect); },
      '\0', kCollectWords},
     {"affinity", kAffinityWords, kAffinityWords, "Collection and plan",

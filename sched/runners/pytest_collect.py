@@ -18,6 +18,7 @@ import json
 import os
 import textwrap
 import time
+import traceback
 
 import pytest
 from dagz_pytest_reports import bounded
@@ -363,9 +364,9 @@ class Files:
         """The test that an entry names; None if it is not here."""
         k, f, nodeid = entry[1], entry[3], entry[4]
         items = self.items.get(f, ())
-        # An id that is too long for a log was cut.
-        if k < len(items) and (items[k].nodeid == nodeid or items[k].nodeid.startswith(nodeid[:16000] or "?") and len(nodeid) > 16000):
-            return items[k]
+        here = items[k] if k < len(items) else None
+        if here is not None and (here.nodeid == nodeid or _is_cut(nodeid, here.nodeid)):
+            return here
         if f not in self.ids:
             self.ids[f] = {item.nodeid: item for item in reversed(items)}
         return self.ids[f].get(nodeid)
@@ -392,9 +393,10 @@ class Files:
         path, collectors = self.files[f]
         session.items = items = []
         try:
-            for collector in collectors:
-                _forget_reports(session)
-                items += session.genitems(collector)
+            with _warnings_caught(config):
+                for collector in collectors:
+                    _forget_reports(session)
+                    items += session.genitems(collector)
             config.hook.pytest_collection_modifyitems(session=session, config=config, items=items)
             config.hook.pytest_collection_finish(session=session)
         except (KeyboardInterrupt, pytest.exit.Exception):
@@ -409,10 +411,25 @@ class Files:
         return list(items)
 
 
-def _traceback_of(error):
-    import traceback
+@contextlib.contextmanager
+def _warnings_caught(config):
+    """The filters of -W and of the configuration hold while modules are imported, too."""
+    if not config.pluginmanager.hasplugin("warnings"):
+        yield
+        return
+    from _pytest.warnings import catch_warnings_for_item
 
+    with catch_warnings_for_item(config=config, ihook=config.hook, when="collect", item=None):
+        yield
+
+
+def _traceback_of(error):
     return "".join(traceback.format_exception(type(error), error, error.__traceback__))
+
+
+def _is_cut(text, whole):
+    """An id that is too long for a log is cut there."""
+    return len(text) > 4000 and whole.startswith(text[:4000])
 
 
 def _few(errors):

@@ -150,6 +150,15 @@ def test_collection_errors_count_once_and_the_rest_runs(job):
     assert any("ModuleNotFoundError: No module named 'no_such_module'" in x for x in job.nodes[2].lines)
 
 
+def test_filters_of_warnings_hold_at_import(job):
+    job.write("pytest.ini", "[pytest]\nfilterwarnings = error::UserWarning\n")
+    job.write("test_warns.py", "import warnings\nwarnings.warn('old')\ndef test_a(): pass\n")
+    job.write("test_good.py", "def test_a(): pass\n")
+    assert job.run(1, "-n", "1", "--collect", "shared") == [1]
+    counts = json.loads(job.nodes[0].kept_report("json"))["counts"]
+    assert (counts["passed"], counts["errors"]) == (1, 1)
+
+
 def test_a_file_that_takes_its_process_down_is_an_error(job):
     job.write("test_dies.py", "import os\nos.abort()\n")
     for number in range(4):
