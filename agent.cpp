@@ -18,6 +18,7 @@
 #include "report/failures.hpp"
 #include "report/job_report.hpp"
 #include "report/junit.hpp"
+#include "report/trace.hpp"
 #include "sched/io/machine.hpp"
 
 namespace dagz {
@@ -85,7 +86,6 @@ std::string refuse_unbuilt(const RunOptions& options) {
   if (options.on_isolation == IsolationPolicy::kSlice) {
     return "--on-isolation slice is not built yet; run-all is what nodes do";
   }
-  if (!options.trace.empty()) return "--trace is not built yet";
   if (options.max_worker_memory) return "--max-worker-memory is not built yet";
   if (options.max_fail.now) return "--max-fail N:now is not built yet; use --max-fail N:wait";
   return {};
@@ -167,6 +167,12 @@ void Agent::watch_signals() {
 
 // What cannot be written should be known before anything starts.
 bool Agent::open_files() {
+  if (!options_.trace.empty()) {
+    if (const auto reason = report::why_not_writable(options_.trace)) {
+      fail(report::kExitUsage, "--trace: " + options_.trace + " cannot be written: " + *reason);
+      return false;
+    }
+  }
   if (options_.events.empty()) return true;
   events_ = std::make_unique<report::EventFile>(options_.events);
   if (!events_->error().empty()) {
@@ -537,6 +543,9 @@ int Agent::conclude() {
   terminal_.flush();
   if (!options_.junit.empty()) {
     write_file(options_.junit, "JUnit file", report::format_junit(end.summary));
+  }
+  if (!options_.trace.empty()) {
+    write_file(options_.trace, "trace", report::format_trace(end.summary));
   }
   if (const auto problem = history_.record(end.summary)) say(*problem);
   for (const std::string& message : history_.take_messages()) say(message);

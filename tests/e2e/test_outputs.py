@@ -1,4 +1,4 @@
-"""Files that a run writes besides its report."""
+"""Files that a run writes besides its report: events and traces."""
 
 import json
 import signal
@@ -69,7 +69,7 @@ def test_a_lost_node_is_an_event(job):
     assert len(lost) == 1 and lost[0]["node"].startswith("node-") and lost[0]["address"]
 
 
-@pytest.mark.parametrize("option", ["--events"])
+@pytest.mark.parametrize("option", ["--events", "--trace"])
 def test_a_file_that_cannot_be_written_is_known_before_anything_starts(job, option):
     job.write("test_it.py", "open('ran', 'w')\ndef test_a(): pass\n")
     path = job.folder / "missing" / "file"
@@ -94,3 +94,22 @@ def test_nodes_that_share_a_file_do_not_spoil_it(job):
     assert job.run(2, "-n", "1", "--events", str(file)) == [1, 1]
     assert lines_of(file)[-1]["event"] == "job_closed"
     assert sum("another node writes" in node.errors for node in job.nodes) == 1
+
+
+def test_every_node_writes_the_trace_of_the_whole_job(job):
+    job.write("test_it.py", SUITE)
+    files = [job.folder / f"trace-{i}.json" for i in range(2)]
+    nodes = [job.start("-n", "2", "--retries", "1", "--trace", str(file)) for file in files]
+    assert [node.wait() for node in nodes] == [1, 1]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    events = json.loads(files[0].read_text())["traceEvents"]
+    processes = [e["args"]["name"] for e in events if e["name"] == "process_name"]
+    assert [name.split()[0] for name in processes] == ["node-0", "node-1"]
+    slices = [e for e in events if e["ph"] == "X"]
+    assert len(slices) == 24 and all(e["dur"] >= 0 and e["ts"] >= 0 for e in slices)
+    named = {(e["pid"], e["tid"]) for e in events if e["name"] == "thread_name"}
+    assert {(e["pid"], e["tid"]) for e in slices
+} == named
+    flaky = sorted((e["args"]["attempt"], e["args"]["outcome"]) for e in slices
+                   if e["name"].endswith("::test_flaky"))
+    assert flaky == [(1, "failed"), (2, "passed")]
