@@ -18,6 +18,7 @@
 #include "report/failures.hpp"
 #include "report/job_report.hpp"
 #include "report/junit.hpp"
+#include "report/trace.hpp"
 #include "sched/io/machine.hpp"
 
 namespace dagz {
@@ -94,8 +95,6 @@ std::string refuse_unbuilt(const RunOptions& options) {
   if (options.on_isolation == IsolationPolicy::kSlice) {
     return "--on-isolation slice is not built yet; run-all is what nodes do";
   }
-  if (!options.events.empty()) return "--events is not built yet";
-  if (!options.trace.empty()) return "--trace is not built yet";
   if (options.max_worker_memory) return "--max-worker-memory is not built yet";
   if (options.max_fail.now) return "--max-fail N:now is not built yet; use --max-fail N:wait";
   return {};
@@ -151,7 +150,7 @@ int Agent::run() {
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   watch_signals();
 
-  if (!start_network() || !start_node()) return *failed_with_;
+  if (!open_files() || !start_network() || !start_node()) return *failed_with_;
   start_runner();
   loop();
   if (failed_with_) {
@@ -174,6 +173,27 @@ void Agent::watch_signals() {
 }
 
 // ---- setting up -------------------------------------------------------------------------------
+
+// What cannot be written should be known before anything starts.
+bool Agent::open_files() {
+  if (!options_.trace.empty()) {
+    if (const auto reason = report::why_not_writable(options_.trace)) {
+      fail(report::kExitUsage, "--trace: " + options_.trace + " cannot be written: " + *reason);
+      return false;
+    }
+  }
+  if (options_.events.empty()) return true;
+  events_ = std::make_unique<report::EventFile>(options_.events);
+  if (!events_->error().empty()) {
+    fail(report::kExitUsage, "--events: " + events_->error());
+    return false;
+  }
+  if (events_->is_taken()) {
+    say("another node writes " + options_.events +
+        " already, the events of the whole job; this node writes none");
+  }
+  return true;
+}
 
 bool Agent::start_network() {
   mesh::raise_descriptor_limit();
@@ -210,6 +230,7 @@ bool Agent::start_network() {
   config.status_every = options_.status_interval;
   config.grace = options_.grace;
   config.ci_url = access_.run.job_url;
+  config.events = events_ && !events_->is_taken();
   const Moment at = moment_now();
   config.seed = static_cast<uint64_t>(at.now.ns) ^ static_cast<uint64_t>(getpid());
   const auto number = history_.next_number({at.wall_ms});
@@ -429,6 +450,10 @@ void Agent::show(const NodeActions& actions, Moment at) {
     terminal_.print(report::format_status(elapsed, status, color_));
   }
   for (const std::string& notice : actions.notices) say(notice);
+  if (events_ && !events_->write(actions.events)) {
+    say("the events file " + options_.events +
+        " could not be written any further; the job goes on without it");
+  }
 }
 
 void Agent::check_formation(Moment at) {
@@ -471,14 +496,15 @@ void Agent::finish_runner(Moment) {
 
 // ---- the end ----------------------------------------------------------------------------------
 
-void Agent::write_junit(const report::JobSummary& summary) {
-  if (options_.junit.empty()) return;
-  const std::string temporary = options_.junit + ".new";
+// Whole or not at all.
+void Agent::write_file(const std::string& path, const char* what, const std::string& text) {
+  const std::string temporary = path + ".new";
   std::ofstream file(temporary, std::ios::binary);
-  file << report::format_junit(summary);
+  file << text;
   file.close();
-  if (!file || std::rename(temporary.c_str(), options_.junit.c_str()) != 0) {
-    say("the JUnit file " + options_.junit + " could not be written");
+  if (!file || std::rename(temporary.c_str(), path.c_str()) != 0) {
+    std::remove(temporary.c_str());
+    say(std::string("the ") + what + " " + path + " could not be written");
   }
 }
 
@@ -527,7 +553,12 @@ int Agent::conclude() {
   const auto hash = [this](Bytes bytes) { return access_.crypto->hash(bytes); };
   terminal_.print(report::to_text(report::format_job_report(end.summary, hash), color_));
   terminal_.flush();
-  write_junit(end.summary);
+  if (!options_.junit.empty()) {
+    write_file(options_.junit, "JUnit file", report::format_junit(end.summary));
+  }
+  if (!options_.trace.empty()) {
+    write_file(options_.trace, "trace", report::format_trace(end.summary));
+  }
   if (const auto problem = history_.record(end.summary)) say(*problem);
   for (const std::string& message : history_.take_messages()) say(message);
   transport_.flush_and_close(Duration::milliseconds(500));

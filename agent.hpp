@@ -11,6 +11,7 @@
 #include "mesh/io/transport.hpp"
 #include "node.hpp"
 #include "options.hpp"
+#include "report/io/event_file.hpp"
 #include "report/io/history.hpp"
 #include "report/io/terminal.hpp"
 #include "sched/io/runner_host.hpp"
@@ -51,7 +52,8 @@ class Agent {
   std::string own_name() const;
   std::string job_label() const;
   int conclude();
-  void write_junit(const report::JobSummary& summary);
+  bool open_files();
+  void write_file(const std::string& path, const char* what, const std::string& text);
   void say(const std::string& line);
   int fail(int code, const std::string& sentence);
 
@@ -61,6 +63,7 @@ class Agent {
   report::Terminal terminal_;
   bool color_ = false;
   report::History history_;
+  std::unique_ptr<report::EventFile> events_;
   mesh::Transport transport_;
   std::unique_ptr<mesh::Discovery> discovery_;
   sched::RunnerHost runner_;

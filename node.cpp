@@ -108,6 +108,7 @@ void Node::on_member_change(Instant now, const Member& member, MemberChange chan
   view_changed_at_ = now;
   next_gossip_at_ = std::min(next_gossip_at_, now + config_.mesh.gossip_fast_every);
   live_nodes_dirty_ = true;
+  tell_member(now, member, change);
   const std::string name = member.profile.control_address;
   switch (change) {
     case MemberChange::kJoined:
@@ -340,6 +341,7 @@ void Node::advance_gossip(Moment at) {
 
 void Node::claim_changed(Moment at) {
   vassal_.resume();
+  tell_scheduler(at.now);
   const Member* scheduler = membership_.find(election_.claim().scheduler.node);
   if (election_.claim().term > 1 && scheduler != nullptr) {
     actions_.notices.push_back("node " + scheduler->profile.control_address +
@@ -417,6 +419,7 @@ Instant Node::next_deadline() const {
 
 NodeActions Node::take_actions() {
   actions_.links = links_.take_actions();
+  actions_.events = events_.take_lines();
   return std::exchange(actions_, {});
 }
 

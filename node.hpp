@@ -17,6 +17,7 @@
 #include "mesh/probe.hpp"
 #include "mesh/relay.hpp"
 #include "mesh/rng.hpp"
+#include "report/events.hpp"
 #include "report/job_state.hpp"
 #include "report/progress.hpp"
 #include "report/status.hpp"
@@ -48,6 +49,7 @@ struct NodeConfig {
   uint32_t expected_nodes = 0;  // a hint for the report; 0: nobody said
   uint64_t seed = 1;
   bool observer = false;
+  bool events = false;  // tell what happens, line by line
   Duration status_every = Duration::seconds(30);
   // After the end: how long the scheduler stays for those that lack a part of the logs.
   Duration linger = Duration::seconds(3);
@@ -62,6 +64,7 @@ struct NodeActions {
   std::vector<report::ProgressEvent> progress;
   std::vector<report::WorkerStatus> statuses;
   std::vector<std::string> notices;  // one line each, for stderr
+  std::string events;                // whole lines, for --events
 };
 
 // How this node's part ended.
@@ -159,6 +162,11 @@ class Node {
   void advance_gossip(Moment at);
   void claim_changed(Moment at);
 
+  // events (node_events.cpp)
+  report::EventLog::When event_time(Instant now) const;
+  void tell_member(Instant now, const mesh::Member& member, mesh::MemberChange change);
+  void tell_scheduler(Instant now);
+
   // logs and work (node_work.cpp)
   void write(const report::Entry& entry);
   void advance_work(Moment at);
@@ -203,6 +211,7 @@ class Node {
   sched::Scheduler scheduler_;
   sched::Vassal vassal_;
 
+  report::EventLog events_;
   NodeActions actions_;
   std::optional<NodeEnd> end_;
   std::optional<Query> query_;

@@ -158,6 +158,7 @@ void Node::fold(Moment at) {
     // A log with an entry of a newer version is still a log.
     if (!decode(bytes, entry)) return;
     job_.apply(origin, entry);
+    if (config_.events) events_.entry({elapsed(at), at.wall_ms}, job_, origin, entry);
     tests_changed(at);
     folded(at, origin, entry);
   });
@@ -165,6 +166,7 @@ void Node::fold(Moment at) {
 
 void Node::tests_changed(Moment at) {
   for (const Change& change : job_.take_changes()) {
+    if (config_.events) events_.change({elapsed(at), at.wall_ms}, job_, change);
     if (change.kind == Change::Kind::kKnown) {
       estimates_.add(job_.tests()[change.test]);
     }
@@ -580,6 +582,7 @@ void Node::finish(Moment at) {
     }
   }
   end_ = std::move(end);
+  if (config_.events) events_.closed({elapsed(at), at.wall_ms}, end_->summary, end_->reason);
   ended_at_ = at.now;
   publish_logs(at);
 }

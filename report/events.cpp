@@ -1,0 +1,173 @@
+#include "report/events.hpp"
+
+#include <algorithm>
+#include <variant>
+
+#include "report/json_values.hpp"
+
+namespace dagz::report {
+namespace {
+
+Json event_of(const char* name, EventLog::When when) {
+  return {{"event", name}, {"time_ms", when.wall_ms}, {"elapsed_s", json_seconds(when.elapsed)}};
+}
+
+std::string name_of(const NodeState& node) {
+  return node.enlisted ? "node-" + std::to_string(node.enlisted->number) : std::string();
+}
+
+void add_node(Json& event, const JobState& job, const NodeId& id) {
+  const NodeIndex index = job.node_index(id);
+  event["node"] = index == kNone ? std::string() : name_of(job.nodes()[index]);
+  event["node_id"] = short_name(id);
+}
+
+bool is_granted(const Test& test, NodeIndex node) {
+  return std::any_of(test.assignments.begin(), test.assignments.end(),
+                     [node](const Assignment& one) { return one.node == node && one.grants > 0; });
+}
+
+}  // namespace
+
+std::string_view to_string(CloseReason reason) {
+  switch (reason) {
+    case CloseReason::kComplete:
+      return "complete";
+    case CloseReason::kInterrupted:
+      return "interrupted";
+    case CloseReason::kStopped:
+      return "stopped";
+    case CloseReason::kDeadline:
+      return "deadline";
+    case CloseReason::kUnable:
+      return "unable";
+  }
+  return "unknown";
+}
+
+void EventLog::entry(When when, const JobState& job, const NodeId& origin, const Entry& entry) {
+  if (std::holds_alternative<Named>(entry)) {
+    const Named& name = *job.named();
+    if (name.full_id == named_) return;
+    named_ = name.full_id;
+    Json event = event_of("job_opened", when);
+    event["job"] = json_text(name.full_id);
+    event["id"] = json_text(name.short_id);
+    event["started_ms"] = name.started_wall_ms;
+    event["retries"] = name.retries;
+    event["expected_nodes"] = name.expected_nodes;
+    lines_ += json_line(event) + "\n";
+  } else if (const auto* enlisted = std::get_if<Enlisted>(&entry)) {
+    tell_joined(when, job, job.node_index(enlisted->node));
+  } else if (std::holds_alternative<Opened>(entry)) {
+    tell_joined(when, job, job.node_index(origin));
+  } else if (const auto* departed = std::get_if<Departed>(&entry)) {
+    Json event = event_of("node_left", when);
+    add_node(event, job, origin);
+    event["reason"] = json_text(departed->reason);
+    lines_ += json_line(event) + "\n";
+  }
+}
+
+// A node has joined once its own word and the scheduler's number for it are both here.
+void EventLog::tell_joined(When when, const JobState& job, NodeIndex index) {
+  const NodeState& node = job.nodes()[index];
+  if (!node.enlisted || node.opened.wall_ms == 0 || !joined_.insert(node.id).second) return;
+  Json event = event_of("node_joined", when);
+  event["node"] = name_of(node);
+  event["node_id"] = short_name(node.id);
+  event["host"] = json_text(node.opened.host);
+  event["workers"] = node.enlisted->workers;
+  event["first_worker"] = node.enlisted->first_worker;
+  event["ci_url"] = json_text(node.opened.ci_url);
+  lines_ += json_line(event) + "\n";
+}
+
+void EventLog::change(When when, const JobState& job, const Change& change) {
+  if (change.kind == Change::Kind::kGranted) {
+    auto at = ungranted_.lower_bound({change.test, 0});
+    while (at != ungranted_.end() && at->first == change.test) {
+      const uint32_t attempt = at->second;
+      if (job.tests()[change.test].attempts[attempt].node != change.node) {
+        ++at;
+        continue;
+      }
+      at = ungranted_.erase(at);
+      tell_attempt(when, job, change.test, attempt);
+    }
+  }
+  if (change.kind != Change::Kind::kFinished) return;
+  if (progress_.size() < job.tests().size()) progress_.resize(job.tests().size());
+  const Test& test = job.tests()[change.test];
+  // Several may have waited for the test's name.
+  while (progress_[change.test].seen < test.attempts.size()) {
+    const uint32_t attempt = progress_[change.test].seen++;
+    if (is_granted(test, test.attempts[attempt].node)) {
+      tell_attempt(when, job, change.test, attempt);
+    } else {
+      ungranted_.insert({change.test, attempt});
+    }
+  }
+}
+
+void EventLog::tell_attempt(When when, const JobState& job, TestIndex index, uint32_t number) {
+  const Test& test = job.tests()[index];
+  const Attempt& attempt = test.attempts[number];
+  const Finished& result = attempt.result;
+  if (!result.amends) ++progress_[index].told;
+  Json event = event_of("test_finished", when);
+  event["test"] = json_text(test.id);
+  event["file"] = json_text(job.path(test.path));
+  event["verdict"] = to_string(test.verdict);
+  event["outcome"] = to_string(result.outcome);
+  event["attempt"] = std::max<uint32_t>(1, progress_[index].told);
+  event["duration_s"] = json_seconds(result.duration);
+  event["started_ms"] = result.started_wall_ms;
+  event["worker"] = result.worker;
+  add_node(event, job, job.nodes()[attempt.node].id);
+  event["cpu_percent"] = result.cpu_percent;
+  if (result.amends) event["amends"] = true;
+  if (!result.message.empty()) event["message"] = json_text(result.message);
+  lines_ += json_line(event) + "\n";
+}
+
+void EventLog::node_lost(When when, const JobState& job, const NodeId& node,
+                         const std::string& address) {
+  Json event = event_of("node_lost", when);
+  add_node(event, job, node);
+  event["address"] = json_text(address);
+  lines_ += json_line(event) + "\n";
+}
+
+void EventLog::node_returned(When when, const JobState& job, const NodeId& node,
+                             const std::string& address) {
+  Json event = event_of("node_returned", when);
+  add_node(event, job, node);
+  event["address"] = json_text(address);
+  lines_ += json_line(event) + "\n";
+}
+
+void EventLog::scheduler_changed(When when, const JobState& job, const NodeId& node,
+                                 const std::string& address, uint64_t term) {
+  Json event = event_of("scheduler_changed", when);
+  add_node(event, job, node);
+  event["address"] = json_text(address);
+  event["term"] = term;
+  lines_ += json_line(event) + "\n";
+}
+
+void EventLog::closed(When when, const JobSummary& summary, CloseReason reason) {
+  Json event = event_of("job_closed", when);
+  event["job"] = json_text(summary.full_id);
+  event["id"] = json_text(summary.short_id);
+  event["status"] = to_string(summary.status);
+  event["reason"] = to_string(reason);
+  event["duration_s"] = json_seconds(summary.duration);
+  event["counts"] = json_counts(summary.counts);
+  event["nodes"] = summary.nodes.size();
+  event["workers"] = summary.workers;
+  event["lost_nodes"] = summary.lost_nodes;
+  lines_ += json_line(event) + "\n";
+}
+
+}  // namespace dagz::report

@@ -1,0 +1,63 @@
+#include "report/io/event_file.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace dagz::report {
+
+EventFile::EventFile(const std::string& path) {
+  descriptor_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+  if (descriptor_ < 0) {
+    error_ = "the file " + path + " cannot be opened for writing: " + std::strerror(errno);
+    return;
+  }
+  struct stat status = {};
+  regular_ = ::fstat(descriptor_, &status) == 0 && S_ISREG(status.st_mode);
+  // Nodes of one host may have been given the same name: one of them tells of the whole job.
+  if (regular_ && ::flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    taken_ = true;
+    return;
+  }
+  if (regular_ && ::ftruncate(descriptor_, 0) != 0) {
+    error_ = "the file " + path + " cannot be emptied: " + std::strerror(errno);
+    return;
+  }
+  writer_.emplace(descriptor_, false, 80, 24);
+}
+
+EventFile::~EventFile() {
+  writer_.reset();
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+bool EventFile::write(std::string_view lines) {
+  if (!writer_ || lines.empty()) return true;
+  writer_->print(lines);
+  if (writer_->flush()) {
+    size_ += static_cast<int64_t>(lines.size());
+    return true;
+  }
+  // No half of a line stays.
+  if (regular_ && ::ftruncate(descriptor_, size_) != 0) errno = 0;
+  writer_.reset();
+  return false;
+}
+
+std::optional<std::string> why_not_writable(const std::string& path) {
+  struct stat status = {};
+  if (::stat(path.c_str(), &status) == 0) {
+    if (S_ISDIR(status.st_mode)) return "it is a directory";
+    if (::access(path.c_str(), W_OK) != 0) return std::strerror(errno);
+  }
+  const std::size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  if (::access(folder.c_str(), W_OK | X_OK) != 0) return std::strerror(errno);
+  return std::nullopt;
+}
+
+}  // namespace dagz::report

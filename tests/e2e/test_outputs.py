@@ -1,0 +1,115 @@
+"""Files that a run writes besides its report: events and traces."""
+
+import json
+import signal
+
+import pytest
+from job import same_report
+
+SUITE = """
+import pathlib, time, pytest
+@pytest.mark.parametrize("i", range(20))
+def test_ok(i): time.sleep(0.01)
+def test_fails(): assert 1 == 2
+def test_flaky():
+    with open("tries", "a") as file: file.write("+")
+    assert len(pathlib.Path("tries").read_text()) > 1
+"""
+
+
+def lines_of(path):
+    text = path.read_text()
+    assert text.endswith("\n")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def of(events, kind):
+    return [event for event in events if event["event"] == kind]
+
+
+def test_every_node_writes_the_events_of_the_whole_job(job):
+    job.write("test_it.py", SUITE)
+    files = [job.folder / f"events-{i}.jsonl" for i in range(2)]
+    nodes = [job.start("-n", "1", "--retries", "1", "--events", str(file)) for file in files]
+    assert [node.wait() for node in nodes] == [1, 1]
+    same_report(nodes)
+    told = []
+    for file in files:
+        events = lines_of(file)
+        opened = of(events, "job_opened")
+        assert len(opened) == 1 and opened[0]["retries"] == 1
+        assert {e["node"] for e in of(events, "node_joined")} == {"node-0", "node-1"}
+        assert of(events, "scheduler_changed")
+        finished = of(events, "test_finished")
+        assert all({"time_ms", "elapsed_s", "worker", "node", "duration_s"} <= set(e) for e in finished)
+        flaky = [e["verdict"] for e in finished if e["test"].endswith("::test_flaky")]
+        assert flaky == ["RETRY", "OK_FLAKY"]
+        fails = [(e["verdict"], e["attempt"]) for e in finished if e["test"].endswith("::test_fails")]
+        assert fails == [("RETRY", 1), ("FAILED", 2)]
+        assert events[-1]["event"] == "job_closed"
+        assert events[-1]["status"] == "FAILED" and events[-1]["reason"] == "complete"
+        counts = events[-1]["counts"]
+        assert (counts["passed"], counts["failed"], counts["flaky"], counts["total"]) == (20, 1, 1, 22)
+        told.append(sorted((e["test"], e["outcome"], e["node"], e["worker"]) for e in finished))
+    assert told[0] == told[1] and len(told[0]) == 24
+
+
+def test_a_lost_node_is_an_event(job):
+    job.write("test_it.py", "import time\nimport pytest\n"
+              "@pytest.mark.parametrize('i', range(40))\ndef test_a(i): time.sleep(0.3)\n")
+    file = job.folder / "events.jsonl"
+    stays = job.start("-n", "1", "--events", str(file), "--affinity", "none")
+    goes = job.start("-n", "1", "--affinity", "none")
+    goes.wait_for_progress()
+    stays.wait_for_progress()
+    goes.send(signal.SIGKILL)
+    goes.wait()
+    assert stays.wait() == 0
+    lost = of(lines_of(file), "node_lost")
+    assert len(lost) == 1 and lost[0]["node"].startswith("node-") and lost[0]["address"]
+
+
+@pytest.mark.parametrize("option", ["--events", "--trace"])
+def test_a_file_that_cannot_be_written_is_known_before_anything_starts(job, option):
+    job.write("test_it.py", "open('ran', 'w')\ndef test_a(): pass\n")
+    path = job.folder / "missing" / "file"
+    node = job.start(option, str(path))
+    assert node.wait() == 4
+    assert f"{option}: " in node.errors and str(path) in node.errors
+    assert "No such file or directory" in node.errors
+    assert not (job.suite / "ran").exists() and not node.lines
+
+
+def test_a_full_disk_costs_the_events_and_one_notice(job):
+    job.write("test_it.py", SUITE)
+    node = job.start("-n", "1", "--events", "/dev/full")
+    assert node.wait() == 1
+    assert "20 passed" in node.summary()
+    assert node.errors.count("could not be written any further") == 1
+
+
+def test_nodes_that_share_a_file_do_not_spoil_it(job):
+    job.write("test_it.py", SUITE)
+    file = job.folder / "events.jsonl"
+    assert job.run(2, "-n", "1", "--events", str(file)) == [1, 1]
+    assert lines_of(file)[-1]["event"] == "job_closed"
+    assert sum("another node writes" in node.errors for node in job.nodes) == 1
+
+
+def test_every_node_writes_the_trace_of_the_whole_job(job):
+    job.write("test_it.py", SUITE)
+    files = [job.folder / f"trace-{i}.json" for i in range(2)]
+    nodes = [job.start("-n", "2", "--retries", "1", "--trace", str(file)) for file in files]
+    assert [node.wait() for node in nodes] == [1, 1]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    events = json.loads(files[0].read_text())["traceEvents"]
+    processes = [e["args"]["name"] for e in events if e["name"] == "process_name"]
+    assert [name.split()[0] for name in processes] == ["node-0", "node-1"]
+    slices = [e for e in events if e["ph"] == "X"]
+    assert len(slices) == 24 and all(e["dur"] >= 0 and e["ts"] >= 0 for e in slices)
+    named = {(e["pid"], e["tid"]) for e in events if e["name"] == "thread_name"}
+    assert {(e["pid"], e["tid"]) for e in slices
+} == named
+    flaky = sorted((e["args"]["attempt"], e["args"]["outcome"]) for e in slices
+                   if e["name"].endswith("::test_flaky"))
+    assert flaky == [(1, "failed"), (2, "passed")]

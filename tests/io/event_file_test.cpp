@@ -1,0 +1,70 @@
+#include "report/io/event_file.hpp"
+
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+using namespace dagz::report;
+namespace fs = std::filesystem;
+
+namespace {
+
+struct Folder {
+  fs::path path = fs::temp_directory_path() / ("dagz-event-file-" + std::to_string(getpid()));
+  Folder() { fs::create_directories(path); }
+  ~Folder() { fs::remove_all(path); }
+  std::string operator/(const char* name) const { return (path / name).string(); }
+};
+
+std::string content(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+}  // namespace
+
+TEST_CASE("event file: lines are there at once, and an older file is emptied", "[events]") {
+  const Folder folder;
+  const std::string path = folder / "events";
+  std::ofstream(path) << "old\n";
+  EventFile file(path);
+  REQUIRE(file.error().empty());
+  CHECK(content(path).empty());
+  CHECK(file.write("{\"a\":1}\n"));
+  CHECK(file.write(""));
+  CHECK(content(path) == "{\"a\":1}\n");
+  CHECK(file.write("{}\n"));
+  CHECK(content(path) == "{\"a\":1}\n{}\n");
+
+  EventFile other(path);
+  CHECK(other.error().empty());
+  CHECK(other.is_taken());
+  CHECK(other.write("never\n"));
+  CHECK(content(path) == "{\"a\":1}\n{}\n");
+}
+
+TEST_CASE("event file: what cannot be opened is said in a sentence", "[events]") {
+  const Folder folder;
+  const std::string path = folder / "no/such/folder";
+  const EventFile file(path);
+  CHECK(file.error() ==
+        "the file " + path + " cannot be opened for writing: No such file or directory");
+}
+
+TEST_CASE("event file: a full disk is said once", "[events]") {
+  EventFile file("/dev/full");
+  REQUIRE(file.error().empty());
+  CHECK_FALSE(file.write("{}\n"));
+  CHECK(file.write("{}\n"));
+}
+
+TEST_CASE("event file: whether a file can be put somewhere is known before", "[events]") {
+  const Folder folder;
+  CHECK_FALSE(why_not_writable(folder / "new"));
+  CHECK(why_not_writable(folder / "no/such") == "No such file or directory");
+  CHECK(why_not_writable(folder.path.string()) == "it is a directory");
+  CHECK(fs::is_empty(folder.path));
+}
