@@ -193,7 +193,10 @@ void Node::folded(Moment at, const NodeId& origin, const Entry& entry) {
       vassal_.recalled(recalled->number, recalled->wanted, out);
     }
   } else if (const auto* draining = std::get_if<report::Draining>(&entry)) {
-    if (draining->claim.scheduler.node == origin) draining_ = draining->claim;
+    if (draining->claim.scheduler.node == origin) {
+      draining_ = draining->claim;
+      drain_now_ = draining->now;
+    }
   } else if (std::get_if<report::Departed>(&entry) != nullptr) {
     departed_.insert(origin);
     live_nodes_dirty_ = true;
@@ -224,7 +227,7 @@ void Node::take_grants(Moment at) {
 void Node::drain(Moment at) {
   if (!draining_.exists() || draining_ != election_.claim() || job_.closed()) return;
   sched::Vassal::Output out;
-  vassal_.drain(out);
+  vassal_.drain(out, drain_now_);
   perform(at, std::move(out));
   if (!vassal_.is_drained() || drained_told_ == draining_) return;
   drained_told_ = draining_;

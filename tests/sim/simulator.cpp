@@ -83,6 +83,12 @@ Scenario draw_scenario(uint64_t seed, uint32_t nodes) {
   }
   scenario.chain_discovery = nodes <= 30 && rng.chance(1, 4);
   if (rng.chance(2, 3)) draw_disasters(rng, nodes, faults);
+  // From a generator of its own: what older seeds draw stays as it was.
+  Rng more(seed * 0x51ab'c9d7 + nodes);
+  if (more.chance(1, 10)) {
+    scenario.max_fail = static_cast<uint32_t>(more.between(1, 5));
+    scenario.max_fail_now = more.chance(1, 2);
+  }
   // A chain that loses a member in the middle is two chains.
   if (!faults.crashes.empty()) scenario.chain_discovery = false;
   return scenario;
@@ -100,6 +106,8 @@ std::string describe(const Scenario& s) {
   text += " starts<=" + std::to_string(s.starts_within.ms()) + "ms";
   text += " leavers=" + std::to_string(s.leavers);
   if (s.chain_discovery) text += " chain";
+  if (s.max_fail > 0) text += " max-fail=" + std::to_string(s.max_fail);
+  if (s.max_fail_now) text += ":now";
   const auto ms = [](Instant at) { return std::to_string((at - Instant{}).ms()); };
   for (const Crash& crash : s.faults.crashes) {
     text += " crash " + std::to_string(crash.process) + "@" + ms(crash.at);
