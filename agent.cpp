@@ -96,7 +96,6 @@ std::string refuse_unbuilt(const RunOptions& options) {
     return "--on-isolation slice is not built yet; run-all is what nodes do";
   }
   if (options.max_worker_memory) return "--max-worker-memory is not built yet";
-  if (options.max_fail.now) return "--max-fail N:now is not built yet; use --max-fail N:wait";
   return {};
 }
 
@@ -223,6 +222,7 @@ bool Agent::start_network() {
   config.scheduler.affinity = affinity_of(options_.affinity);
   config.scheduler.retries = options_.retries;
   config.scheduler.max_fail = options_.max_fail.count;
+  config.scheduler.max_fail_now = options_.max_fail.now;
   config.scheduler.deadline = options_.deadline.value_or(Duration{});
   config.scheduler.drain_within = options_.grace;
   config.vassal.test_timeout = options_.test_timeout.value_or(Duration{});

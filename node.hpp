@@ -242,6 +242,7 @@ class Node {
   std::set<NodeId> departed_;
   std::vector<mesh::LogBatch> to_forward_;
   mesh::Claim draining_;  // the scheduler that wants everything torn down
+  bool drain_now_ = false;
   mesh::Claim drained_told_;
   struct WaitingGrant {
     report::Run run;

@@ -209,7 +209,10 @@ void Node::folded(Moment at, const NodeId& origin, const Entry& entry) {
       vassal_.recalled(recalled->number, recalled->wanted, out);
     }
   } else if (const auto* draining = std::get_if<report::Draining>(&entry)) {
-    if (draining->claim.scheduler.node == origin) draining_ = draining->claim;
+    if (draining->claim.scheduler.node == origin) {
+      draining_ = draining->claim;
+      drain_now_ = draining->now;
+    }
   } else if (const auto* expanded = std::get_if<report::Expanded>(&entry)) {
     if (origin == self_.id) vassal_.expanded(*expanded, out);
   } else if (std::get_if<report::Departed>(&entry) != nullptr) {
@@ -242,7 +245,7 @@ void Node::take_grants(Moment at) {
 void Node::drain(Moment at) {
   if (!draining_.exists() || draining_ != election_.claim() || job_.closed()) return;
   sched::Vassal::Output out;
-  vassal_.drain(out);
+  vassal_.drain(out, drain_now_);
   perform(at, std::move(out));
   if (!vassal_.is_drained() || drained_told_ == draining_) return;
   drained_told_ = draining_;

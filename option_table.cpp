@@ -143,7 +143,8 @@ const OptionSpec kOptions[] = {
      kRunCommand, [](Text t, Settings& s) { return pick(t, kFlakyWords, s.run.flaky); },
      '\0', kFlakyWords},
     {"max-fail", "N[:wait|now]", "a count (3, 3:wait, 3:now)", "Tests",
-     "stop the whole job after N failures; wait (default): running tests may end",
+     "stop the whole job after N failures; wait (default): running tests may end; now: they are "
+     "killed, on all nodes",
      kRunCommand, apply_max_fail},
     {"exitfirst", "", kBoolText, "Tests",
      "stop the whole job after the first failure, as --max-fail 1",

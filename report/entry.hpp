@@ -226,10 +226,11 @@ struct Finished {
 // The scheduler: nothing is left to hand out; tear down.
 struct Draining {
   mesh::Claim claim;
+  bool now = false;  // what runs is ended, without a verdict
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(claim);
+    archive(claim, now);
   }
 };
 

@@ -156,15 +156,22 @@ void Scheduler::stop(report::CloseReason reason, const std::string& detail) {
   stop_detail_ = detail;
 }
 
+// As with pytest's --maxfail, a file that cannot be collected is a failure, too.
+void Scheduler::stop_at_failures() {
+  if (config_.max_fail == 0 || stop_reason_) return;
+  const uint64_t failures = job_.counts().failed + job_.counts().errors + job_.collection_errors();
+  if (failures < config_.max_fail) return;
+  stop_now_ = config_.max_fail_now;
+  stop(report::CloseReason::kStopped, "stopped after " + std::to_string(config_.max_fail) +
+                                          (config_.max_fail == 1 ? " failure" : " failures"));
+}
+
 void Scheduler::advance(Instant now, Output& out) {
   if (!active_ || closed_ || job_.closed()) return;
   name_and_enlist(out);
   ask_for_names(now, out);
   retry_stops();
-  if (config_.max_fail > 0 && job_.counts().failed + job_.counts().errors >= config_.max_fail) {
-    stop(report::CloseReason::kStopped, "stopped after " + std::to_string(config_.max_fail) +
-                                            (config_.max_fail == 1 ? " failure" : " failures"));
-  }
+  stop_at_failures();
   if (config_.deadline.ns > 0 && now >= began_at_ + config_.deadline) {
     stop(report::CloseReason::kDeadline, "stopped at the deadline");
   }
@@ -440,7 +447,7 @@ void Scheduler::end(Instant now, Output& out) {
     }
     if (!finished) return;
     draining_since_ = now;
-    out.entries.emplace_back(report::Draining{claim_});
+    out.entries.emplace_back(report::Draining{claim_, stop_now_});
     return;
   }
   if (!all_drained() && now < *draining_since_ + config_.drain_within) return;

@@ -26,8 +26,9 @@ enum class Affinity : uint8_t { kModule, kClass, kFile, kGroup, kNone };
 struct SchedulerConfig {
   Affinity affinity = Affinity::kModule;
   uint32_t retries = 2;
-  uint32_t max_fail = 0;  // failures that end the job; 0: none
-  Duration deadline;      // of the whole job; 0: none
+  uint32_t max_fail = 0;      // failures that end the job; 0: none
+  bool max_fail_now = false;  // running tests are ended as well
+  Duration deadline;          // of the whole job; 0: none
   // Not worth a steal: the victim finishes it sooner than it could travel.
   Duration steal_min = Duration::milliseconds(2);
   // An unanswered recall is forgotten after this.
@@ -72,6 +73,7 @@ class Scheduler {
   void steal_requested(const NodeId& thief);
   void stop(report::CloseReason reason, const std::string& detail);
   // The runner's own --maxfail, where dagz was given none.
+  // Running tests may end.
   void limit_failures(uint32_t max_fail) {
     if (config_.max_fail == 0) config_.max_fail = max_fail;
   }
@@ -112,6 +114,7 @@ class Scheduler {
   void serve_thief(Instant now, const NodeId& thief, Output& out);
   void retry_stops();
   void end(Instant now, Output& out);
+  void stop_at_failures();
   bool everything_known() const;
   bool nobody_left() const;
   bool all_drained() const;
@@ -140,6 +143,7 @@ class Scheduler {
   Instant names_asked_at_ = Instant{INT64_MIN / 2};
   std::optional<report::CloseReason> stop_reason_;
   std::string stop_detail_;
+  bool stop_now_ = false;
   std::optional<Instant> draining_since_;
   bool closed_ = false;
 };

@@ -356,7 +356,7 @@ void Vassal::on(Instant now, int64_t wall_ms, const WorkerGone& event, Output& o
   const bool expected_end = event.clean && worker.sent.empty();
   if (!worker.sent.empty() && collects(worker.sent.front())) {
     die_collecting(event.slot, event, out);
-  } else if (!expected_end && !worker.sent.empty()) {
+  } else if (!expected_end && !worker.sent.empty() && !ended_) {
     report::Finished result;
     result.outcome = worker.timed_out ? report::Outcome::kTimedOut : report::Outcome::kCrashed;
     result.duration = now - worker.head_since;
@@ -367,7 +367,7 @@ void Vassal::on(Instant now, int64_t wall_ms, const WorkerGone& event, Output& o
             : "the worker process died: " + event.reason;
     result.output = event.output.substr(0, report::kOutputMax);
     finish(now, wall_ms, event.slot, std::move(result), out);
-  } else if (!expected_end) {
+  } else if (!expected_end && !ended_) {
     ++worker.deaths_in_a_row;
   }
   // What it had not begun goes to the front again.
@@ -479,7 +479,8 @@ void Vassal::recalled(uint64_t number, Duration wanted, Output& out) {
   give_up(given, number, out);
 }
 
-void Vassal::drain(Output& out) {
+void Vassal::drain(Output& out, bool now) {
+  if (now) end_running_tests(out);
   if (draining_) return;
   draining_ = true;
   if (const std::vector<Item> rest = take_everything(); !rest.empty()) {
@@ -492,9 +493,18 @@ void Vassal::drain(Output& out) {
   }
 }
 
+// Their workers go with them, and nobody says how they would have ended.
+void Vassal::end_running_tests(Output& out) {
+  if (ended_) return;
+  ended_ = true;
+  for (Slot slot = 0; slot < workers_.size(); ++slot) {
+    if (!workers_[slot].sent.empty()) out.commands.emplace_back(KillWorker{slot});
+  }
+}
+
 void Vassal::resume() {
   if (!draining_ || leaving_ || broken_) return;
-  draining_ = false;
+  draining_ = ended_ = false;
   for (Worker& worker : workers_) {
     const bool fit = worker.deaths_in_a_row < config_.deaths_in_a_row_max;
     if (worker.state == Worker::State::kGone && fit) worker.state = Worker::State::kDown;

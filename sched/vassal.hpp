@@ -68,8 +68,8 @@ class Vassal {
   // `valid` is false when the grant is fenced off: then all of it goes back.
   void granted(const std::vector<report::Run>& runs, bool valid, Output& out);
   void recalled(uint64_t number, Duration wanted, Output& out);
-  // Drop what has not begun, let the workers end.
-  void drain(Output& out);
+  // Drop what has not begun, let the workers end; `now` ends what runs, too.
+  void drain(Output& out, bool now = false);
   // A new scheduler may still have work.
   void resume();
   // Give everything back that has not begun; finish what runs.
@@ -152,6 +152,7 @@ class Vassal {
   void give_up(const std::vector<Item>& items, uint64_t recall, Output& out);
   std::vector<Item> take_everything();
   uint32_t live_workers() const;
+  void end_running_tests(Output& out);
 
   const VassalConfig config_;
   const report::JobState& job_;
@@ -168,6 +169,7 @@ class Vassal {
   uint32_t batch_ = 0;
   bool draining_ = false;
   bool leaving_ = false;
+  bool ended_ = false;  // what ran was ended
   bool broken_ = false;
   Instant next_question_at_ = Instant{INT64_MIN / 2};
 };

@@ -554,6 +554,38 @@ TEST_CASE("scheduler: --max-fail ends the job with work left", "[sched]") {
   REQUIRE(bench.closed.size() == 1);
   CHECK(bench.closed[0].reason == report::CloseReason::kStopped);
   CHECK(bench.closed[0].detail == "stopped after 2 failures");
+  CHECK_FALSE(bench.written<report::Draining>()[0].now);
+}
+
+TEST_CASE("scheduler: --max-fail now says so to all, and counts what cannot be collected",
+          "[sched]") {
+  SchedulerConfig config;
+  config.retries = 0;
+  config.max_fail = 2;
+  config.max_fail_now = true;
+  Bench bench(config);
+  bench.join_ready(kA, 10);
+  bench.advance();
+  bench.finish(kA, 1, Outcome::kFailed);
+  bench.advance();
+  CHECK(bench.written<report::Draining>().empty());
+  bench.write(kA, report::CollectionFailed{"broken.py", "ImportError"});
+  bench.advance();
+  REQUIRE(bench.written<report::Draining>().size() == 1);
+  CHECK(bench.written<report::Draining>()[0].now);
+}
+
+TEST_CASE("scheduler: other ends than --max-fail let running tests finish", "[sched]") {
+  SchedulerConfig config;
+  config.max_fail = 1;
+  config.max_fail_now = true;
+  Bench bench(config);
+  bench.join_ready(kA, 10);
+  bench.advance();
+  bench.scheduler.stop(report::CloseReason::kInterrupted, "enough");
+  bench.advance();
+  REQUIRE(bench.written<report::Draining>().size() == 1);
+  CHECK_FALSE(bench.written<report::Draining>()[0].now);
 }
 
 TEST_CASE("scheduler: the runner's own limit counts where dagz was given none", "[sched]") {

@@ -453,6 +453,40 @@ TEST_CASE("vassal: draining hands back what was not sent and lets the workers en
   CHECK(bench.vassal.next_deadline() == Instant::never());
 }
 
+TEST_CASE("vassal: an end at once kills what runs, and it has no verdict", "[sched]") {
+  Bench bench(3, 10, kLong);
+  bench.grant({{kFile, 0, 4}});
+  bench.advance();
+  bench.ready(0);
+  bench.ready(1);
+  bench.done(1);
+  bench.call([&](auto& out) { bench.vassal.drain(out, true); });
+  REQUIRE(bench.all<KillWorker>().size() == 2);
+  CHECK(bench.all<KillWorker>()[0].slot == 0);
+  bench.call([&](auto& out) { bench.vassal.drain(out, true); });
+  CHECK(bench.all<KillWorker>().size() == 2);
+  bench.gone(0, false);
+  bench.gone(1, false);
+  bench.ready(2);
+  bench.gone(2, true);
+  CHECK(bench.vassal.is_drained());
+  CHECK(bench.written<report::Finished>().size() == 1);
+  CHECK(bench.all_answered());
+}
+
+TEST_CASE("vassal: a polite end may become one at once", "[sched]") {
+  Bench bench(1, 10, kLong);
+  bench.begin(2);
+  bench.call([&](auto& out) { bench.vassal.drain(out); });
+  CHECK(bench.all<KillWorker>().empty());
+  bench.call([&](auto& out) { bench.vassal.drain(out, true); });
+  CHECK(bench.all<KillWorker>().size() == 1);
+  bench.gone(0, false);
+  CHECK(bench.vassal.is_drained());
+  CHECK(bench.written<report::Finished>().empty());
+  CHECK(bench.all_answered());
+}
+
 TEST_CASE("vassal: a worker that dies while draining leaves no grant unanswered", "[sched]") {
   Bench bench(1, 10, Duration::milliseconds(4));
   bench.begin(4);

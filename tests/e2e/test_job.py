@@ -188,6 +188,44 @@ def test_a_second_interrupt_stops_at_once(job):
     assert time.monotonic() - began < 10
 
 
+STOPPING = """
+import pathlib, pytest, time
+@pytest.mark.parametrize("i", range(4))
+def test_long(i):
+    (pathlib.Path(__file__).parent / f"began-{i}").touch()
+    time.sleep(TIME)
+def test_fails():
+    here = pathlib.Path(__file__).parent
+    while len(list(here.glob("began-*"))) < 3: time.sleep(0.02)
+    assert 0
+"""
+
+
+def test_max_fail_now_ends_running_tests_on_all_nodes(job):
+    job.write("pytest.ini", "[pytest]\naddopts = -p no:randomly\n")
+    job.write("test_stopping.py", STOPPING.replace("TIME", "60"))
+    began = time.monotonic()
+    nodes = [job.start("-n", "2", "--retries", "0", "--max-fail", "1:now", "--affinity", "none")
+             for _ in range(2)]
+    assert [node.wait() for node in nodes] == [1, 1]
+    assert time.monotonic() - began < 40
+    same_report(nodes)
+    assert "1 failed, 0 passed, 0 flaky, 0 errors, 0 skipped, 0 redundant, 4 not run" in nodes[0].summary()
+    assert "stopped after 1 failure" in "\n".join(nodes[0].report())
+
+
+@pytest.mark.parametrize("options, pytest_options", [(["-x"], []), ([], ["-x"]), (["--max-fail", "1:wait"], [])])
+def test_max_fail_lets_running_tests_finish_on_all_nodes(job, options, pytest_options):
+    job.write("test_stopping.py", STOPPING.replace("TIME", "2"))
+    nodes = [job.start("-n", "2", "--retries", "0", "--affinity", "none", *options, pytest=pytest_options)
+             for _ in range(2)]
+    assert [node.wait() for node in nodes] == [1, 1]
+    same_report(nodes)
+    began = len(list(job.suite.glob("began-*")))
+    assert f"1 failed, {began} passed" in nodes[0].summary()
+    assert "stopped after 1 failure" in "\n".join(nodes[0].report())
+
+
 def test_session_fixtures_live_once_per_worker(job):
     job.write("conftest.py", """
 import os, pathlib, pytest

@@ -218,6 +218,10 @@ void Checkers::check_verdicts(const World& world, const report::JobSummary& summ
     if (test.verdict == wanted) continue;
     // Only the process that collected it first has it, and that may be gone.
     if (test.verdict == report::Verdict::kPending && world.suite().is_fickle(test.id)) continue;
+    // What --max-fail cut short.
+    const bool cut_short =
+        test.verdict == report::Verdict::kPending || wanted == report::Verdict::kOkFlaky;
+    if (world.scenario().max_fail > 0 && cut_short) continue;
     // The fake tests count their tries over all jobs, so another job may have had the failing one.
     if ((landslide || several_jobs) && wanted == report::Verdict::kOkFlaky) continue;
     // The failing try of a flaky test may have gone with its node.

@@ -71,6 +71,14 @@ void FakeRunner::perform(const sched::RunnerCommand& command) {
     }
     return;
   }
+  if (const auto* kill = std::get_if<sched::KillWorker>(&command)) {
+    Worker& worker = workers_[kill->slot];
+    if (!worker.alive) return;
+    worker = Worker{};
+    worker.life = ++lives_;
+    later_(Duration::microseconds(200), sched::WorkerGone{kill->slot, false, "SIGKILL", {}});
+    return;
+  }
   if (const auto* drain = std::get_if<sched::DrainWorker>(&command)) {
     Worker& worker = workers_[drain->slot];
     if (!worker.alive) return;

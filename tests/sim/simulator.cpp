@@ -100,6 +100,12 @@ Scenario draw_scenario(uint64_t seed, uint32_t nodes) {
   const bool all_stay = faults.crashes.empty() && scenario.leavers == 0;
   if (nodes > 2 && all_stay && rng.chance(1, 3)) draw_walls(rng, nodes, faults);
   if (!faults.walls.empty()) scenario.chain_discovery = false;
+  // From a generator of its own: what older seeds draw stays as it was.
+  Rng more(seed * 0x51ab'c9d7 + nodes);
+  if (more.chance(1, 10)) {
+    scenario.max_fail = static_cast<uint32_t>(more.between(1, 5));
+    scenario.max_fail_now = more.chance(1, 2);
+  }
   // A chain that loses a member in the middle is two chains.
   if (!faults.crashes.empty()) scenario.chain_discovery = false;
   // Not drawn: so all other seeds stay what they were.
@@ -127,6 +133,8 @@ std::string describe(const Scenario& s) {
   for (const Wall& wall : s.faults.walls) {
     text += " wall " + std::to_string(wall.one) + "|" + std::to_string(wall.other);
   }
+  if (s.max_fail > 0) text += " max-fail=" + std::to_string(s.max_fail);
+  if (s.max_fail_now) text += ":now";
   const auto ms = [](Instant at) { return std::to_string((at - Instant{}).ms()); };
   for (const Crash& crash : s.faults.crashes) {
     text += " crash " + std::to_string(crash.process) + "@" + ms(crash.at);

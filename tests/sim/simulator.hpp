@@ -76,6 +76,9 @@ struct Scenario {
   uint32_t leavers = 0;
   // Whether all nodes know one seed address from the start, or only their elder neighbour's.
   bool chain_discovery = false;
+  // As --max-fail; 0: never.
+  uint32_t max_fail = 0;
+  bool max_fail_now = false;
   Duration give_up_after = Duration::seconds(300);
   // Prints what the nodes tell their users.
   bool narrated = false;

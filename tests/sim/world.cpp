@@ -89,6 +89,8 @@ void World::start(Process& process) {
   config.profile.host = "host" + std::to_string(process.number);
   config.profile.workers = static_cast<uint32_t>(rng_.between(1, scenario_.workers_max));
   config.vassal.workers = config.profile.workers;
+  config.scheduler.max_fail = scenario_.max_fail;
+  config.scheduler.max_fail_now = scenario_.max_fail_now;
   config.job_id = "job-" + std::to_string(scenario_.seed);
   config.short_id = "j0101.1";
   config.seed = rng_.next();
