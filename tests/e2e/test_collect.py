@@ -151,8 +151,8 @@ def test_collection_errors_count_once_and_the_rest_runs(job):
 
 
 def test_filters_of_warnings_hold_at_import(job):
-    job.write("pytest.ini", "[pytest]\nfilterwarnings = error::UserWarning\n")
-    job.write("test_warns.py", "import warnings\nwarnings.warn('old')\ndef test_a(): pass\n")
+    job.write("pytest.ini", "[pytest]\nfilterwarnings = error::RuntimeWarning\n")
+    job.write("test_warns.py", "import warnings\nwarnings.warn('old', RuntimeWarning)\ndef test_a(): pass\n")
     job.write("test_good.py", "def test_a(): pass\n")
     assert job.run(1, "-n", "1", "--collect", "shared") == [1]
     counts = json.loads(job.nodes[0].kept_report("json"))["counts"]
