@@ -79,13 +79,15 @@ int main(int argc, char** argv) {
   struct Batch {
     uint32_t nodes;
     uint64_t seeds;
+    uint64_t skipped = 0;  // seeds before the first of these
   };
-  std::vector<Batch> batches{{1, 10}, {2, 40}, {3, 150}, {5, 60}, {30, 10}};
+  std::vector<Batch> batches{{1, 10, 0}, {2, 40, 0}, {3, 150, 0}, {5, 60, 0}, {30, 4, 0}};
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  // Sanitizers make the largest meshes take minutes.
-  batches.push_back({100, 1});
+  // Sanitizers make the largest meshes take minutes; so does collecting there file by file, which
+  // these seeds do not draw.
+  batches.push_back({100, 1, 2});
 #else
-  batches.push_back({300, 1});
+  batches.push_back({300, 1, 2});
 #endif
   if (count == 0) {
     for (const sim::FoundSeed& found : sim::kFoundSeeds) {
@@ -95,12 +97,12 @@ int main(int argc, char** argv) {
       worst = code;
     }
   }
-  if (count > 0) batches = {{nodes == 0 ? 3 : nodes, count}};
+  if (count > 0) batches = {{nodes == 0 ? 3 : nodes, count, 0}};
   for (const Batch& batch : batches) {
     for (uint64_t i = 0; i < batch.seeds; ++i) {
       // One run in twenty is run again: it must not differ.
       const bool twice = i % 20 == 0 && batch.nodes < 100;
-      const int code = run_one(first + i, batch.nodes, false, twice, totals);
+      const int code = run_one(first + batch.skipped + i, batch.nodes, false, twice, totals);
       if (code != 0 && worst == 0) worst = code;
     }
   }
