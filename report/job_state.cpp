@@ -281,7 +281,7 @@ Assignment& JobState::assignment(Test& test, NodeIndex node) {
   for (Assignment& one : test.assignments) {
     if (one.node == node) return one;
   }
-  return test.assignments.emplace_back(Assignment{node, 0, 0, 0});
+  return test.assignments.emplace_back(Assignment{node});
 }
 
 void JobState::on(NodeIndex origin, const Granted& entry) {
@@ -323,7 +323,11 @@ void JobState::on(NodeIndex origin, const Finished& entry) {
   const TestIndex index = test_at(entry.file, entry.index);
   if (index == kNone || tests_[index].collects) return;
   Test& test = tests_[index];
-  if (!entry.amends) ++assignment(test, origin).finished;
+  if (!entry.amends) {
+    Assignment& own = assignment(test, origin);
+    ++own.finished;
+    if (entry.again) ++own.again;
+  }
   test.attempts.push_back({origin, entry});
   Finished& result = test.attempts.back().result;
   result.duration = sane(result.duration);
@@ -352,6 +356,16 @@ void JobState::on(NodeIndex origin, const Closed& entry) {
   }
 }
 
+void JobState::on(NodeIndex origin, const Settled& entry) {
+  if (nodes_[origin].id != entry.claim.scheduler.node) return;
+  for_each_test(origin, entry.runs, entry, [&](TestIndex index) {
+    Test& test = tests_[index];
+    test.settled = true;
+    judge(test);
+    changes_.push_back({Change::Kind::kSettled, index, kNone});
+  });
+}
+
 // A result counts only from a node that was given that test.
 void JobState::judge(Test& test) {
   std::vector<Outcome> outcomes;
@@ -366,7 +380,7 @@ void JobState::judge(Test& test) {
   }
   // What failed to be torn down is not mended by another run of the test.
   if (amended) std::erase_if(outcomes, [](Outcome outcome) { return !is_failure(outcome); });
-  const bool final = closed_.has_value() || amended || tries > max_retries();
+  const bool final = closed_.has_value() || amended || test.settled || tries > max_retries();
   const Verdict verdict = decide(outcomes, final);
   if (verdict == test.verdict) return;
   const auto counter = [this](Verdict which) -> uint64_t& {

@@ -40,8 +40,9 @@ struct Assignment {
   uint32_t grants = 0;
   uint32_t gave_up = 0;
   uint32_t finished = 0;
+  uint32_t again = 0;  // of the finished: tried once more without another grant
 
-  bool held() const { return grants > gave_up + finished; }
+  bool held() const { return grants > 0 && grants + again > gave_up + finished; }
 };
 
 // A place in a version of a file.
@@ -56,6 +57,7 @@ struct Test {
   uint32_t path = 0;   // see JobState::path
   uint32_t group = 0;  // 0: none, else see JobState::group
   Verdict verdict = Verdict::kPending;
+  bool settled = false;       // not tried again
   std::vector<Place> places;  // one, unless nodes collected the file differently
   std::vector<Assignment> assignments;
   std::vector<Attempt> attempts;
@@ -93,7 +95,8 @@ struct NodeState {
 
 // What the last `apply` did to tests, for those who keep books of their own.
 struct Change {
-  enum class Kind : uint8_t { kKnown, kGranted, kReleased, kFinished } kind;
+  // Of a settled test there is no node.
+  enum class Kind : uint8_t { kKnown, kGranted, kReleased, kFinished, kSettled } kind;
   TestIndex test = 0;
   NodeIndex node = 0;
 };
@@ -166,6 +169,7 @@ class JobState {
   void on(NodeIndex origin, const Found& entry);
   void on(NodeIndex origin, const Expanded& entry);
   void on(NodeIndex origin, const Missing& entry);
+  void on(NodeIndex origin, const Settled& entry);
   template <class Visit>
   void for_each_test(NodeIndex origin, const std::vector<Run>& runs, const Entry& whole,
                      const Visit& visit);

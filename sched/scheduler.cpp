@@ -25,7 +25,7 @@ constexpr Duration kNamesAskedEvery = Duration::milliseconds(200);
 
 void Scheduler::changed(const Change& change) {
   const TestIndex test = change.test;
-  if (change.kind == Change::Kind::kKnown) {
+  if (change.kind == Change::Kind::kKnown || change.kind == Change::Kind::kSettled) {
     review(test);
     return;
   }
@@ -79,9 +79,7 @@ bool Scheduler::is_ready(const NodeId& id) const {
 
 bool Scheduler::is_open(TestIndex index) const {
   const report::Test& test = job_.tests()[index];
-  const bool wanted =
-      test.verdict == Verdict::kPending || (test.verdict == Verdict::kRetry && !retries_stopped_);
-  if (!wanted) return false;
+  if (test.verdict != Verdict::kPending && test.verdict != Verdict::kRetry) return false;
   return std::none_of(test.assignments.begin(), test.assignments.end(),
                       [this](const report::Assignment& one) {
                         return one.held() && is_live(one.node) && !job_.nodes()[one.node].departed;
@@ -90,11 +88,10 @@ bool Scheduler::is_open(TestIndex index) const {
 
 void Scheduler::review(TestIndex test) {
   if (!active_) return;
-  if (is_open(test)) {
-    open_.insert(test);
-  } else {
-    open_.erase(test);
-  }
+  open_.erase(test);
+  tail_.erase(test);
+  if (!is_open(test)) return;
+  (job_.tests()[test].verdict == Verdict::kRetry ? tail_ : open_).insert(test);
 }
 
 void Scheduler::review_all() {
@@ -105,17 +102,6 @@ void Scheduler::set_live(const std::vector<LiveNode>& live) {
   live_ = live;
   live_ids_.clear();
   for (const LiveNode& node : live) live_ids_.insert(node.id);
-  review_all();
-}
-
-void Scheduler::retry_stops() {
-  // Of a suite that is still being collected nobody knows what a tenth is.
-  if (retries_stopped_ || job_.uncollected() > 0) return;
-  const report::Counts& counts = job_.counts();
-  const uint64_t failing = counts.failed + counts.errors + job_.retrying();
-  // A handful of failures in a small suite is no landslide.
-  if (failing <= 10 || failing * 100 <= counts.total * config_.retry_share_max_percent) return;
-  retries_stopped_ = true;
   review_all();
 }
 
@@ -143,6 +129,7 @@ void Scheduler::begin(Instant now, const mesh::Claim& claim, report::Named name)
   got_share_.clear();
   draining_since_.reset();
   open_.clear();
+  tail_.clear();
   review_all();
 }
 
@@ -170,13 +157,13 @@ void Scheduler::advance(Instant now, Output& out) {
   if (!active_ || closed_ || job_.closed()) return;
   name_and_enlist(out);
   ask_for_names(now, out);
-  retry_stops();
   stop_at_failures();
   if (config_.deadline.ns > 0 && now >= began_at_ + config_.deadline) {
     stop(report::CloseReason::kDeadline, "stopped at the deadline");
   }
   if (!draining_since_ && !stop_reason_) {
     grant_shares(out);
+    serve_tail(out);
     const std::set<NodeId> thieves = std::exchange(thieves_, {});
     for (const NodeId& thief : thieves) serve_thief(now, thief, out);
     std::erase_if(recalls_, [now](const auto& one) { return one.second.expires_at <= now; });
@@ -280,8 +267,8 @@ void Scheduler::grant_shares(Output& out) {
     }
     got_share_.insert(live.id);
     thieves_.erase(live.id);
-    const bool stolen = stolen_for_.erase(live.id) > 0;
-    if (!share.empty()) grant(live.id, share, stolen, out);
+    const Kind kind = stolen_for_.erase(live.id) > 0 ? Kind::kStolen : Kind::kShare;
+    if (!share.empty()) grant(live.id, share, kind, out);
   }
 }
 
@@ -312,14 +299,15 @@ std::vector<Scheduler::Group> Scheduler::split_groups(std::vector<Group> groups,
   return pieces;
 }
 
-void Scheduler::grant(const NodeId& to, const std::vector<TestIndex>& tests, bool stolen,
+void Scheduler::grant(const NodeId& to, const std::vector<TestIndex>& tests, Kind kind,
                       Output& out) {
-  report::Granted granted{claim_, to, stolen, {}};
+  report::Granted granted{claim_, to, kind == Kind::kStolen, {}, kind == Kind::kTail};
   const NodeIndex node = job_.node_index(to);
   for (const TestIndex test : tests) {
     const auto place = job_.place_on(test, node);
     CHECK(place.has_value());
     open_.erase(test);
+    tail_.erase(test);
     if (!granted.runs.empty() && granted.runs.back().file == place->file &&
         granted.runs.back().first + granted.runs.back().count == place->index) {
       ++granted.runs.back().count;
@@ -420,6 +408,16 @@ bool Scheduler::all_drained() const {
   });
 }
 
+bool Scheduler::nobody_can_run(const std::set<TestIndex>& tests) const {
+  return std::none_of(tests.begin(), tests.end(), [this](TestIndex test) {
+    return std::any_of(live_.begin(), live_.end(), [&](const LiveNode& live) {
+      const NodeIndex index = job_.node_index(live.id);
+      return index != kNone && !job_.nodes()[index].unable && !job_.nodes()[index].departed &&
+             job_.place_on(test, index);
+    });
+  });
+}
+
 void Scheduler::end(Instant now, Output& out) {
   if (!draining_since_) {
     bool finished = false;
@@ -429,21 +427,8 @@ void Scheduler::end(Instant now, Output& out) {
       stop(report::CloseReason::kUnable, {});
       finished = true;
     } else if (everything_known()) {
-      const bool work_left = std::any_of(live_.begin(), live_.end(), [this](const LiveNode& live) {
-        const auto books = books_.find(job_.node_index(live.id));
-        return books != books_.end() && books->second.tests > 0;
-      });
-      finished = open_.empty() && !work_left;
       // Tests that no live node has in its collection will never run.
-      if (!finished && !work_left) {
-        finished = std::none_of(open_.begin(), open_.end(), [this](TestIndex test) {
-          return std::any_of(live_.begin(), live_.end(), [&](const LiveNode& live) {
-            const NodeIndex index = job_.node_index(live.id);
-            return index != kNone && !job_.nodes()[index].unable && !job_.nodes()[index].departed &&
-                   job_.place_on(test, index);
-          });
-        });
-      }
+      finished = !is_work_held() && nobody_can_run(open_) && nobody_can_run(tail_);
     }
     if (!finished) return;
     draining_since_ = now;

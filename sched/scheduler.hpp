@@ -14,6 +14,7 @@
 #include "report/job_state.hpp"
 #include "sched/estimate.hpp"
 #include "sched/plan.hpp"
+#include "sched/retry.hpp"
 
 // Decides who runs what, on the node that is the scheduler; on all others it keeps the books, so
 // that any of them can take over at any moment: everything it knows comes from the fold. It acts by
@@ -35,8 +36,7 @@ struct SchedulerConfig {
   Duration recall_within = Duration::seconds(2);
   // How long workers may take to tear down at the end.
   Duration drain_within = Duration::seconds(10);
-  // Retries stop when more than one in ten tests fails: probably not flakiness.
-  uint32_t retry_share_max_percent = 10;
+  RetryLimits retry_limits;
 };
 
 // A member that takes part, as the mesh sees it.
@@ -109,10 +109,16 @@ class Scheduler {
   void grant_shares(Output& out);
   std::vector<Group> open_groups(report::NodeIndex able) const;
   std::vector<Group> split_groups(std::vector<Group> groups, uint32_t workers) const;
-  void grant(const NodeId& to, const std::vector<report::TestIndex>& tests, bool stolen,
-             Output& out);
+  enum class Kind : uint8_t { kShare, kStolen, kTail };
+  void grant(const NodeId& to, const std::vector<report::TestIndex>& tests, Kind kind, Output& out);
   void serve_thief(Instant now, const NodeId& thief, Output& out);
-  void retry_stops();
+  bool is_given_up(report::TestIndex test) const;
+  void serve_tail(Output& out);
+  void settle(const std::vector<report::TestIndex>& tests, Output& out);
+  Duration even_share() const;
+  bool may_still_come() const;
+  bool is_work_held() const;
+  bool nobody_can_run(const std::set<report::TestIndex>& tests) const;
   void end(Instant now, Output& out);
   void stop_at_failures();
   bool everything_known() const;
@@ -128,7 +134,9 @@ class Scheduler {
   std::map<report::NodeIndex, Books> books_;
   // Which (test, node) pairs are in the books, and with what expectation (0: by path).
   std::unordered_map<uint64_t, Duration> held_;
-  std::set<report::TestIndex> open_;  // tests that nobody has; kept only while active
+  // Tests that nobody has, and failed ones that are tried again last; kept only while active.
+  std::set<report::TestIndex> open_;
+  std::set<report::TestIndex> tail_;
   bool retries_stopped_ = false;
 
   bool active_ = false;

@@ -55,8 +55,23 @@ void Vassal::enlisted(const report::Enlisted& enlisted, uint32_t) {
   if (!enlisted_) enlisted_ = enlisted;
 }
 
-void Vassal::granted(const std::vector<report::Run>& runs, bool valid, Output& out) {
-  for (Group& group : groups_of(runs, valid, out)) queue_.push_back(std::move(group));
+// Takes what is granted, in the order in which it should run.
+void Vassal::granted(const std::vector<report::Run>& runs, bool valid, Output& out, bool tail) {
+  for (Group& group : groups_of(runs, valid, out)) {
+    Group rest;
+    for (Item& item : group.items) {
+      if (tail) {
+        item.tail = true;
+        tail_.push_back(item);
+      } else if (job_.tests()[item.test].verdict == report::Verdict::kRetry) {
+        // It failed elsewhere, and its verdict is waited for.
+        queue_.emplace_front().items.push_back(item);
+      } else {
+        rest.items.push_back(item);
+      }
+    }
+    if (!rest.items.empty()) queue_.push_back(std::move(rest));
+  }
 }
 
 // Takes what is granted; the rest is given back.
@@ -134,6 +149,7 @@ bool Vassal::steal_locally(Slot slot) {
   Duration most;
   for (Worker& other : workers_) {
     if (&other == &workers_[slot] || other.group.empty() || !may_be_cut(other.group)) continue;
+    if (keeps_retry(other)) continue;
     const Duration left = expected(other.group);
     if (victim != nullptr && left <= most) continue;
     if (!worth_collecting(workers_[slot], other.group.back(), left / 2)) continue;
@@ -148,6 +164,7 @@ bool Vassal::steal_locally(Slot slot) {
     mine.front().stolen = true;
     taken += estimates_.of(victim->group.back().test);
     victim->group.pop_back();
+    if (!victim->group.empty() && victim->group.back().again) break;
   }
   workers_[slot].stolen += mine.size();
   return true;
@@ -178,6 +195,8 @@ void Vassal::feed(Instant now, Slot slot, Output& out) {
     if (busy) ahead += cost(item);
     send(now, slot, std::move(item), tests);
   }
+  if (!tests.empty()) worker.fresh = false;
+  if (worker.sent.empty()) take_tail(now, slot, tests, missing);
   if (!missing.empty()) miss(missing, out);
   if (tests.empty() && !worker.wants) return;
   worker.wants = false;
@@ -199,6 +218,7 @@ Duration Vassal::time_left(Duration enough) const {
     count(worker.sent);
   }
   for (const Group& group : queue_) count(group.items);
+  count(tail_);
   return total;
 }
 
@@ -209,12 +229,11 @@ void Vassal::advance(Instant now, Output& out) {
       if (worker.state != Worker::State::kDown) continue;
       // No more workers than there are tests for them.
       if (live_workers() >= held_.size()) break;
-      worker.state = Worker::State::kStarting;
-      out.commands.emplace_back(
-          StartWorker{slot, enlisted_->first_worker + slot, job_.workers_enlisted()});
+      start(slot, out);
     }
   }
   for (Slot slot = 0; slot < workers_.size(); ++slot) feed(now, slot, out);
+  freshen_workers(out);
   end_overdue_tests(now, out);
   if (now < next_deadline()) return;
   next_question_at_ = now + config_.ask_every;
@@ -263,6 +282,7 @@ void Vassal::on(Instant now, int64_t, const WorkerReady& event, Output& out) {
   Worker& worker = workers_[event.slot];
   if (worker.state != Worker::State::kStarting) return;
   worker.state = Worker::State::kUp;
+  worker.fresh = true;
   worker.last_finished = now;
   worker.lately = config_.unproven;
   if (draining_ || leaving_) {
@@ -334,7 +354,7 @@ void Vassal::amend(const TestDone& event, const Worker& worker, report::Finished
 // The head of the worker's queue has come to an end.
 void Vassal::finish(Instant now, int64_t, Slot slot, report::Finished result, Output& out) {
   Worker& worker = workers_[slot];
-  const Item item = worker.sent.front();
+  Item item = worker.sent.front();
   worker.sent.pop_front();
   worker.lately = std::max(result.duration, worker.lately / 2);
   worker.delta += result.duration - estimates_.of(item.test);
@@ -342,7 +362,13 @@ void Vassal::finish(Instant now, int64_t, Slot slot, report::Finished result, Ou
   worker.last_finished = now;
   ++worker.finished;
   if (item.stolen) ++worker.stolen_finished;
-  held_.erase(item.test);
+  result.again = tries_again(item, result.outcome);
+  if (result.again) {
+    item.again = true;
+    worker.group.push_front(item);
+  } else {
+    held_.erase(item.test);
+  }
   result.file = item.place.file;
   result.index = item.place.index;
   result.worker = (enlisted_ ? enlisted_->first_worker : 0) + slot;
@@ -381,6 +407,10 @@ void Vassal::on(Instant now, int64_t wall_ms, const WorkerGone& event, Output& o
   worker.wants = false;
   worker.timed_out = false;
   worker.greeted = false;
+  for (const Item& item : rest.items) {
+    if (item.tail) tail_.push_front(item);
+  }
+  std::erase_if(rest.items, [](const Item& item) { return item.tail; });
   if (!rest.items.empty() && (draining_ || leaving_)) {
     give_up({rest.items.begin(), rest.items.end()}, 0, out);
   } else if (!rest.items.empty()) {
@@ -419,6 +449,8 @@ std::vector<Vassal::Item> Vassal::take_everything() {
     worker.group.clear();
   }
   for (Group& group : queue_) items.insert(items.end(), group.items.begin(), group.items.end());
+  items.insert(items.end(), tail_.begin(), tail_.end());
+  tail_.clear();
   queue_.clear();
   return items;
 }
@@ -448,7 +480,8 @@ void Vassal::give_up(const std::vector<Item>& items, uint64_t recall, Output& ou
   } while (at < runs.size());
 }
 
-// Whole groups from the end of the queue first, then tails of what workers have reserved.
+// What would run last; whole groups from the end of the queue, then tails of what workers have
+// reserved.
 void Vassal::recalled(uint64_t number, Duration wanted, Output& out) {
   std::vector<Item> given;
   Duration given_time;
@@ -458,6 +491,7 @@ void Vassal::recalled(uint64_t number, Duration wanted, Output& out) {
     given_time += estimates_.of(item.test);
     given.push_back(item);
   };
+  while (!tail_.empty() && given_time < wanted) take(tail_);
   while (!queue_.empty() && given_time < wanted) {
     std::deque<Item>& items = queue_.back().items;
     const bool whole = !may_be_cut(items);
@@ -467,7 +501,7 @@ void Vassal::recalled(uint64_t number, Duration wanted, Output& out) {
   while (given_time < wanted) {
     Worker* richest = nullptr;
     for (Worker& worker : workers_) {
-      if (worker.group.empty() || !may_be_cut(worker.group)) continue;
+      if (worker.group.empty() || !may_be_cut(worker.group) || keeps_retry(worker)) continue;
       const Item& last = worker.group.back();
       if (last.only || collection_time(last.found) > wanted) continue;
       if (richest == nullptr || worker.group.size() > richest->group.size()) richest = &worker;
@@ -531,8 +565,9 @@ std::size_t Vassal::running() const {
 // ---- status -----------------------------------------------------------------------------------
 
 report::QueueKind Vassal::queue_of(const Item& item) const {
-  if (!job_.tests()[item.test].attempts.empty()) return report::QueueKind::kRetry;
-  return item.batch > 1 ? report::QueueKind::kTail : report::QueueKind::kRegular;
+  if (item.tail) return report::QueueKind::kTail;
+  return job_.tests()[item.test].attempts.empty() ? report::QueueKind::kRegular
+                                                  : report::QueueKind::kRetry;
 }
 
 std::vector<report::WorkerStatus> Vassal::statuses(Instant now) const {
@@ -544,6 +579,8 @@ std::vector<report::WorkerStatus> Vassal::statuses(Instant now) const {
     queued += group.items.size();
     queued_time += expected(group.items);
   }
+  queued += tail_.size();
+  queued_time += expected(tail_);
   const auto workers = static_cast<int64_t>(workers_.size());
   for (Slot slot = 0; slot < workers_.size(); ++slot) {
     const Worker& worker = workers_[slot];

@@ -13,6 +13,7 @@
 #include "report/job_state.hpp"
 #include "report/status.hpp"
 #include "sched/estimate.hpp"
+#include "sched/retry.hpp"
 #include "sched/runner.hpp"
 
 // The manager of one node's workers. It holds the node's share of the tests as groups and feeds
@@ -36,6 +37,9 @@ struct VassalConfig {
   Duration test_timeout;
   // A worker that dies this often without finishing a test is not started again.
   uint32_t deaths_in_a_row_max = 5;
+  RetryLimits retry_limits;
+  // A worker that is busy for longer leaves the retry at once of its own failure to another.
+  Duration retry_within = Duration::seconds(1);
 };
 
 class Vassal {
@@ -65,8 +69,9 @@ class Vassal {
   void collected(Instant now, const WorkerCollected& event,
                  const std::vector<report::FileKey>& versions, Output& out);
   void enlisted(const report::Enlisted& enlisted, uint32_t mesh_workers);
-  // `valid` is false when the grant is fenced off: then all of it goes back.
-  void granted(const std::vector<report::Run>& runs, bool valid, Output& out);
+  // `valid` is false when the grant is fenced off: then all of it goes back. `tail`: retries for
+  // the end.
+  void granted(const std::vector<report::Run>& runs, bool valid, Output& out, bool tail = false);
   void recalled(uint64_t number, Duration wanted, Output& out);
   // Drop what has not begun, let the workers end; `now` ends what runs, too.
   void drain(Output& out, bool now = false);
@@ -96,6 +101,8 @@ class Vassal {
     uint32_t batch = 0;              // the how-manieth grant it came with
     uint32_t found = report::kNone;  // its file, where files are collected one by one
     std::optional<Slot> only = {};   // no other worker has it in its collection
+    bool again = false;              // failed here a moment ago
+    bool tail = false;               // a retry in a fresh process
   };
   struct Group {
     std::deque<Item> items;
@@ -106,6 +113,7 @@ class Vassal {
     std::deque<Item> group;  // reserved for it
     bool wants = false;      // waits for an answer
     bool greeted = false;    // its first question, right after the start, was heard
+    bool fresh = false;      // has run nothing since its start
     Instant head_since;
     bool timed_out = false;  // its end has been ordered
     Instant last_finished;
@@ -153,6 +161,14 @@ class Vassal {
   std::vector<Item> take_everything();
   uint32_t live_workers() const;
   void end_running_tests(Output& out);
+  // Retries (vassal_retry.cpp)
+  bool tries_again(const Item& item, report::Outcome outcome) const;
+  void take_tail(Instant now, Slot slot, std::vector<LocalTest>& tests, std::vector<Item>& missing);
+  void freshen_workers(Output& out);
+  void start(Slot slot, Output& out);
+  void recycle(Slot slot, Output& out);
+  std::optional<Slot> failed_on(const Item& item) const;
+  bool keeps_retry(const Worker& worker) const;
 
   const VassalConfig config_;
   const report::JobState& job_;
@@ -163,6 +179,7 @@ class Vassal {
   std::map<report::FileKey, Slot> homes_;  // who collected it
   std::set<uint32_t> uncollectable_;       // found files that took a worker down
   std::deque<Group> queue_;
+  std::deque<Item> tail_;  // when nothing else is left
   std::vector<Worker> workers_;
   std::unordered_set<report::TestIndex> held_;  // not finished, not given up
   std::optional<report::Enlisted> enlisted_;

@@ -5,131 +5,13 @@
 #include <map>
 #include <set>
 
-#include "tests/support/jobs.hpp"
+#include "tests/support/scheduler_bench.hpp"
 
 using namespace dagz;
 using namespace dagz::sched;
 using report::Outcome;
-using test::listed;
-using test::numbered_id;
-
-namespace {
-
-const NodeId kA = numbered_id(1);
-const NodeId kB = numbered_id(2);
-const NodeId kC = numbered_id(3);
-constexpr report::FileKey kFile = 7;
-
-// The scheduler's node (A) with its fold; the other nodes' words are what the test writes.
-struct Bench {
-  report::JobState job;
-  Estimates estimates;
-  Scheduler scheduler;
-  std::vector<LiveNode> live;
-  Instant now = test::at_ms(1000);
-  std::vector<std::pair<NodeId, report::Entry>> log;
-  std::vector<std::pair<NodeId, std::vector<report::FileKey>>> names_wanted;
-  std::vector<report::Closed> closed;
-
-  explicit Bench(SchedulerConfig config = {}, const std::vector<KnownDuration>& history = {})
-      : estimates(history), scheduler(config, job, estimates) {
-    scheduler.begin(now, test::claim_by(kA), test::named(0));
-  }
-
-  void write(const NodeId& origin, const report::Entry& entry) {
-    log.emplace_back(origin, entry);
-    job.apply(origin, entry);
-    for (const report::Change& change : job.take_changes()) {
-      if (change.kind == report::Change::Kind::kKnown) estimates.add(job.tests()[change.test]);
-      scheduler.changed(change);
-      if (change.kind == report::Change::Kind::kFinished) {
-        estimates.learn(change.test, job.tests()[change.test].attempts.back().result.duration);
-      }
-    }
-    scheduler.seen(now, origin, entry);
-  }
-  // A member with as many workers; it has not collected yet.
-  void join(const NodeId& id, uint32_t workers = 1) {
-    live.push_back({id, workers});
-    scheduler.set_live(live);
-  }
-  void collect(const NodeId& id, report::FileKey file, const std::string& path, uint32_t tests) {
-    write(id, report::Offered{file, tests});
-    write(id, listed(file, path, tests));
-  }
-  void collected(const NodeId& id) { write(id, report::Collected{1, 1, 0}); }
-  // Joins with the same file as everybody, and is enlisted.
-  void join_ready(const NodeId& id, uint32_t tests, uint32_t workers = 1) {
-    join(id, workers);
-    collect(id, kFile, "f", tests);
-    advance();
-    collected(id);
-  }
-  void lose(const NodeId& id) {
-    std::erase_if(live, [&id](const LiveNode& one) { return one.id == id; });
-    scheduler.set_live(live);
-  }
-
-  NodeId self = kA;  // whose scheduler this is
-
-  void advance() {
-    for (int round = 0; round < 20; ++round) {
-      Scheduler::Output out;
-      scheduler.advance(now, out);
-      for (const report::Entry& entry : out.entries) write(self, entry);
-      for (auto& one : out.names_wanted) names_wanted.push_back(one);
-      if (out.closed) {
-        closed.push_back(*out.closed);
-        write(self, *out.closed);
-      }
-      if (out.entries.empty()) return;
-    }
-    FAIL("the scheduler finds no end");
-  }
-
-  // What a node holds: given to it, neither answered nor given up.
-  std::vector<report::Place> held(const NodeId& id) const {
-    std::vector<report::Place> places;
-    const report::NodeIndex node = job.node_index(id);
-    for (report::TestIndex test = 0; test < job.tests().size(); ++test) {
-      for (const report::Assignment& one : job.tests()[test].assignments) {
-        if (one.node == node && one.held()) places.push_back(*job.place_on(test, node));
-      }
-    }
-    return places;
-  }
-  void finish(const NodeId& id, std::size_t count = SIZE_MAX, Outcome outcome = Outcome::kPassed) {
-    for (const report::Place& place : held(id)) {
-      if (count-- == 0) return;
-      write(id, test::finished(place.file, place.index, outcome));
-    }
-  }
-  void give_up(const NodeId& id, uint64_t recall, std::size_t count) {
-    report::GaveUp answer{recall, {}};
-    const auto places = held(id);
-    for (std::size_t i = places.size() - count; i < places.size(); ++i) {
-      answer.runs.push_back({places[i].file, places[i].index, 1});
-    }
-    write(id, answer);
-  }
-  void ask(const NodeId& id) {
-    scheduler.steal_requested(id);
-    advance();
-  }
-  template <class What>
-  std::vector<What> written() const {
-    std::vector<What> found;
-    for (const auto& [origin, entry] : log) {
-      if (const auto* one = std::get_if<What>(&entry)) found.push_back(*one);
-    }
-    return found;
-  }
-  void drain(const NodeId& id) {
-    write(id, report::Drained{written<report::Draining>().back().claim});
-  }
-};
-
-}  // namespace
+using namespace dagz::test;
+using Bench = test::SchedulerBench;
 
 TEST_CASE("scheduler: it names the job and numbers nodes and workers", "[sched]") {
   SchedulerConfig config;
@@ -377,70 +259,6 @@ TEST_CASE("scheduler: what a departed node gave up goes on elsewhere", "[sched]"
   bench.ask(kA);
   bench.finish(kA);
   CHECK(bench.job.counts().passed == 10);
-}
-
-TEST_CASE("scheduler: a failing test is tried again until its tries are used up", "[sched]") {
-  SchedulerConfig config;
-  config.retries = 2;
-  Bench bench(config);
-  bench.join_ready(kA, 1);
-  bench.advance();
-  for (uint32_t attempt = 1; attempt <= 3; ++attempt) {
-    INFO("try " << attempt);
-    REQUIRE(bench.held(kA).size() == 1);
-    bench.finish(kA, 1, Outcome::kFailed);
-    bench.ask(kA);
-    CHECK(bench.written<report::Draining>().empty() == (attempt < 3));
-  }
-  CHECK(bench.held(kA).empty());
-  CHECK(bench.job.counts().failed == 1);
-}
-
-TEST_CASE("scheduler: a retry that passes ends the tries", "[sched]") {
-  Bench bench;
-  bench.join_ready(kA, 1);
-  bench.advance();
-  bench.finish(kA, 1, Outcome::kCrashed);
-  bench.ask(kA);
-  bench.finish(kA);
-  bench.ask(kA);
-  CHECK(bench.held(kA).empty());
-  CHECK(bench.job.counts().flaky == 1);
-  CHECK(bench.written<report::Draining>().size() == 1);
-}
-
-TEST_CASE("scheduler: retries stop when more than a tenth fails", "[sched]") {
-  const auto failures_retried = [](std::size_t failures) {
-    Bench bench;
-    bench.join_ready(kA, 200);
-    bench.advance();
-    bench.finish(kA, failures, Outcome::kFailed);
-    bench.finish(kA);
-    bench.ask(kA);
-    return bench.held(kA).size();
-  };
-  CHECK(failures_retried(20) == 20);
-  CHECK(failures_retried(21) == 0);
-  // A handful in a small suite is no landslide.
-  Bench small;
-  small.join_ready(kA, 10);
-  small.advance();
-  small.finish(kA, SIZE_MAX, Outcome::kFailed);
-  small.ask(kA);
-  CHECK(small.held(kA).size() == 10);
-}
-
-TEST_CASE("scheduler: with retries stopped the job ends, and what failed has failed", "[sched]") {
-  Bench bench;
-  bench.join_ready(kA, 100);
-  bench.advance();
-  bench.finish(kA, SIZE_MAX, Outcome::kFailed);
-  bench.ask(kA);
-  REQUIRE(bench.written<report::Draining>().size() == 1);
-  bench.drain(kA);
-  bench.advance();
-  REQUIRE(bench.closed.size() == 1);
-  CHECK(bench.job.summary().counts.failed == 100);
 }
 
 TEST_CASE("scheduler: it drains once all is done, and closes once all have drained", "[sched]") {
