@@ -105,15 +105,20 @@ void Scheduler::set_live(const std::vector<LiveNode>& live) {
   review_all();
 }
 
-void Scheduler::seen(Instant, const NodeId& origin, const report::Entry& entry) {
+void Scheduler::seen(Instant now, const NodeId& origin, const report::Entry& entry) {
   if (std::holds_alternative<report::Departed>(entry)) review_all();
   const auto* gave_up = std::get_if<report::GaveUp>(&entry);
   if (gave_up == nullptr || !active_) return;
   const auto recall = recalls_.find(gave_up->recall);
   if (recall == recalls_.end() || recall->second.victim != origin) return;
-  // What was given up is open now; the thief's standing request takes it from there.
+  // What was given up is open now; the thief's standing request takes it from there, or turns to
+  // another victim.
   thieves_.insert(recall->second.thief);
-  if (!gave_up->runs.empty()) stolen_for_.insert(recall->second.thief);
+  if (gave_up->runs.empty()) {
+    barren_until_[origin] = now + config_.empty_answer_holds;
+  } else {
+    stolen_for_.insert(recall->second.thief);
+  }
   recalls_.erase(recall);
 }
 
@@ -125,6 +130,7 @@ void Scheduler::begin(Instant now, const mesh::Claim& claim, report::Named name)
   name_ = std::move(name);
   began_at_ = std::min(began_at_, now);
   recalls_.clear();
+  barren_until_.clear();
   thieves_.clear();
   got_share_.clear();
   draining_since_.reset();
@@ -340,6 +346,8 @@ void Scheduler::serve_thief(Instant now, const NodeId& thief, Output& out) {
   for (const LiveNode& live : live_) {
     const NodeIndex index = job_.node_index(live.id);
     if (live.id == thief || index == kNone || live.workers == 0) continue;
+    const auto barren = barren_until_.find(live.id);
+    if (barren != barren_until_.end() && now < barren->second) continue;
     const auto books = books_.find(index);
     if (books == books_.end() || books->second.tests <= live.workers) continue;
     const bool recalled = std::any_of(recalls_.begin(), recalls_.end(), [&](const auto& one) {

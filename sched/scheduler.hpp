@@ -34,6 +34,8 @@ struct SchedulerConfig {
   Duration steal_min = Duration::milliseconds(2);
   // An unanswered recall is forgotten after this.
   Duration recall_within = Duration::seconds(2);
+  // Who answered that it has nothing to give is not asked again for so long.
+  Duration empty_answer_holds = Duration::milliseconds(500);
   // How long workers may take to tear down at the end.
   Duration drain_within = Duration::seconds(10);
   RetryLimits retry_limits;
@@ -145,6 +147,7 @@ class Scheduler {
   Instant began_at_ = Instant::never();
   uint32_t recalls_made_ = 0;
   std::map<uint64_t, Recall> recalls_;
+  std::map<NodeId, Instant> barren_until_;  // those that had nothing to give
   std::set<NodeId> thieves_;
   std::set<NodeId> stolen_for_;
   std::set<NodeId> got_share_;

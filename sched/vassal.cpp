@@ -396,26 +396,11 @@ void Vassal::on(Instant now, int64_t wall_ms, const WorkerGone& event, Output& o
   } else if (!expected_end && !ended_) {
     ++worker.deaths_in_a_row;
   }
-  // What it had not begun goes to the front again.
-  Group rest;
-  std::copy_if(worker.sent.begin(), worker.sent.end(), std::back_inserter(rest.items),
-               [](const Item& item) { return item.local.index != kCollectAgain; });
-  rest.items.insert(rest.items.end(), worker.group.begin(), worker.group.end());
-  worker.sent.clear();
-  worker.group.clear();
+  requeue(worker, out);
   worker.collected.clear();
   worker.wants = false;
   worker.timed_out = false;
   worker.greeted = false;
-  for (const Item& item : rest.items) {
-    if (item.tail) tail_.push_front(item);
-  }
-  std::erase_if(rest.items, [](const Item& item) { return item.tail; });
-  if (!rest.items.empty() && (draining_ || leaving_)) {
-    give_up({rest.items.begin(), rest.items.end()}, 0, out);
-  } else if (!rest.items.empty()) {
-    queue_.push_front(std::move(rest));
-  }
   const bool again =
       !draining_ && !leaving_ && !broken_ && worker.deaths_in_a_row < config_.deaths_in_a_row_max;
   worker.state = again ? Worker::State::kDown : Worker::State::kGone;
@@ -429,6 +414,26 @@ void Vassal::on(Instant now, int64_t wall_ms, const WorkerGone& event, Output& o
     out.entries.emplace_back(
         report::Unable{3, "its workers died again and again before they ran a test"});
   }
+}
+
+// What a worker that is gone had not begun goes to the front again, or back.
+void Vassal::requeue(Worker& worker, Output& out) {
+  Group rest;
+  std::copy_if(worker.sent.begin(), worker.sent.end(), std::back_inserter(rest.items),
+               [](const Item& item) { return item.local.index != kCollectAgain; });
+  rest.items.insert(rest.items.end(), worker.group.begin(), worker.group.end());
+  worker.sent.clear();
+  worker.group.clear();
+  if (rest.items.empty()) return;
+  if (draining_ || leaving_) {
+    give_up({rest.items.begin(), rest.items.end()}, 0, out);
+    return;
+  }
+  for (const Item& item : rest.items) {
+    if (item.tail) tail_.push_front(item);
+  }
+  std::erase_if(rest.items, [](const Item& item) { return item.tail; });
+  if (!rest.items.empty()) queue_.push_front(std::move(rest));
 }
 
 void Vassal::runner_failed(Output& out) {
@@ -491,7 +496,7 @@ void Vassal::recalled(uint64_t number, Duration wanted, Output& out) {
     given_time += estimates_.of(item.test);
     given.push_back(item);
   };
-  while (!tail_.empty() && given_time < wanted) take(tail_);
+  give_up_tail(wanted, given, given_time);
   while (!queue_.empty() && given_time < wanted) {
     std::deque<Item>& items = queue_.back().items;
     const bool whole = !may_be_cut(items);

@@ -169,6 +169,8 @@ class Vassal {
   void recycle(Slot slot, Output& out);
   std::optional<Slot> failed_on(const Item& item) const;
   bool keeps_retry(const Worker& worker) const;
+  void give_up_tail(Duration wanted, std::vector<Item>& given, Duration& given_time);
+  void requeue(Worker& worker, Output& out);
 
   const VassalConfig config_;
   const report::JobState& job_;
@@ -180,6 +182,8 @@ class Vassal {
   std::set<uint32_t> uncollectable_;       // found files that took a worker down
   std::deque<Group> queue_;
   std::deque<Item> tail_;  // when nothing else is left
+  // Retries of the tail that were given up: what comes back is meant for this node.
+  std::unordered_set<report::TestIndex> tail_given_up_;
   std::vector<Worker> workers_;
   std::unordered_set<report::TestIndex> held_;  // not finished, not given up
   std::optional<report::Enlisted> enlisted_;

@@ -64,7 +64,11 @@ std::vector<RunTests::Name> Vassal::names_of(const Worker& worker, std::size_t c
 void Vassal::put_back(Worker& worker, std::deque<Item>::iterator end) {
   for (auto item = worker.sent.begin(); item != end; ++item) {
     if (item->local.index == kCollectAgain) continue;
-    queue_.emplace_front().items.push_back(*item);
+    if (item->tail) {
+      tail_.push_front(*item);
+    } else {
+      queue_.emplace_front().items.push_back(*item);
+    }
   }
   worker.sent.erase(worker.sent.begin(), end);
 }

@@ -82,6 +82,17 @@ void Vassal::freshen_workers(Output& out) {
   }
 }
 
+// Each only once: one that the scheduler gives back has no better place.
+void Vassal::give_up_tail(Duration wanted, std::vector<Item>& given, Duration& given_time) {
+  for (std::size_t left = tail_.size(); left > 0 && given_time < wanted; --left) {
+    const Item item = tail_[left - 1];
+    if (!tail_given_up_.insert(item.test).second) continue;
+    tail_.erase(tail_.begin() + static_cast<std::ptrdiff_t>(left - 1));
+    given_time += estimates_.of(item.test);
+    given.push_back(item);
+  }
+}
+
 void Vassal::start(Slot slot, Output& out) {
   workers_[slot].state = Worker::State::kStarting;
   out.commands.emplace_back(

@@ -324,6 +324,35 @@ TEST_CASE("retry: a recall takes the tail first, and a drain gives it back", "[s
   CHECK(bench.all_answered());
 }
 
+TEST_CASE("retry: what comes back to the tail is not given up a second time", "[sched]") {
+  VassalBench bench(1, 10, kLong);
+  bench.begin(1);
+  bench.failed_elsewhere(7);
+  bench.failed_elsewhere(8);
+  bench.grant_tail({{kFile, 7, 2}});
+  const auto recall = [&](uint64_t number) {
+    bench.call([&](auto& out) { bench.vassal.recalled(number, kLong * 9, out); });
+    return bench.written<report::GaveUp>().back().runs;
+  };
+  CHECK(recall(1) == std::vector<report::Run>{{kFile, 7, 2}});
+  bench.grant_tail({{kFile, 7, 2}});
+  CHECK(recall(2).empty());
+}
+
+TEST_CASE("retry: a worker that dies at the end gives its retry of the tail back", "[sched]") {
+  VassalBench bench(1, 10, kLong);
+  bench.failed_elsewhere(7);
+  bench.grant_tail({{kFile, 7, 1}});
+  bench.advance();
+  bench.ready(0);
+  REQUIRE(bench.queued(0) == Indexes{7});
+  bench.call([&](auto& out) { bench.vassal.drain(out, true); });
+  bench.gone(0, false);
+  CHECK(bench.given_up() == Indexes{7});
+  CHECK(bench.vassal.is_drained());
+  CHECK(bench.all_answered());
+}
+
 TEST_CASE("retry: a neighbour leaves a retry to the worker that will soon make it", "[sched]") {
   const auto stolen = [](Duration each) {
     VassalBench bench(2, 10, each);

@@ -202,6 +202,44 @@ TEST_CASE("scheduler: an empty answer moves nothing and is no steal", "[sched]")
   CHECK(bench.job.steals() == 0);
 }
 
+TEST_CASE("scheduler: who had nothing to give is asked again after a while only", "[sched]") {
+  const SchedulerConfig config;
+  Bench bench(config);
+  bench.join_ready(kA, 100);
+  bench.advance();
+  bench.join_ready(kB, 100);
+  for (int i = 0; i < 5; ++i) {
+    bench.ask(kB);
+    const auto recalls = bench.written<report::Recalled>();
+    REQUIRE(recalls.size() == 1);
+    if (i == 0) bench.write(kA, report::GaveUp{recalls[0].number, {}});
+  }
+  bench.now = bench.now + config.empty_answer_holds;
+  bench.ask(kB);
+  CHECK(bench.written<report::Recalled>().size() == 2);
+}
+
+TEST_CASE("scheduler: a thief turns from an empty victim to the next", "[sched]") {
+  Bench bench;
+  bench.join(kA, 1);
+  bench.join(kB, 1);
+  for (const NodeId& id : {kA, kB}) {
+    bench.collect(id, kFile, "f", 90);
+    bench.collected(id);
+  }
+  bench.advance();
+  bench.finish(kA, 5);
+  bench.join_ready(kC, 90, 1);
+  bench.ask(kC);
+  const auto recalls = bench.written<report::Recalled>();
+  REQUIRE(recalls.size() == 1);
+  CHECK(recalls[0].victim == kB);
+  bench.write(kB, report::GaveUp{recalls[0].number, {}});
+  bench.advance();
+  REQUIRE(bench.written<report::Recalled>().size() == 2);
+  CHECK(bench.written<report::Recalled>()[1].victim == kA);
+}
+
 TEST_CASE("scheduler: it recalls from whoever is expected to finish last", "[sched]") {
   Bench bench;
   bench.join(kA, 1);
