@@ -166,7 +166,8 @@ const OptionSpec kOptions[] = {
      kRunCommand, [](Text t, Settings& s) { return pick(t, kAffinityWords, s.run.affinity); },
      '\0', kAffinityWords},
     {"plan", "", kBoolText, "Collection and plan",
-     "print the plan and stop",
+     "print which worker would get which tests, and stop; without --nodes for as many nodes as the CI "
+     "says; collects everything, runs nothing",
      kRunCommand, [](Text t, Settings& s) { return store(parse_bool(t), s.run.plan); }},
     {"format", kPlanFormatWords, kPlanFormatWords, "Collection and plan",
      "of the plan (default text)",

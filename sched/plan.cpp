@@ -36,10 +36,12 @@ Plan make_plan(const std::vector<PlanGroup>& groups, const std::vector<PlanNode>
            std::tuple(-groups[b].expected.ns, groups[b].order, b);
   });
   plan.node_of_group.resize(groups.size());
+  plan.worker_of_group.resize(groups.size());
   for (const uint32_t index : order) {
     WorkerLoad least = workers.top();
     workers.pop();
     plan.node_of_group[index] = least.node;
+    plan.worker_of_group[index] = least.worker;
     least.load += groups[index].expected;
     plan.makespan = std::max(plan.makespan, least.load);
     workers.push(least);

@@ -22,8 +22,9 @@ struct PlanNode {
 };
 
 struct Plan {
-  // For each group the index of its node.
+  // For each group the index of its node, and its worker there.
   std::vector<uint32_t> node_of_group;
+  std::vector<uint32_t> worker_of_group;
   // When the last worker is expected to finish.
   Duration makespan;
 };

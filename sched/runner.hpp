@@ -169,6 +169,7 @@ struct FinishRunner {
   std::vector<std::string> failed;  // ids and files that failed in the whole job
   bool hard = false;                // do not wait for it: kill
   uint64_t tests = 0;               // in the whole job
+  bool ran = true;                  // false: only the catalog was wanted
 };
 
 using RunnerCommand = std::variant<StartWorker, RunTests, DrainWorker, KillWorker, FinishRunner>;

@@ -1,7 +1,6 @@
 #include "sched/scheduler.hpp"
 
 #include <algorithm>
-#include <tuple>
 
 #include "mesh/check.hpp"
 
@@ -213,29 +212,12 @@ void Scheduler::ask_for_names(Instant now, Output& out) {
   for (auto& [node, files] : wanted) out.names_wanted.emplace_back(node, std::move(files));
 }
 
-std::vector<Scheduler::Group> Scheduler::open_groups(NodeIndex able) const {
-  std::map<std::tuple<uint32_t, uint32_t, std::string>, Group> groups;
-  for (const TestIndex index : open_) {
-    if (!job_.place_on(index, able)) continue;
-    const report::Test& test = job_.tests()[index];
-    std::tuple<uint32_t, uint32_t, std::string> key{test.path, 0, {}};
-    if (test.group != 0) {
-      key = {kNone, test.group, {}};
-    } else if (config_.affinity == Affinity::kNone || config_.affinity == Affinity::kGroup) {
-      key = {test.path, index + 1, {}};
-    } else if (config_.affinity == Affinity::kClass) {
-      const std::string name = test.id.substr(0, test.id.find('['));
-      std::get<2>(key) = name.substr(0, name.rfind("::"));
-    }
-    Group& group = groups[key];
-    group.named = test.group != 0;
-    group.tests.push_back(index);
-    group.expected += estimates_.of(index);
+std::vector<TestGroup> Scheduler::open_groups(NodeIndex able) const {
+  std::vector<TestIndex> tests;
+  for (const TestIndex test : open_) {
+    if (job_.place_on(test, able)) tests.push_back(test);
   }
-  std::vector<Group> list;
-  list.reserve(groups.size());
-  for (auto& [key, group] : groups) list.push_back(std::move(group));
-  return list;
+  return group_tests(job_, estimates_, config_.affinity, tests);
 }
 
 // A node that becomes ready, or asks while something is open, gets its share: what the plan gives
@@ -248,7 +230,7 @@ void Scheduler::grant_shares(Output& out) {
     const bool asked = thieves_.contains(live.id);
     if (got_share_.contains(live.id) && !asked) continue;
     const NodeIndex node = job_.node_index(live.id);
-    std::vector<Group> groups = open_groups(node);
+    std::vector<TestGroup> groups = open_groups(node);
     if (groups.empty()) continue;
     std::vector<PlanNode> nodes{{live.workers, load(node)}};
     uint32_t workers = live.workers;
@@ -259,9 +241,9 @@ void Scheduler::grant_shares(Output& out) {
       nodes.push_back({other.workers, {}});
       workers += other.workers;
     }
-    if (nodes.size() > 1) groups = split_groups(std::move(groups), workers);
+    groups = split_groups(std::move(groups), workers, estimates_);
     std::vector<PlanGroup> planned;
-    for (const Group& group : groups) planned.push_back({group.expected, group.tests.front()});
+    for (const TestGroup& group : groups) planned.push_back({group.expected, group.tests.front()});
     const Plan plan = make_plan(planned, nodes);
     if (got_share_.empty() && estimates_.has_history()) {
       out.entries.emplace_back(report::Planned{plan.makespan});
@@ -276,33 +258,6 @@ void Scheduler::grant_shares(Output& out) {
     const Kind kind = stolen_for_.erase(live.id) > 0 ? Kind::kStolen : Kind::kShare;
     if (!share.empty()) grant(live.id, share, kind, out);
   }
-}
-
-// A group larger than a worker's even share would decide the length of the job: it is cut.
-std::vector<Scheduler::Group> Scheduler::split_groups(std::vector<Group> groups,
-                                                      uint32_t workers) const {
-  Duration total;
-  for (const Group& group : groups) total += group.expected;
-  const Duration share{std::max<int64_t>(1, total.ns / std::max<uint32_t>(1, workers))};
-  std::vector<Group> pieces;
-  for (Group& group : groups) {
-    if (group.named || group.expected <= share || group.tests.size() < 2) {
-      pieces.push_back(std::move(group));
-      continue;
-    }
-    const int64_t parts = (group.expected.ns + share.ns - 1) / share.ns;
-    const Duration part = group.expected / parts;
-    Group piece;
-    for (const TestIndex test : group.tests) {
-      piece.tests.push_back(test);
-      piece.expected += estimates_.of(test);
-      if (piece.expected < part) continue;
-      pieces.push_back(std::move(piece));
-      piece = {};
-    }
-    if (!piece.tests.empty()) pieces.push_back(std::move(piece));
-  }
-  return pieces;
 }
 
 void Scheduler::grant(const NodeId& to, const std::vector<TestIndex>& tests, Kind kind,

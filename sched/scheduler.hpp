@@ -13,6 +13,7 @@
 #include "mesh/time.hpp"
 #include "report/job_state.hpp"
 #include "sched/estimate.hpp"
+#include "sched/groups.hpp"
 #include "sched/plan.hpp"
 #include "sched/retry.hpp"
 
@@ -21,8 +22,6 @@
 // writing entries into its own log; what cannot be lost is therefore never a message.
 
 namespace dagz::sched {
-
-enum class Affinity : uint8_t { kModule, kClass, kFile, kGroup, kNone };
 
 struct SchedulerConfig {
   Affinity affinity = Affinity::kModule;
@@ -94,11 +93,6 @@ class Scheduler {
     NodeId thief;
     Instant expires_at;
   };
-  struct Group {
-    std::vector<report::TestIndex> tests;
-    Duration expected;
-    bool named = false;  // xdist_group: never cut
-  };
 
   bool is_live(report::NodeIndex node) const;
   bool is_ready(const NodeId& id) const;
@@ -109,8 +103,7 @@ class Scheduler {
   void name_and_enlist(Output& out);
   void ask_for_names(Instant now, Output& out);
   void grant_shares(Output& out);
-  std::vector<Group> open_groups(report::NodeIndex able) const;
-  std::vector<Group> split_groups(std::vector<Group> groups, uint32_t workers) const;
+  std::vector<TestGroup> open_groups(report::NodeIndex able) const;
   enum class Kind : uint8_t { kShare, kStolen, kTail };
   void grant(const NodeId& to, const std::vector<report::TestIndex>& tests, Kind kind, Output& out);
   void serve_thief(Instant now, const NodeId& thief, Output& out);

@@ -262,6 +262,8 @@ TEST_CASE("pytest protocol: the agent's messages", "[sched]") {
   CHECK(encode_drain() == "{\"t\":\"drain\"}\n");
   CHECK(encode_finish({{"a.py::x", "b\n"}, false, 7}) ==
         "{\"t\":\"finish\",\"tests\":7,\"failed\":[\"a.py::x\",\"b\\u000a\"]}\n");
+  CHECK(encode_finish({{}, false, 0, false}) ==
+        "{\"t\":\"finish\",\"tests\":0,\"failed\":[],\"ran\":false}\n");
 }
 
 TEST_CASE("pytest protocol: files that are found, then collected by workers", "[sched]") {

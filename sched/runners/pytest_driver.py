@@ -31,7 +31,8 @@ Zygote to agent
   failed     text                        the driver itself broke; pytest goes on to its own error handling
 Agent to zygote
   fork       slot, number, log, env: {name: text}
-  finish     failed?: [id], unfinished?: [id], tests?    of the whole job; all workers are gone
+  finish     failed?: [id], unfinished?: [id], tests?, ran?    of the whole job; all workers are gone; ran false:
+             only the catalog was wanted, the session ends as with --collect-only
   End of file: the workers' process groups are killed, exit status 3.
 
 Worker to agent
@@ -305,7 +306,10 @@ class Zygote:
         session.testsfailed = len({*failed, *(error["path"] for error in self.errors)})
         if files is not None:
             session.testscollected = finish.get("tests", 0)
-        update_lastfailed(self.config, session.items, files, failed, finish.get("unfinished", []))
+        if finish.get("ran", True):
+            update_lastfailed(self.config, session.items, files, failed, finish.get("unfinished", []))
+        else:
+            self.config.option.collectonly = True
 
     def _loop(self):
         """Serves the agent until it says finish; returns that message."""

@@ -414,7 +414,7 @@ std::string encode_finish(const FinishRunner& finish) {
     append_json_string(line, id);
     separator = ",";
   }
-  line += "]}\n";
+  line += finish.ran ? "]}\n" : "],\"ran\":false}\n";
   return line;
 }
 
