@@ -77,7 +77,6 @@ std::string refuse_unbuilt(const RunOptions& options) {
   if (options.on_isolation == IsolationPolicy::kSlice) {
     return "--on-isolation slice is not built yet; run-all is what nodes do";
   }
-  if (options.max_worker_memory) return "--max-worker-memory is not built yet";
   return {};
 }
 
@@ -196,6 +195,7 @@ bool Agent::start_network() {
   config.scheduler.max_fail_now = options_.max_fail.now;
   config.scheduler.deadline = options_.deadline.value_or(Duration{});
   config.scheduler.drain_within = options_.grace;
+  config.vassal.max_worker_memory = options_.max_worker_memory.value_or(0);
   config.vassal.test_timeout = options_.test_timeout.value_or(Duration{});
   config.expected_nodes = options_.nodes.value_or(access_.run.node_total.value_or(0));
   config.status_every = options_.status_interval;
@@ -245,6 +245,7 @@ void Agent::start_runner() {
   config.extra_env = {{"DAGZ_JOB", job_label()}, {"DAGZ_NODE", short_name(node_->id())}};
   config.grace = options_.grace;
   config.collect = collect_word(options_.collect);
+  config.measure_memory = options_.max_worker_memory.has_value();
   runner_started_ = true;
   if (const auto failure = runner_.start(config)) {
     runner_failure_ = *failure;
@@ -354,7 +355,10 @@ void Agent::poll_runner(Moment at) {
       runner_status_ = finished->status;
       runner_ended_ = true;
     }
-    if (!std::holds_alternative<sched::TestDone>(event)) urgent = true;
+    if (!std::holds_alternative<sched::TestDone>(event) &&
+        !std::holds_alternative<sched::WorkerMemory>(event)) {
+      urgent = true;
+    }
     node_->runner_event(moment_now(), event);
   }
   if (!urgent) read_workers_at_ = at.now + kWorkerReadStep;

@@ -104,6 +104,13 @@ struct TestDone {
   std::string output;   // failures only; head and tail kept
 };
 
+// How large the worker's process is (resident set): told before a result and before the worker's
+// wish for another test; only if the runner was asked to measure.
+struct WorkerMemory {
+  Slot slot = 0;
+  uint64_t bytes = 0;
+};
+
 // The worker's process is gone. Unless `clean`, the test at the head of its queue took it down.
 struct WorkerGone {
   Slot slot = 0;
@@ -130,8 +137,8 @@ struct RunnerFinished {
 };
 
 using RunnerEvent = std::variant<FileCollected, FilesFound, CollectionDone, WorkerCollected,
-                                 WorkerReady, WorkerWants, TestDone, TestMissing, WorkerGone,
-                                 ExitRequested, RunnerFailed, RunnerFinished>;
+                                 WorkerReady, WorkerWants, TestDone, TestMissing, WorkerMemory,
+                                 WorkerGone, ExitRequested, RunnerFailed, RunnerFinished>;
 
 // ---- commands: the cores decide ---------------------------------------------------------------
 

@@ -173,6 +173,10 @@ bool Vassal::steal_locally(Slot slot) {
 void Vassal::feed(Instant now, Slot slot, Output& out) {
   Worker& worker = workers_[slot];
   if (worker.state != Worker::State::kUp || leaving_) return;
+  if (worker.oversized) {
+    if (worker.wants || worker.sent.empty()) recycle(slot, out);
+    return;
+  }
   std::vector<LocalTest> tests;
   std::vector<Item> missing;
   const auto cost = [&](const Item& item) {
@@ -283,6 +287,7 @@ void Vassal::on(Instant now, int64_t, const WorkerReady& event, Output& out) {
   if (worker.state != Worker::State::kStarting) return;
   worker.state = Worker::State::kUp;
   worker.fresh = true;
+  worker.oversized = false;
   worker.last_finished = now;
   worker.lately = config_.unproven;
   if (draining_ || leaving_) {

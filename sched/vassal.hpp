@@ -35,6 +35,8 @@ struct VassalConfig {
   Duration ask_every = Duration::milliseconds(100);
   // A test that runs longer is ended from outside, with its worker; 0: never.
   Duration test_timeout;
+  // A worker that is larger is ended between tests and begins anew; bytes, 0: never.
+  uint64_t max_worker_memory = 0;
   // A worker that dies this often without finishing a test is not started again.
   uint32_t deaths_in_a_row_max = 5;
   RetryLimits retry_limits;
@@ -127,6 +129,7 @@ class Vassal {
     uint32_t restarts = 0;
     uint32_t deaths_in_a_row = 0;
     std::set<uint32_t> collected;  // found files
+    bool oversized = false;        // gets no more tests, and ends with what it has
   };
 
   void finish(Instant now, int64_t wall_ms, Slot slot, report::Finished result, Output& out);
@@ -135,6 +138,7 @@ class Vassal {
   void on(Instant now, int64_t wall_ms, const TestDone& event, Output& out);
   void on(Instant now, int64_t wall_ms, const WorkerGone& event, Output& out);
   void on(Instant now, int64_t wall_ms, const TestMissing& event, Output& out);
+  void on(Instant now, int64_t wall_ms, const WorkerMemory& event, Output& out);
   void die_collecting(Slot slot, const WorkerGone& event, Output& out);
   void amend(const TestDone& event, const Worker& worker, report::Finished result, Output& out);
   void feed(Instant now, Slot slot, Output& out);
@@ -165,12 +169,13 @@ class Vassal {
   bool tries_again(const Item& item, report::Outcome outcome) const;
   void take_tail(Instant now, Slot slot, std::vector<LocalTest>& tests, std::vector<Item>& missing);
   void freshen_workers(Output& out);
-  void start(Slot slot, Output& out);
-  void recycle(Slot slot, Output& out);
   std::optional<Slot> failed_on(const Item& item) const;
   bool keeps_retry(const Worker& worker) const;
   void give_up_tail(Duration wanted, std::vector<Item>& given, Duration& given_time);
   void requeue(Worker& worker, Output& out);
+  // Processes (vassal_recycle.cpp)
+  void start(Slot slot, Output& out);
+  void recycle(Slot slot, Output& out);
 
   const VassalConfig config_;
   const report::JobState& job_;
@@ -186,6 +191,7 @@ class Vassal {
   std::unordered_set<report::TestIndex> tail_given_up_;
   std::vector<Worker> workers_;
   std::unordered_set<report::TestIndex> held_;  // not finished, not given up
+  std::optional<uint64_t> smallest_worker_;     // bytes, of those that have run a test
   std::optional<report::Enlisted> enlisted_;
   uint32_t batch_ = 0;
   bool draining_ = false;

@@ -93,17 +93,4 @@ void Vassal::give_up_tail(Duration wanted, std::vector<Item>& given, Duration& g
   }
 }
 
-void Vassal::start(Slot slot, Output& out) {
-  workers_[slot].state = Worker::State::kStarting;
-  out.commands.emplace_back(
-      StartWorker{slot, enlisted_->first_worker + slot, job_.workers_enlisted()});
-}
-
-// Ends a worker that has nothing to do; it is started again when there is work for it.
-void Vassal::recycle(Slot slot, Output& out) {
-  workers_[slot].state = Worker::State::kDraining;
-  workers_[slot].wants = false;
-  out.commands.emplace_back(DrainWorker{slot});
-}
-
 }  // namespace dagz::sched

@@ -252,6 +252,7 @@ void RunnerHost::handle_worker(Connection& connection, DriverMessage& message) {
   } else if (const auto* missing = std::get_if<MissingLine>(&message)) {
     on_missing(worker, slot, *missing);
   } else if (std::holds_alternative<WantLine>(message)) {
+    measure(worker, slot);
     events_.emplace_back(WorkerWants{slot});
   } else if (auto* request = std::get_if<ExitRequestLine>(&message)) {
     events_.emplace_back(ExitRequested{std::move(request->reason)});
@@ -479,9 +480,19 @@ void RunnerHost::on_done(Worker& worker, Slot slot, DoneLine& done) {
   if (!late_word) worker.given.erase(given);
   if (!late_word && report::is_failure(done.outcome)) ++failed_runs_[done.test];
   worker.last_done = done.test;
+  measure(worker, slot);
   events_.emplace_back(TestDone{slot, done.test, done.outcome, done.duration, done.setup,
                                 done.teardown, done.cpu, std::move(done.message),
                                 std::move(done.output)});
+}
+
+// Once for all that it says at a time.
+void RunnerHost::measure(Worker& worker, Slot slot) {
+  if (!config_.measure_memory || worker.measured_at == now_) return;
+  worker.measured_at = now_;
+  if (const auto bytes = resident_memory(target_of(worker))) {
+    events_.emplace_back(WorkerMemory{slot, *bytes});
+  }
 }
 
 // ---- commands ---------------------------------------------------------------------------------

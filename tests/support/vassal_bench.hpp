@@ -34,8 +34,9 @@ struct VassalBench {
   std::size_t drains_obeyed = 0;
 
   explicit VassalBench(uint32_t workers = 1, uint32_t tests = 10, Duration each = {},
-                       bool enlist = true, uint32_t deaths_max = 5)
-      : estimates(history(tests, each)), vassal(config(workers, deaths_max), job, estimates) {
+                       bool enlist = true, uint32_t deaths_max = 5, uint64_t max_memory = 0)
+      : estimates(history(tests, each)),
+        vassal(config(workers, deaths_max, max_memory), job, estimates) {
     fold(kMe, report::Offered{kFile, tests});
     fold(kChief, named(2));
     fold(kChief, listed(kFile, "f", tests));
@@ -46,10 +47,11 @@ struct VassalBench {
     vassal.enlisted(enlisted, workers);
   }
 
-  static VassalConfig config(uint32_t workers, uint32_t deaths_max) {
+  static VassalConfig config(uint32_t workers, uint32_t deaths_max, uint64_t max_memory) {
     VassalConfig config;
     config.workers = workers;
     config.deaths_in_a_row_max = deaths_max;
+    config.max_worker_memory = max_memory;
     config.unproven = Duration{};  // estimates are trusted from the start
     return config;
   }
