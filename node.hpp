@@ -182,6 +182,7 @@ class Node {
   void tell_found(sched::FilesFound found);
   void worker_collected(Moment at, const sched::WorkerCollected& event, sched::Vassal::Output& out);
   void list(report::FileKey key);
+  void list_requirements(report::FileKey key, const sched::FileCollected& file);
   void close(report::Closed closed);
   void take_grants(Moment at);
   void drain(Moment at);

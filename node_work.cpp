@@ -349,6 +349,7 @@ void Node::list(report::FileKey key) {
   const auto known = job_.files().find(key);
   if (known != job_.files().end() && known->second.known()) return;
   const sched::FileCollected& file = found->second;
+  list_requirements(key, file);
   const auto count = static_cast<uint32_t>(file.ids.size());
   std::size_t at = 0;
   do {
@@ -361,17 +362,29 @@ void Node::list(report::FileKey key) {
     }
     write(std::move(part));
   } while (at < file.ids.size());
-  for (const sched::LocalGroup& group : file.groups) {
-    const std::string name = group.name.substr(0, report::kPathMax);
-    for (std::size_t from = 0; from < group.indexes.size(); from += kGroupedMax) {
-      const std::size_t end = std::min(group.indexes.size(), from + kGroupedMax);
-      write(report::Grouped{key,
-                            name,
-                            {group.indexes.begin() + static_cast<std::ptrdiff_t>(from),
-                             group.indexes.begin() + static_cast<std::ptrdiff_t>(end)}});
-    }
-  }
   flush_now_ = true;
+}
+
+// Before the names: a test that is known is granted.
+void Node::list_requirements(report::FileKey key, const sched::FileCollected& file) {
+  const auto in_parts = [](const std::vector<uint32_t>& indexes, const auto& write_part) {
+    for (std::size_t from = 0; from < indexes.size(); from += kGroupedMax) {
+      const std::size_t end = std::min(indexes.size(), from + kGroupedMax);
+      write_part(std::vector<uint32_t>(indexes.begin() + static_cast<std::ptrdiff_t>(from),
+                                       indexes.begin() + static_cast<std::ptrdiff_t>(end)));
+    }
+  };
+  for (const sched::LocalGroup& group : file.groups) {
+    in_parts(group.indexes, [&](std::vector<uint32_t> part) {
+      write(report::Grouped{key, group.name.substr(0, report::kPathMax), std::move(part)});
+    });
+  }
+  for (const sched::LocalRequirement& one : file.requirements) {
+    in_parts(one.indexes, [&](std::vector<uint32_t> part) {
+      write(report::Required{key, one.exclusive, one.weight, one.mutex.substr(0, report::kPathMax),
+                             std::move(part)});
+    });
+  }
 }
 
 void Node::on(Moment, const NodeId&, const sched::NamesWanted& message) {

@@ -340,8 +340,23 @@ struct Settled {
   }
 };
 
+// Tests of a file that ask for more than a worker (the mark `dagz`). Written before `Listed`, so
+// that whoever knows the names knows this.
+struct Required {
+  FileKey file = 0;
+  bool exclusive = false;  // alone on its node
+  uint32_t weight = 1;     // counts as so many workers of its node
+  std::string mutex;       // of the tests with this name one runs at a time; empty: none
+  std::vector<uint32_t> indexes;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(file, exclusive, weight, bounded(mutex, kPathMax), bounded(indexes, kTestsPerFileMax));
+  }
+};
+
 using Entry = std::variant<Opened, Offered, Listed, Grouped, CollectionFailed, Collected, Unable,
                            Named, Enlisted, Planned, Granted, Recalled, GaveUp, Finished, Draining,
-                           Drained, Departed, Closed, Found, Expanded, Missing, Settled>;
+                           Drained, Departed, Closed, Found, Expanded, Missing, Settled, Required>;
 
 }  // namespace dagz::report

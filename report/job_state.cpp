@@ -15,7 +15,7 @@ int64_t sane_wall_ms(int64_t ms) { return std::clamp<int64_t>(ms, 0, int64_t{1} 
 
 }  // namespace
 
-JobState::JobState() : groups_(1) {}
+JobState::JobState() : groups_(1), mutexes_(1) {}
 
 NodeIndex JobState::intern(const NodeId& id) {
   const auto [found, added] = node_index_.try_emplace(id, static_cast<NodeIndex>(nodes_.size()));
@@ -138,6 +138,28 @@ void JobState::on(NodeIndex origin, const Grouped& entry) {
   for (const uint32_t index : entry.indexes) {
     const TestIndex test = test_at(entry.file, index);
     if (test != kNone) tests_[test].group = found->second;
+  }
+}
+
+// Where two versions of a file differ, a test that both have asks for the more.
+void JobState::on(NodeIndex origin, const Required& entry) {
+  if (defer(origin, entry.file, entry)) return;
+  uint32_t mutex = 0;
+  if (!entry.mutex.empty()) {
+    const auto [found, added] =
+        mutex_index_.try_emplace(entry.mutex, static_cast<uint32_t>(mutexes_.size()));
+    if (added) mutexes_.push_back({entry.mutex, {}});
+    mutex = found->second;
+  }
+  for (const uint32_t index : entry.indexes) {
+    const TestIndex number = test_at(entry.file, index);
+    if (number == kNone || tests_[number].collects) continue;
+    Test& test = tests_[number];
+    test.exclusive = test.exclusive || entry.exclusive;
+    test.weight = std::max(test.weight, entry.weight);
+    if (mutex == 0 || test.mutex != 0) continue;
+    test.mutex = mutex;
+    mutexes_[mutex].tests.push_back(number);
   }
 }
 

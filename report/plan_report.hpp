@@ -11,7 +11,7 @@
 namespace dagz::report {
 
 struct PlannedGroup {
-  std::string name;  // a file, a class, a test or an xdist_group, as --affinity has it
+  std::string name;  // a file, a class or a test, as --affinity has it; an xdist_group; a mutex
   // Which piece of a group that was cut, from 1, and of how many.
   uint32_t part = 1;
   uint32_t parts = 1;

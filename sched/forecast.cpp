@@ -13,13 +13,16 @@ using report::TestIndex;
 
 void Forecast::add(const FileCollected& file) {
   const NodeId self{};
-  const report::FileKey key = job_.files().size() + 1;
+  const report::FileKey key = job_.files().size();
   const auto count = static_cast<uint32_t>(file.ids.size());
   job_.apply(self, report::Offered{key, count});
-  job_.apply(self, report::Listed{key, file.path, count, 0, file.ids});
   for (const LocalGroup& group : file.groups) {
     job_.apply(self, report::Grouped{key, group.name, group.indexes});
   }
+  for (const LocalRequirement& one : file.requirements) {
+    job_.apply(self, report::Required{key, one.exclusive, one.weight, one.mutex, one.indexes});
+  }
+  job_.apply(self, report::Listed{key, file.path, count, 0, file.ids});
   for (const report::Change& change : job_.take_changes()) {
     estimates_.add(job_.tests()[change.test]);
   }
@@ -27,7 +30,8 @@ void Forecast::add(const FileCollected& file) {
 
 std::string Forecast::name_of(const TestGroup& group, Affinity affinity) const {
   const report::Test& first = job_.tests()[group.tests.front()];
-  if (group.named) return job_.group(first.group);
+  if (first.group != 0) return job_.group(first.group);
+  if (first.mutex != 0) return job_.mutex(first.mutex).name;
   switch (affinity) {
     case Affinity::kModule:
     case Affinity::kFile:

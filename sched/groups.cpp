@@ -18,6 +18,8 @@ std::vector<TestGroup> group_tests(const report::JobState& job, const Estimates&
     std::tuple<uint32_t, uint32_t, std::string> key{test.path, 0, {}};
     if (test.group != 0) {
       key = {report::kNone, test.group, {}};
+    } else if (test.mutex != 0) {
+      key = {report::kNone, 0, job.mutex(test.mutex).name};
     } else if (affinity == Affinity::kNone || affinity == Affinity::kGroup) {
       key = {test.path, index + 1, {}};
     } else if (affinity == Affinity::kClass) {
@@ -25,7 +27,7 @@ std::vector<TestGroup> group_tests(const report::JobState& job, const Estimates&
       std::get<2>(key) = name.substr(0, name.rfind("::"));
     }
     TestGroup& group = groups[key];
-    group.named = test.group != 0;
+    group.named = test.group != 0 || test.mutex != 0;
     group.tests.push_back(index);
     group.expected += estimates.of(index);
   }

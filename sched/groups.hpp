@@ -16,7 +16,7 @@ enum class Affinity : uint8_t { kModule, kClass, kFile, kGroup, kNone };
 struct TestGroup {
   std::vector<report::TestIndex> tests;  // in order of their index
   Duration expected;
-  bool named = false;  // xdist_group: never cut
+  bool named = false;  // by an xdist_group or a mutex: never cut
   // Which piece of a group that was cut, from 1, and of how many.
   uint32_t part = 1;
   uint32_t parts = 1;

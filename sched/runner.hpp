@@ -35,6 +35,14 @@ struct LocalGroup {
   std::vector<uint32_t> indexes;
 };
 
+// Tests of one file that ask for more than a worker (the mark `dagz`).
+struct LocalRequirement {
+  bool exclusive = false;
+  uint32_t weight = 1;
+  std::string mutex;
+  std::vector<uint32_t> indexes;
+};
+
 // ---- events: the runner reports --------------------------------------------------------------
 
 struct FileCollected {
@@ -42,6 +50,7 @@ struct FileCollected {
   std::string path;
   std::vector<std::string> ids;
   std::vector<LocalGroup> groups;
+  std::vector<LocalRequirement> requirements;
 };
 
 // Where files are collected one by one: those that there are, numbered from 0 in this order.

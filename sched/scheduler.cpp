@@ -105,7 +105,10 @@ void Scheduler::set_live(const std::vector<LiveNode>& live) {
 }
 
 void Scheduler::seen(Instant now, const NodeId& origin, const report::Entry& entry) {
-  if (std::holds_alternative<report::Departed>(entry)) review_all();
+  if (std::holds_alternative<report::Departed>(entry)) {
+    departed_at_.try_emplace(job_.node_index(origin), now);
+    review_all();
+  }
   const auto* gave_up = std::get_if<report::GaveUp>(&entry);
   if (gave_up == nullptr || !active_) return;
   const auto recall = recalls_.find(gave_up->recall);
@@ -133,6 +136,7 @@ void Scheduler::begin(Instant now, const mesh::Claim& claim, report::Named name)
   thieves_.clear();
   got_share_.clear();
   draining_since_.reset();
+  locks_from_.reset();
   open_.clear();
   tail_.clear();
   review_all();
@@ -160,6 +164,8 @@ void Scheduler::stop_at_failures() {
 
 void Scheduler::advance(Instant now, Output& out) {
   if (!active_ || closed_ || job_.closed()) return;
+  locked_now_.clear();
+  if (!locks_from_) locks_from_ = claim_.term > 1 ? now + config_.mutex_after_takeover : now;
   name_and_enlist(out);
   ask_for_names(now, out);
   stop_at_failures();
@@ -167,8 +173,8 @@ void Scheduler::advance(Instant now, Output& out) {
     stop(report::CloseReason::kDeadline, "stopped at the deadline");
   }
   if (!draining_since_ && !stop_reason_) {
-    grant_shares(out);
-    serve_tail(out);
+    grant_shares(now, out);
+    serve_tail(now, out);
     const std::set<NodeId> thieves = std::exchange(thieves_, {});
     for (const NodeId& thief : thieves) serve_thief(now, thief, out);
     std::erase_if(recalls_, [now](const auto& one) { return one.second.expires_at <= now; });
@@ -223,7 +229,7 @@ std::vector<TestGroup> Scheduler::open_groups(NodeIndex able) const {
 // A node that becomes ready, or asks while something is open, gets its share: what the plan gives
 // it when all nodes that may still take part are counted. The shares of those that are not ready
 // yet stay open, for them or for whoever runs dry first.
-void Scheduler::grant_shares(Output& out) {
+void Scheduler::grant_shares(Instant now, Output& out) {
   if (open_.empty()) return;
   for (const LiveNode& live : live_) {
     if (!is_ready(live.id) || live.workers == 0) continue;
@@ -231,6 +237,7 @@ void Scheduler::grant_shares(Output& out) {
     if (got_share_.contains(live.id) && !asked) continue;
     const NodeIndex node = job_.node_index(live.id);
     std::vector<TestGroup> groups = open_groups(node);
+    leave_locked(now, node, groups);
     if (groups.empty()) continue;
     std::vector<PlanNode> nodes{{live.workers, load(node)}};
     uint32_t workers = live.workers;
@@ -269,6 +276,7 @@ void Scheduler::grant(const NodeId& to, const std::vector<TestIndex>& tests, Kin
     CHECK(place.has_value());
     open_.erase(test);
     tail_.erase(test);
+    if (job_.tests()[test].mutex != 0) locked_now_[job_.tests()[test].mutex] = node;
     if (!granted.runs.empty() && granted.runs.back().file == place->file &&
         granted.runs.back().first + granted.runs.back().count == place->index) {
       ++granted.runs.back().count;

@@ -37,6 +37,8 @@ struct SchedulerConfig {
   Duration empty_answer_holds = Duration::milliseconds(500);
   // How long workers may take to tear down at the end.
   Duration drain_within = Duration::seconds(10);
+  // For so long after a takeover no mutex is granted: the one who held it may not have been heard.
+  Duration mutex_after_takeover = Duration::seconds(2);
   RetryLimits retry_limits;
 };
 
@@ -102,13 +104,15 @@ class Scheduler {
   Duration load(report::NodeIndex node) const;
   void name_and_enlist(Output& out);
   void ask_for_names(Instant now, Output& out);
-  void grant_shares(Output& out);
+  void grant_shares(Instant now, Output& out);
   std::vector<TestGroup> open_groups(report::NodeIndex able) const;
   enum class Kind : uint8_t { kShare, kStolen, kTail };
   void grant(const NodeId& to, const std::vector<report::TestIndex>& tests, Kind kind, Output& out);
   void serve_thief(Instant now, const NodeId& thief, Output& out);
   bool is_given_up(report::TestIndex test) const;
-  void serve_tail(Output& out);
+  void serve_tail(Instant now, Output& out);
+  bool may_lock(Instant now, report::TestIndex test, report::NodeIndex node) const;
+  void leave_locked(Instant now, report::NodeIndex node, std::vector<TestGroup>& groups) const;
   void settle(const std::vector<report::TestIndex>& tests, Output& out);
   Duration even_share() const;
   bool may_still_come() const;
@@ -145,6 +149,10 @@ class Scheduler {
   std::set<NodeId> stolen_for_;
   std::set<NodeId> got_share_;
   Instant names_asked_at_ = Instant{INT64_MIN / 2};
+  // Mutexes granted in this call, whose grants are not in the fold yet.
+  std::map<uint32_t, report::NodeIndex> locked_now_;
+  std::optional<Instant> locks_from_;
+  std::map<report::NodeIndex, Instant> departed_at_;
   std::optional<report::CloseReason> stop_reason_;
   std::string stop_detail_;
   bool stop_now_ = false;

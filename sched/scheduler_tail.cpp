@@ -60,7 +60,7 @@ bool Scheduler::is_work_held() const {
   });
 }
 
-void Scheduler::serve_tail(Output& out) {
+void Scheduler::serve_tail(Instant now, Output& out) {
   retries_stopped_ = retries_stopped_ || is_landslide(job_, config_.retry_limits);
   if (tail_.empty()) return;
   struct Candidate {
@@ -94,6 +94,10 @@ void Scheduler::serve_tail(Output& out) {
     if (best == nullptr) continue;
     // While there is other work, it can wait for a node that may still come.
     if (others_come && work_left && has_run(job_.tests()[test], best->index)) continue;
+    if (!may_lock(now, test, best->index)) continue;
+    if (const uint32_t mutex = job_.tests()[test].mutex; mutex != 0) {
+      locked_now_[mutex] = best->index;
+    }
     best->given.push_back(test);
     best->load += estimates_.of(test) / best->node->workers;
   }

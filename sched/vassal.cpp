@@ -57,9 +57,11 @@ void Vassal::enlisted(const report::Enlisted& enlisted, uint32_t) {
 
 // Takes what is granted, in the order in which it should run.
 void Vassal::granted(const std::vector<report::Run>& runs, bool valid, Output& out, bool tail) {
+  std::vector<Group> waiting;
   for (Group& group : groups_of(runs, valid, out)) {
     Group rest;
     for (Item& item : group.items) {
+      restricted_ = restricted_ || is_restricted(item);
       if (tail) {
         item.tail = true;
         tail_.push_back(item);
@@ -70,8 +72,9 @@ void Vassal::granted(const std::vector<report::Run>& runs, bool valid, Output& o
         rest.items.push_back(item);
       }
     }
-    if (!rest.items.empty()) queue_.push_back(std::move(rest));
+    if (!rest.items.empty()) waiting.push_back(std::move(rest));
   }
+  enqueue(std::move(waiting));
 }
 
 // Takes what is granted; the rest is given back.
@@ -108,15 +111,18 @@ bool Vassal::is_wanted(const Item& item) const {
          !held_.contains(item.test);
 }
 
-// Of one named group, or of one file and no group.
+// Of one named group, of one mutex, or of one file and neither.
 bool Vassal::stay_together(const Item& a, const Item& b) const {
-  const uint32_t group = job_.tests()[a.test].group;
-  if (group != job_.tests()[b.test].group) return false;
-  return group != 0 || a.place.file == b.place.file;
+  const report::Test& one = job_.tests()[a.test];
+  const report::Test& other = job_.tests()[b.test];
+  if (one.group != other.group) return false;
+  if (one.group != 0) return true;
+  return one.mutex == other.mutex && (one.mutex != 0 || a.place.file == b.place.file);
 }
 
 bool Vassal::may_be_cut(const std::deque<Item>& items) const {
-  return job_.tests()[items.front().test].group == 0;
+  const report::Test& first = job_.tests()[items.front().test];
+  return first.group == 0 && first.mutex == 0;
 }
 
 Duration Vassal::expected(const std::deque<Item>& items) const {
@@ -134,17 +140,10 @@ uint32_t Vassal::live_workers() const {
 
 // ---- feeding ----------------------------------------------------------------------------------
 
-bool Vassal::take_group(Slot slot) {
-  Worker& worker = workers_[slot];
-  if (queue_.empty()) return false;
-  worker.group = std::move(queue_.front().items);
-  queue_.pop_front();
-  return true;
-}
-
 // Half of what the busiest neighbour has reserved and not been sent: its tail, so that it keeps the
 // tests that follow the one it runs.
-bool Vassal::steal_locally(Slot slot) {
+bool Vassal::steal_locally(Instant now, Slot slot) {
+  if (makes_room(now, slot)) return false;
   Worker* victim = nullptr;
   Duration most;
   for (Worker& other : workers_) {
@@ -189,7 +188,10 @@ void Vassal::feed(Instant now, Slot slot, Output& out) {
     const bool busy = !worker.sent.empty();
     const bool covered = busy && ahead + cost(worker.sent.front()) >= config_.window;
     if (covered && !(worker.wants && tests.empty())) break;
-    if (worker.group.empty() && !take_group(slot) && !steal_locally(slot)) break;
+    if (restricted_ && !busy) take_heavy(slot);
+    if (worker.group.empty() && !take_group(now, slot) && !steal_locally(now, slot)) break;
+    const Item& next = worker.group.front();
+    if (!admits(slot, next) || (weight_of(next) == 1 && makes_room(now, slot))) break;
     Item item = worker.group.front();
     worker.group.pop_front();
     if (uncollectable_.contains(item.found)) {

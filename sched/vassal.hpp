@@ -42,6 +42,8 @@ struct VassalConfig {
   RetryLimits retry_limits;
   // A worker that is busy for longer leaves the retry at once of its own failure to another.
   Duration retry_within = Duration::seconds(1);
+  // Workers stay idle for a heavy test if all others are expected to be done within this.
+  Duration room_within = Duration::seconds(1);
 };
 
 class Vassal {
@@ -142,8 +144,7 @@ class Vassal {
   void die_collecting(Slot slot, const WorkerGone& event, Output& out);
   void amend(const TestDone& event, const Worker& worker, report::Finished result, Output& out);
   void feed(Instant now, Slot slot, Output& out);
-  bool take_group(Slot slot);
-  bool steal_locally(Slot slot);
+  bool steal_locally(Instant now, Slot slot);
   void end_overdue_tests(Instant now, Output& out);
   void send(Instant now, Slot slot, Item item, std::vector<LocalTest>& tests);
   std::vector<Group> groups_of(const std::vector<report::Run>& runs, bool valid, Output& out);
@@ -165,6 +166,17 @@ class Vassal {
   std::vector<Item> take_everything();
   uint32_t live_workers() const;
   void end_running_tests(Output& out);
+  // Weights and mutexes (vassal_admission.cpp)
+  uint32_t weight_of(const Item& item) const;
+  bool is_restricted(const Item& item) const;
+  bool admits(Slot slot, const Item& item) const;
+  bool makes_room(Instant now, Slot slot);
+  std::vector<Group> heavy_first(std::vector<Group> groups);
+  std::vector<Group>::iterator first_light(std::vector<Group>& groups) const;
+  void enqueue(std::vector<Group> groups);
+  bool take_group(Instant now, Slot slot);
+  void take_heavy(Slot slot);
+  void return_locked(std::vector<Group>& groups, Output& out);
   // Retries (vassal_retry.cpp)
   bool tries_again(const Item& item, report::Outcome outcome) const;
   void take_tail(Instant now, Slot slot, std::vector<LocalTest>& tests, std::vector<Item>& missing);
@@ -192,6 +204,8 @@ class Vassal {
   std::vector<Worker> workers_;
   std::unordered_set<report::TestIndex> held_;  // not finished, not given up
   std::optional<uint64_t> smallest_worker_;     // bytes, of those that have run a test
+  bool restricted_ = false;  // a test that asks for more than a worker was granted
+  std::optional<Instant> room_wanted_since_;
   std::optional<report::Enlisted> enlisted_;
   uint32_t batch_ = 0;
   bool draining_ = false;

@@ -39,10 +39,15 @@ void Vassal::take_tail(Instant now, Slot slot, std::vector<LocalTest>& tests,
   }
   std::erase_if(tail_, [this](const Item& one) { return uncollectable_.contains(one.found); });
   if (tail_.empty()) return;
-  auto item = std::find_if(tail_.begin(), tail_.end(),
-                           [&](const Item& one) { return failed_on(one) != slot; });
+  auto item = std::find_if(tail_.begin(), tail_.end(), [&](const Item& one) {
+    return failed_on(one) != slot && admits(slot, one);
+  });
   // Whoever is free was chosen already: this one, for want of others.
-  if (item == tail_.end()) item = tail_.begin();
+  if (item == tail_.end()) {
+    item = std::find_if(tail_.begin(), tail_.end(),
+                        [&](const Item& one) { return admits(slot, one); });
+  }
+  if (item == tail_.end()) return;
   worker.fresh = false;
   send(now, slot, *item, tests);
   tail_.erase(item);

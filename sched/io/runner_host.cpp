@@ -342,7 +342,7 @@ void RunnerHost::on_worker_hello(Connection& connection, const WorkerHello& hell
 
 void RunnerHost::on_file(FilePart& part) {
   if (collected_ || part.file != files_told_) return misbehaved(*zygote_, "a file out of order");
-  if (!file_open_) file_ = {part.file, std::move(part.path), {}, {}};
+  if (!file_open_) file_ = {part.file, std::move(part.path), {}, {}, {}};
   if (!add_part(file_, part)) return misbehaved(*zygote_, "too many tests, or unknown ones");
   file_open_ = part.more;
   if (file_open_) return;
@@ -368,11 +368,15 @@ bool RunnerHost::add_part(FileCollected& file, FilePart& part) {
       same->indexes.insert(same->indexes.end(), group.indexes.begin(), group.indexes.end());
     }
   }
+  std::move(part.requirements.begin(), part.requirements.end(),
+            std::back_inserter(file.requirements));
   if (part.more) return true;
-  return std::all_of(file.groups.begin(), file.groups.end(), [&file](const LocalGroup& group) {
-    return std::all_of(group.indexes.begin(), group.indexes.end(),
+  const auto names_tests_of_file = [&file](const auto& one) {
+    return std::all_of(one.indexes.begin(), one.indexes.end(),
                        [&file](uint32_t index) { return index < file.ids.size(); });
-  });
+  };
+  return std::all_of(file.groups.begin(), file.groups.end(), names_tests_of_file) &&
+         std::all_of(file.requirements.begin(), file.requirements.end(), names_tests_of_file);
 }
 
 void RunnerHost::on_found(FoundPart& part) {

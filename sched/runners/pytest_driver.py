@@ -17,10 +17,10 @@ Zygote to agent
   hello      v, role "zygote", pid, python, pytest, rootdir, notes?: [text]   as pytest is configured
   found      files: [[path, bytes]]     only where workers collect: the files, numbered from 0 in this order,
              in as many messages as it takes
-  file       f, path, ids: [id], groups?: {name: [k]}, more?: true
+  file       f, path, ids: [id], groups?: {name: [k]}, needs?: [{exclusive, weight, mutex, k: [k]}], more?: true
              one per file, f ascending from 0 in order of first appearance; path is the id up to "::".
              More than 512 KiB of ids: several messages with the same f, "more" on all but the last,
-             which alone holds the groups (of xdist_group marks).
+             which alone holds the groups (of xdist_group marks) and needs (of dagz marks).
   collected  files, tests, deselected, skipped, seconds, maxfail, threads, replay, errors: [{path, text}],
              shared?, why?
              skipped: collectors that skipped themselves; maxfail: the user's own, 0 = none; threads: how
@@ -77,7 +77,9 @@ import traceback
 import warnings
 
 import pytest
-from dagz_pytest_collect import GC_THRESHOLD, Collection, Files, is_order, send_file, send_found
+from dagz_pytest_collect import (
+    GC_THRESHOLD, Collection, Files, is_order, register_markers, send_file, send_found,
+)  # fmt: skip
 from dagz_pytest_connection import Connection
 from dagz_pytest_process import XdistFixtures, flush, other_threads, redirect, span_of
 from dagz_pytest_reports import (
@@ -203,6 +205,7 @@ class Zygote:
         # One bad file or one failed test must not end the session: the agent decides for the whole job.
         _set_options(config, maxfail=0, continue_on_collection_errors=True)
         config.pluginmanager.register(self.collection, "dagz-collection")
+        register_markers(config)
         if not config.pluginmanager.hasplugin("xdist"):
             config.pluginmanager.register(XdistFixtures(), "dagz-xdist-fixtures")
         try:
@@ -259,13 +262,14 @@ class Zygote:
     # -- the catalog
 
     def _send_catalog(self):
-        files = {}
+        files, errors = {}, []
         for item in self.session.items:
             path = item.nodeid.split("::", 1)[0]
             files.setdefault(path, []).append(item)
         for f, (path, items) in enumerate(files.items()):
             self.catalog.append(items)
-            send_file(self.connection, f, path, items)
+            send_file(self.connection, f, path, items, errors)
+        self.errors += [{"path": nodeid, "text": text} for nodeid, text in errors]
 
     def _settle_heap(self):
         """What was collected lives as long as the process: no garbage collection need look at it again."""
