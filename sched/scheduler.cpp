@@ -28,6 +28,7 @@ void Scheduler::changed(const Change& change) {
     review(test);
     return;
   }
+  if (change.kind == Change::Kind::kFinished) learn_speed(change);
   bool held = false;
   for (const report::Assignment& one : job_.tests()[test].assignments) {
     if (one.node == change.node) held = one.held();
@@ -55,6 +56,28 @@ void Scheduler::changed(const Change& change) {
     held_.erase(booked);
   }
   review(test);
+}
+
+void Scheduler::learn_speed(const Change& change) {
+  if (!estimates_.is_fixed(change.test)) return;
+  const report::Attempt& last = job_.tests()[change.test].attempts.back();
+  const bool ran_to_its_end = last.result.outcome != report::Outcome::kTimedOut &&
+                              last.result.outcome != report::Outcome::kCrashed;
+  if (last.node != change.node || last.result.amends || !ran_to_its_end) return;
+  books_[change.node].speed.learn(estimates_.of(change.test), last.result.duration);
+}
+
+int64_t Scheduler::speed(NodeIndex node) const {
+  const auto found = books_.find(node);
+  return found == books_.end() ? NodeSpeed::kNormal : found->second.speed.permille();
+}
+
+// Until its workers are done with what it has, at its own speed.
+Duration Scheduler::time_left(const LiveNode& node) const {
+  const NodeIndex index = job_.node_index(node.id);
+  const Duration each = load(index) / node.workers;
+  const auto found = books_.find(index);
+  return found == books_.end() ? each : found->second.speed.scaled(each);
 }
 
 Duration Scheduler::load(NodeIndex node) const {
@@ -239,13 +262,13 @@ void Scheduler::grant_shares(Instant now, Output& out) {
     std::vector<TestGroup> groups = open_groups(node);
     leave_locked(now, node, groups);
     if (groups.empty()) continue;
-    std::vector<PlanNode> nodes{{live.workers, load(node)}};
+    std::vector<PlanNode> nodes{{live.workers, load(node), speed(node)}};
     uint32_t workers = live.workers;
     for (const LiveNode& other : live_) {
       const NodeIndex index = job_.node_index(other.id);
       if (other.id == live.id || got_share_.contains(other.id)) continue;
       if (index != kNone && (job_.nodes()[index].unable || job_.nodes()[index].departed)) continue;
-      nodes.push_back({other.workers, {}});
+      nodes.push_back({other.workers, {}, speed(index)});
       workers += other.workers;
     }
     groups = split_groups(std::move(groups), workers, estimates_);
@@ -292,9 +315,19 @@ void Scheduler::grant(const NodeId& to, const std::vector<TestIndex>& tests, Kin
   out.entries.emplace_back(std::move(granted));
 }
 
+// What moves from one to the other so that both finish together. A node works as fast as its
+// workers times its speed.
+Duration Scheduler::surplus(const LiveNode& victim, const LiveNode& thief) const {
+  const NodeIndex from = job_.node_index(victim.id);
+  const NodeIndex to = job_.node_index(thief.id);
+  const int64_t from_rate = victim.workers * speed(from);
+  const int64_t to_rate = thief.workers * speed(to);
+  const int64_t both = from_rate + to_rate;
+  return load(from) / both * to_rate - load(to) / both * from_rate;
+}
+
 void Scheduler::serve_thief(Instant now, const NodeId& thief, Output& out) {
   if (!is_ready(thief)) return;
-  const NodeIndex node = job_.node_index(thief);
   uint32_t thief_workers = 0;
   for (const LiveNode& live : live_) {
     if (live.id == thief) thief_workers = live.workers;
@@ -303,7 +336,6 @@ void Scheduler::serve_thief(Instant now, const NodeId& thief, Output& out) {
   for (const auto& [number, recall] : recalls_) {
     if (recall.thief == thief) return;
   }
-  const Duration own = load(node);
   const LiveNode* victim = nullptr;
   Duration victim_finish;
   for (const LiveNode& live : live_) {
@@ -316,17 +348,13 @@ void Scheduler::serve_thief(Instant now, const NodeId& thief, Output& out) {
     const bool recalled = std::any_of(recalls_.begin(), recalls_.end(), [&](const auto& one) {
       return one.second.victim == live.id;
     });
-    const Duration finish = load(index) / live.workers;
+    const Duration finish = time_left(live);
     if (recalled || (victim != nullptr && finish <= victim_finish)) continue;
     victim = &live;
     victim_finish = finish;
   }
   if (victim == nullptr) return;
-  // After the move both should finish together.
-  const Duration theirs = load(job_.node_index(victim->id));
-  const int64_t surplus_ns =
-      (theirs.ns / 1000 * thief_workers - own.ns / 1000 * victim->workers) * 1000;
-  const Duration wanted{surplus_ns / (thief_workers + victim->workers)};
+  const Duration wanted = surplus(*victim, {thief, thief_workers});
   if (wanted < config_.steal_min) return;
   const uint64_t number = (claim_.term << 32) | ++recalls_made_;
   recalls_[number] = {victim->id, thief, now + config_.recall_within};

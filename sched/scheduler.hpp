@@ -16,6 +16,7 @@
 #include "sched/groups.hpp"
 #include "sched/plan.hpp"
 #include "sched/retry.hpp"
+#include "sched/speed.hpp"
 
 // Decides who runs what, on the node that is the scheduler; on all others it keeps the books, so
 // that any of them can take over at any moment: everything it knows comes from the fold. It acts by
@@ -89,6 +90,7 @@ class Scheduler {
     Duration fixed;                                  // of tests with a history
     std::unordered_map<uint32_t, uint64_t> unknown;  // per path, of tests without
     uint64_t tests = 0;
+    NodeSpeed speed;
   };
   struct Recall {
     NodeId victim;
@@ -101,13 +103,17 @@ class Scheduler {
   bool is_open(report::TestIndex test) const;
   void review(report::TestIndex test);
   void review_all();
+  void learn_speed(const report::Change& change);
   Duration load(report::NodeIndex node) const;
+  int64_t speed(report::NodeIndex node) const;
+  Duration time_left(const LiveNode& node) const;
   void name_and_enlist(Output& out);
   void ask_for_names(Instant now, Output& out);
   void grant_shares(Instant now, Output& out);
   std::vector<TestGroup> open_groups(report::NodeIndex able) const;
   enum class Kind : uint8_t { kShare, kStolen, kTail };
   void grant(const NodeId& to, const std::vector<report::TestIndex>& tests, Kind kind, Output& out);
+  Duration surplus(const LiveNode& victim, const LiveNode& thief) const;
   void serve_thief(Instant now, const NodeId& thief, Output& out);
   bool is_given_up(report::TestIndex test) const;
   void serve_tail(Instant now, Output& out);

@@ -257,6 +257,44 @@ TEST_CASE("scheduler: it recalls from whoever is expected to finish last", "[sch
   CHECK(bench.written<report::Recalled>()[0].victim == kB);
 }
 
+TEST_CASE("scheduler: a slow node gives up more, and is found sooner", "[sched]") {
+  const Duration each = Duration::milliseconds(100);
+  std::vector<KnownDuration> known;
+  for (const std::string& id : names_of("f", 400)) known.push_back({id, each});
+  const auto recalled = [&](Duration slow) {
+    Bench bench({}, known);
+    bench.join(kA, 1);
+    bench.join(kB, 1);
+    for (const NodeId& id : {kA, kB}) {
+      bench.collect(id, kFile, "f", 400);
+      bench.collected(id);
+    }
+    bench.advance();
+    REQUIRE(bench.held(kA).size() == 200);
+    // Both have done much, A a little more.
+    const auto run = [&](const NodeId& id, std::size_t tests, Duration took) {
+      const auto places = bench.held(id);
+      for (std::size_t i = 0; i < tests; ++i) {
+        report::Finished result = finished(places[i].file, places[i].index);
+        result.duration = took;
+        bench.write(id, result);
+      }
+    };
+    run(kA, 110, each);
+    run(kB, 100, slow);
+    bench.ask(kA);
+    REQUIRE(bench.written<report::Recalled>().size() == 1);
+    CHECK(bench.written<report::Recalled>()[0].victim == kB);
+    return bench.written<report::Recalled>()[0].wanted;
+  };
+  // 9 s and 10 s are left. Of equals one takes over half a second; from one that is half as fast so
+  // much that about 12 s and 7 s are left.
+  CHECK(recalled(each) == Duration::milliseconds(500));
+  const Duration wanted = recalled(each * 2);
+  CHECK(wanted > Duration::milliseconds(3'000));
+  CHECK(wanted < Duration::milliseconds(4'000));
+}
+
 TEST_CASE("scheduler: crumbs are not worth a steal", "[sched]") {
   Bench bench;
   bench.join_ready(kA, 2, 2);
