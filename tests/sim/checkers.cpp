@@ -266,7 +266,10 @@ void Checkers::check_verdicts(const World& world, const report::JobSummary& summ
     if ((landslide || several_jobs) && wanted == report::Verdict::kOkFlaky) continue;
     // The failing try of a flaky test may have gone with its node.
     const Faults& faults = world.scenario().faults;
-    const bool lost_try = !faults.crashes.empty() || !faults.cuts.empty() || !faults.pauses.empty();
+    // Nodes that start apart may have tried it each on their own, and met when one closed the job.
+    const bool apart = world.scenario().starts_within > Duration::milliseconds(200);
+    const bool lost_try =
+        apart || !faults.crashes.empty() || !faults.cuts.empty() || !faults.pauses.empty();
     if (lost_try && wanted == report::Verdict::kOkFlaky && test.verdict == report::Verdict::kOk) {
       continue;
     }
