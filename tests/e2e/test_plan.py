@@ -1,7 +1,9 @@
 """`dagz run --plan`: what would run where, and nothing runs."""
 
 import json
+import os
 import re
+import signal
 import sys
 
 import pytest
@@ -100,3 +102,15 @@ def test_without_the_command_a_sentence_says_so(job):
     node = job.start("--plan", command=["no-such-command"])
     assert node.wait() == 16
     assert "`no-such-command` was not found" in node.errors
+
+
+def test_an_interrupt_ends_the_plan_and_its_command(job):
+    os.mkfifo(job.suite / "begun")
+    job.write("conftest.py", "import os, time\nopen('begun', 'w').write(str(os.getpid()))\ntime.sleep(60)\n")
+    node = job.start("--plan")
+    pid = int((job.suite / "begun").read_text())
+    node.send(signal.SIGINT)
+    assert node.wait() == 2
+    assert node.lines == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
