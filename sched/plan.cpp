@@ -18,11 +18,6 @@ struct WorkerLoad {
   }
 };
 
-Duration at_speed(Duration expected, const PlanNode& node) {
-  if (node.speed == NodeSpeed::kNormal) return expected;
-  return expected / node.speed * NodeSpeed::kNormal;
-}
-
 }  // namespace
 
 Plan make_plan(const std::vector<PlanGroup>& groups, const std::vector<PlanNode>& nodes) {
@@ -30,7 +25,8 @@ Plan make_plan(const std::vector<PlanGroup>& groups, const std::vector<PlanNode>
   std::priority_queue<WorkerLoad, std::vector<WorkerLoad>, std::greater<>> workers;
   for (uint32_t node = 0; node < nodes.size(); ++node) {
     for (uint32_t worker = 0; worker < nodes[node].workers; ++worker) {
-      workers.push({at_speed(nodes[node].load / nodes[node].workers, nodes[node]), node, worker});
+      workers.push(
+          {at_speed(nodes[node].load / nodes[node].workers, nodes[node].speed), node, worker});
     }
   }
   if (workers.empty()) return plan;
@@ -47,7 +43,7 @@ Plan make_plan(const std::vector<PlanGroup>& groups, const std::vector<PlanNode>
     workers.pop();
     plan.node_of_group[index] = least.node;
     plan.worker_of_group[index] = least.worker;
-    least.load += at_speed(groups[index].expected, nodes[least.node]);
+    least.load += at_speed(groups[index].expected, nodes[least.node].speed);
     plan.makespan = std::max(plan.makespan, least.load);
     workers.push(least);
   }

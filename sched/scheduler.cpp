@@ -64,20 +64,21 @@ void Scheduler::learn_speed(const Change& change) {
   const bool ran_to_its_end = last.result.outcome != report::Outcome::kTimedOut &&
                               last.result.outcome != report::Outcome::kCrashed;
   if (last.node != change.node || last.result.amends || !ran_to_its_end) return;
-  books_[change.node].speed.learn(estimates_.of(change.test), last.result.duration);
+  for (NodeSpeed* speed : {&books_[change.node].speed, &usual_speed_}) {
+    speed->learn(estimates_.of(change.test), last.result.duration);
+  }
 }
 
 int64_t Scheduler::speed(NodeIndex node) const {
   const auto found = books_.find(node);
-  return found == books_.end() ? NodeSpeed::kNormal : found->second.speed.permille();
+  const NodeSpeed own = found == books_.end() ? NodeSpeed{} : found->second.speed;
+  return own.permille(usual_speed_.permille());
 }
 
 // Until its workers are done with what it has, at its own speed.
 Duration Scheduler::time_left(const LiveNode& node) const {
   const NodeIndex index = job_.node_index(node.id);
-  const Duration each = load(index) / node.workers;
-  const auto found = books_.find(index);
-  return found == books_.end() ? each : found->second.speed.scaled(each);
+  return at_speed(load(index) / node.workers, speed(index));
 }
 
 Duration Scheduler::load(NodeIndex node) const {

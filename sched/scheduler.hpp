@@ -137,6 +137,7 @@ class Scheduler {
   std::vector<LiveNode> live_;
   std::set<NodeId> live_ids_;
   std::map<report::NodeIndex, Books> books_;
+  NodeSpeed usual_speed_;  // of all nodes together
   // Which (test, node) pairs are in the books, and with what expectation (0: by path).
   std::unordered_map<uint64_t, Duration> held_;
   // Tests that nobody has, and failed ones that are tried again last; kept only while active.

@@ -24,25 +24,27 @@ class NodeSpeed {
     took_ += took;
   }
 
-  // In thousandths: 500 takes twice as long as expected.
-  int64_t permille() const {
-    const int64_t ratio = (expected_ + kPrior).us() * kNormal / (took_ + kPrior).us();
+  // In thousandths: 500 takes twice as long as expected. Who has shown nothing is as fast as is
+  // usual among the nodes of the job.
+  int64_t permille(int64_t usual = kNormal) const {
+    const Duration prior_took = kPrior * kNormal / usual;
+    const int64_t ratio = (expected_ + kPrior).us() * kNormal / (took_ + prior_took).us();
     return std::clamp(ratio, kNormal / kFactorMax, kNormal * kFactorMax);
-  }
-
-  // How long work takes here that would take so long on a normal node.
-  Duration scaled(Duration expected) const {
-    return Duration{std::min(expected, kLongest).ns / permille() * kNormal};
   }
 
  private:
   static constexpr int64_t kSampleFactorMax = 8;
-  // As if it had run tests of so long exactly as expected: a few short ones change little.
+  // As if it had run so much at the usual speed: a few short tests change little.
   static constexpr Duration kPrior = Duration::seconds(2);
-  static constexpr Duration kLongest = Duration::seconds(1'000'000);
 
   Duration expected_;
   Duration took_;
 };
+
+// How long work takes at this speed, in thousandths, that takes so long at the normal one.
+inline Duration at_speed(Duration expected, int64_t permille) {
+  if (permille == NodeSpeed::kNormal) return expected;
+  return expected / permille * NodeSpeed::kNormal;
+}
 
 }  // namespace dagz::sched

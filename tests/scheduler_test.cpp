@@ -295,6 +295,27 @@ TEST_CASE("scheduler: a slow node gives up more, and is found sooner", "[sched]"
   CHECK(wanted < Duration::milliseconds(4'000));
 }
 
+TEST_CASE("scheduler: a late node is taken for as fast as the others are", "[sched]") {
+  const Duration each = Duration::milliseconds(100);
+  std::vector<KnownDuration> known;
+  for (const std::string& id : names_of("f", 400)) known.push_back({id, each});
+  Bench bench({}, known);
+  bench.join_ready(kA, 400);
+  bench.advance();
+  const auto places = bench.held(kA);
+  for (std::size_t i = 0; i < 200; ++i) {
+    report::Finished result = finished(places[i].file, places[i].index);
+    result.duration = each * 2;  // the history is of another machine
+    bench.write(kA, result);
+  }
+  bench.join_ready(kB, 400);
+  bench.ask(kB);
+  REQUIRE(bench.written<report::Recalled>().size() == 1);
+  const Duration wanted = bench.written<report::Recalled>()[0].wanted;
+  CHECK(wanted > Duration::milliseconds(9'500));
+  CHECK(wanted < Duration::milliseconds(10'500));
+}
+
 TEST_CASE("scheduler: crumbs are not worth a steal", "[sched]") {
   Bench bench;
   bench.join_ready(kA, 2, 2);

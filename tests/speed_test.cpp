@@ -26,12 +26,15 @@ TEST_CASE("speed: a node is normal until it has shown something else", "[sched]"
 }
 
 TEST_CASE("speed: work is scaled by it", "[sched]") {
-  const NodeSpeed slow = after(10'000, kTest * 2);
-  const Duration scaled = slow.scaled(Duration::seconds(10));
-  CHECK(scaled > Duration::milliseconds(19'900));
-  CHECK(scaled < Duration::milliseconds(20'100));
-  CHECK(NodeSpeed{}.scaled(kTest) == kTest);
-  CHECK(slow.scaled(Duration{INT64_MAX}) > Duration::seconds(1'000'000));
+  CHECK(at_speed(kTest, NodeSpeed::kNormal) == kTest);
+  CHECK(at_speed(kTest, 500) == kTest * 2);
+  CHECK(at_speed(Duration::seconds(1'000'000'000), 250) == Duration::seconds(4'000'000'000));
+}
+
+TEST_CASE("speed: who has shown nothing is as fast as is usual", "[sched]") {
+  CHECK(NodeSpeed{}.permille(500) == 500);
+  CHECK(after(1, kTest).permille(500) == Approx(512).margin(2));
+  CHECK(after(10'000, kTest).permille(500) == Approx(1000).margin(5));
 }
 
 TEST_CASE("speed: one test that hangs, and times that are none, say little", "[sched]") {
