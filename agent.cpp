@@ -1,6 +1,5 @@
 #include "agent.hpp"
 
-#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -47,22 +46,6 @@ report::ColorChoice color_choice(ColorMode mode) {
   return report::ColorChoice::kAuto;
 }
 
-sched::Affinity affinity_of(Affinity affinity) {
-  switch (affinity) {
-    case Affinity::kModule:
-      return sched::Affinity::kModule;
-    case Affinity::kClass:
-      return sched::Affinity::kClass;
-    case Affinity::kFile:
-      return sched::Affinity::kFile;
-    case Affinity::kGroup:
-      return sched::Affinity::kGroup;
-    case Affinity::kNone:
-      return sched::Affinity::kNone;
-  }
-  return sched::Affinity::kModule;
-}
-
 std::string collect_word(CollectMode mode) {
   switch (mode) {
     case CollectMode::kShared:
@@ -91,11 +74,9 @@ mesh::LinkLoss loss_of(mesh::DownReason reason) {
 
 // What can be asked for but is not there yet must not be passed over in silence.
 std::string refuse_unbuilt(const RunOptions& options) {
-  if (options.plan) return "--plan is not built yet; a run makes its plan by itself";
   if (options.on_isolation == IsolationPolicy::kSlice) {
     return "--on-isolation slice is not built yet; run-all is what nodes do";
   }
-  if (options.max_worker_memory) return "--max-worker-memory is not built yet";
   return {};
 }
 
@@ -106,6 +87,7 @@ int run_command(const RunOptions& options) {
     std::fprintf(stderr, "dagz: %s\n", refusal.c_str());
     return report::kExitUsage;
   }
+  if (options.plan) return plan_command(options);
   MeshAccess access = open_mesh_access(options.network, options.place);
   if (!access.error.empty()) {
     std::fprintf(stderr, "dagz: %s\n", access.error.c_str());
@@ -147,7 +129,7 @@ int Agent::run() {
   // What tests start must not see into this process, and what they leave behind comes to us.
   prctl(PR_SET_DUMPABLE, 0);
   prctl(PR_SET_CHILD_SUBREAPER, 1);
-  watch_signals();
+  signal_fd_ = open_end_signals();
 
   if (!open_files() || !start_network() || !start_node()) return *failed_with_;
   start_runner();
@@ -157,18 +139,6 @@ int Agent::run() {
     return *failed_with_;
   }
   return conclude();
-}
-
-void Agent::watch_signals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int signal : {SIGINT, SIGTERM}) sigaddset(&signals, signal);
-  // Under nohup the job goes on when the terminal is gone; blocked, the signal would be seen.
-  struct sigaction hangup {};
-  sigaction(SIGHUP, nullptr, &hangup);
-  if (hangup.sa_handler != SIG_IGN) sigaddset(&signals, SIGHUP);
-  sigprocmask(SIG_BLOCK, &signals, nullptr);
-  signal_fd_ = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 // ---- setting up -------------------------------------------------------------------------------
@@ -219,12 +189,13 @@ bool Agent::start_network() {
   config.profile.host = host_name();
   config.profile.workers = workers_;
   config.vassal.workers = workers_;
-  config.scheduler.affinity = affinity_of(options_.affinity);
+  config.scheduler.affinity = sched_affinity(options_.affinity);
   config.scheduler.retries = options_.retries;
   config.scheduler.max_fail = options_.max_fail.count;
   config.scheduler.max_fail_now = options_.max_fail.now;
   config.scheduler.deadline = options_.deadline.value_or(Duration{});
   config.scheduler.drain_within = options_.grace;
+  config.vassal.max_worker_memory = options_.max_worker_memory.value_or(0);
   config.vassal.test_timeout = options_.test_timeout.value_or(Duration{});
   config.expected_nodes = options_.nodes.value_or(access_.run.node_total.value_or(0));
   config.status_every = options_.status_interval;
@@ -274,6 +245,7 @@ void Agent::start_runner() {
   config.extra_env = {{"DAGZ_JOB", job_label()}, {"DAGZ_NODE", short_name(node_->id())}};
   config.grace = options_.grace;
   config.collect = collect_word(options_.collect);
+  config.measure_memory = options_.max_worker_memory.has_value();
   runner_started_ = true;
   if (const auto failure = runner_.start(config)) {
     runner_failure_ = *failure;
@@ -383,7 +355,10 @@ void Agent::poll_runner(Moment at) {
       runner_status_ = finished->status;
       runner_ended_ = true;
     }
-    if (!std::holds_alternative<sched::TestDone>(event)) urgent = true;
+    if (!std::holds_alternative<sched::TestDone>(event) &&
+        !std::holds_alternative<sched::WorkerMemory>(event)) {
+      urgent = true;
+    }
     node_->runner_event(moment_now(), event);
   }
   if (!urgent) read_workers_at_ = at.now + kWorkerReadStep;

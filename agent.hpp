@@ -32,7 +32,6 @@ class Agent {
  private:
   struct Deadline;
 
-  void watch_signals();
   bool start_network();
   bool start_node();
   void start_runner();

@@ -1,6 +1,8 @@
 #include "agent_setup.hpp"
 
 #include <pwd.h>
+#include <signal.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -83,11 +85,39 @@ mesh::LinkLoss link_loss(mesh::DownReason reason) {
   return mesh::LinkLoss::kClosed;
 }
 
+sched::Affinity sched_affinity(Affinity affinity) {
+  switch (affinity) {
+    case Affinity::kModule:
+      return sched::Affinity::kModule;
+    case Affinity::kClass:
+      return sched::Affinity::kClass;
+    case Affinity::kFile:
+      return sched::Affinity::kFile;
+    case Affinity::kGroup:
+      return sched::Affinity::kGroup;
+    case Affinity::kNone:
+      return sched::Affinity::kNone;
+  }
+  return sched::Affinity::kModule;
+}
+
 bool wants_color(const PlaceOptions& place, bool in_ci) {
   report::ColorChoice choice = report::ColorChoice::kAuto;
   if (place.color == ColorMode::kAlways) choice = report::ColorChoice::kAlways;
   if (place.color == ColorMode::kNever) choice = report::ColorChoice::kNever;
   return report::use_color(choice, report::read_terminal_traits(STDOUT_FILENO, in_ci));
+}
+
+int open_end_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGINT, SIGTERM}) sigaddset(&signals, signal);
+  // Under nohup the job goes on when the terminal is gone; blocked, the signal would be seen.
+  struct sigaction hangup {};
+  sigaction(SIGHUP, nullptr, &hangup);
+  if (hangup.sa_handler != SIG_IGN) sigaddset(&signals, SIGHUP);
+  sigprocmask(SIG_BLOCK, &signals, nullptr);
+  return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 std::optional<std::string> environment_variable(const std::string& name) {

@@ -12,6 +12,7 @@
 #include "mesh/io/trust.hpp"
 #include "mesh/links.hpp"
 #include "options.hpp"
+#include "sched/groups.hpp"
 
 // What every command that meets the mesh needs first: which run this is, whom it trusts, and where
 // to look for the others.
@@ -46,8 +47,15 @@ Binding choose_binding(const NetworkOptions& network, const MeshAccess& access);
 // Why a link ended, for the node.
 mesh::LinkLoss link_loss(mesh::DownReason reason);
 
+// The option's value for the scheduler.
+sched::Affinity sched_affinity(Affinity affinity);
+
 // Whether standard output gets colours.
 bool wants_color(const PlaceOptions& place, bool in_ci);
+
+// From now on SIGINT, SIGTERM and, unless it is ignored, SIGHUP do not end the process but are read
+// from this descriptor (signalfd).
+int open_end_signals();
 
 // This machine's name, for people.
 std::string host_name();

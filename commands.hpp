@@ -8,6 +8,7 @@
 namespace dagz {
 
 int run_command(const RunOptions& options);
+int plan_command(const RunOptions& options);  // --plan
 int report_command(const ReportOptions& options);
 int jobs_command(const JobsOptions& options);
 int mesh_command(const MeshOptions& options);

@@ -173,6 +173,7 @@ class Node {
   void fold(Moment at);
   void folded(Moment at, const NodeId& origin, const report::Entry& entry);
   void tests_changed(Moment at);
+  void tell_progress(Moment at, const report::Test& test);
   void run_scheduler(Moment at);
   void perform(Moment at, sched::Vassal::Output output);
   void publish_logs(Moment at);
@@ -181,6 +182,7 @@ class Node {
   void tell_found(sched::FilesFound found);
   void worker_collected(Moment at, const sched::WorkerCollected& event, sched::Vassal::Output& out);
   void list(report::FileKey key);
+  void list_requirements(report::FileKey key, const sched::FileCollected& file);
   void close(report::Closed closed);
   void take_grants(Moment at);
   void drain(Moment at);
@@ -247,6 +249,7 @@ class Node {
   struct WaitingGrant {
     report::Run run;
     bool valid = false;
+    bool tail = false;
   };
   std::vector<WaitingGrant> waiting_grants_;  // for names that are still on their way
   bool departing_ = false;

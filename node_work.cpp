@@ -171,24 +171,33 @@ void Node::tests_changed(Moment at) {
       estimates_.add(job_.tests()[change.test]);
     }
     scheduler_.changed(change);
+    // A failed test that is not tried again after all gets its line now.
+    if (change.kind == Change::Kind::kSettled) tell_progress(at, job_.tests()[change.test]);
     if (change.kind != Change::Kind::kFinished) continue;
     const report::Test& test = job_.tests()[change.test];
     const report::Finished& result = test.attempts.back().result;
-    Duration& lag = lag_[result.worker];
-    lag += result.duration - estimates_.of(change.test);
+    lag_[result.worker] += result.duration - estimates_.of(change.test);
     estimates_.learn(change.test, result.duration);
-    if (job_.nodes()[change.node].id != self_.id && !is_scheduler()) continue;
-    report::ProgressEvent event;
-    event.elapsed = elapsed(at);
-    event.counts = job_.counts();
-    event.verdict = test.verdict;
-    event.duration = result.duration;
-    event.lag = lag;
-    event.id = test.id;
-    event.cpu_percent = result.cpu_percent;
-    event.worker = result.worker;
-    actions_.progress.push_back(std::move(event));
+    tell_progress(at, test);
   }
+}
+
+// Of the last attempt, by the node that ran it and by the scheduler.
+void Node::tell_progress(Moment at, const report::Test& test) {
+  if (test.attempts.empty()) return;
+  const report::Attempt& attempt = test.attempts.back();
+  if (job_.nodes()[attempt.node].id != self_.id && !is_scheduler()) return;
+  const report::Finished& result = attempt.result;
+  report::ProgressEvent event;
+  event.elapsed = elapsed(at);
+  event.counts = job_.counts();
+  event.verdict = test.verdict;
+  event.duration = result.duration;
+  event.lag = lag_[result.worker];
+  event.id = test.id;
+  event.cpu_percent = result.cpu_percent;
+  event.worker = result.worker;
+  actions_.progress.push_back(std::move(event));
 }
 
 void Node::folded(Moment at, const NodeId& origin, const Entry& entry) {
@@ -202,7 +211,9 @@ void Node::folded(Moment at, const NodeId& origin, const Entry& entry) {
       const bool stale =
           mesh::is_stale(granted->claim, fence_) || granted->claim.scheduler.node != origin;
       if (!stale) fence_ = granted->claim;
-      for (const report::Run& run : granted->runs) waiting_grants_.push_back({run, !stale});
+      for (const report::Run& run : granted->runs) {
+        waiting_grants_.push_back({run, !stale, granted->tail});
+      }
     }
   } else if (const auto* recalled = std::get_if<report::Recalled>(&entry)) {
     if (recalled->victim == self_.id && recalled->claim.scheduler.node == origin) {
@@ -228,15 +239,17 @@ void Node::folded(Moment at, const NodeId& origin, const Entry& entry) {
 void Node::take_grants(Moment at) {
   if (waiting_grants_.empty()) return;
   std::vector<report::Run> valid;
+  std::vector<report::Run> tail;
   std::vector<report::Run> fenced;
   std::erase_if(waiting_grants_, [&](const WaitingGrant& grant) {
     const auto version = job_.files().find(grant.run.file);
     if (version == job_.files().end() || !version->second.known()) return false;
-    (grant.valid ? valid : fenced).push_back(grant.run);
+    (!grant.valid ? fenced : grant.tail ? tail : valid).push_back(grant.run);
     return true;
   });
   sched::Vassal::Output out;
   if (!valid.empty()) vassal_.granted(valid, true, out);
+  if (!tail.empty()) vassal_.granted(tail, true, out, true);
   if (!fenced.empty()) vassal_.granted(fenced, false, out);
   perform(at, std::move(out));
 }
@@ -336,6 +349,7 @@ void Node::list(report::FileKey key) {
   const auto known = job_.files().find(key);
   if (known != job_.files().end() && known->second.known()) return;
   const sched::FileCollected& file = found->second;
+  list_requirements(key, file);
   const auto count = static_cast<uint32_t>(file.ids.size());
   std::size_t at = 0;
   do {
@@ -348,17 +362,29 @@ void Node::list(report::FileKey key) {
     }
     write(std::move(part));
   } while (at < file.ids.size());
-  for (const sched::LocalGroup& group : file.groups) {
-    const std::string name = group.name.substr(0, report::kPathMax);
-    for (std::size_t from = 0; from < group.indexes.size(); from += kGroupedMax) {
-      const std::size_t end = std::min(group.indexes.size(), from + kGroupedMax);
-      write(report::Grouped{key,
-                            name,
-                            {group.indexes.begin() + static_cast<std::ptrdiff_t>(from),
-                             group.indexes.begin() + static_cast<std::ptrdiff_t>(end)}});
-    }
-  }
   flush_now_ = true;
+}
+
+// Before the names: a test that is known is granted.
+void Node::list_requirements(report::FileKey key, const sched::FileCollected& file) {
+  const auto in_parts = [](const std::vector<uint32_t>& indexes, const auto& write_part) {
+    for (std::size_t from = 0; from < indexes.size(); from += kGroupedMax) {
+      const std::size_t end = std::min(indexes.size(), from + kGroupedMax);
+      write_part(std::vector<uint32_t>(indexes.begin() + static_cast<std::ptrdiff_t>(from),
+                                       indexes.begin() + static_cast<std::ptrdiff_t>(end)));
+    }
+  };
+  for (const sched::LocalGroup& group : file.groups) {
+    in_parts(group.indexes, [&](std::vector<uint32_t> part) {
+      write(report::Grouped{key, group.name.substr(0, report::kPathMax), std::move(part)});
+    });
+  }
+  for (const sched::LocalRequirement& one : file.requirements) {
+    in_parts(one.indexes, [&](std::vector<uint32_t> part) {
+      write(report::Required{key, one.exclusive, one.weight, one.mutex.substr(0, report::kPathMax),
+                             std::move(part)});
+    });
+  }
 }
 
 void Node::on(Moment, const NodeId&, const sched::NamesWanted& message) {

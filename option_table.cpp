@@ -92,7 +92,7 @@ const OptionSpec kOptions[] = {
      "worker processes on this node; auto (default): as CPU affinity, CPU quota and memory allow",
      kRunCommand, apply_workers, 'n'},
     {"max-worker-memory", "SIZE", "a size (512M, 2G)", "Workers",
-     "recycle a worker between tests when it is larger than this",
+     "end a worker between tests when it is larger than this (resident set), and fork it anew",
      kRunCommand, [](Text t, Settings& s) { return store(parse_size(t), s.run.max_worker_memory); }},
     {"grace", "S", kDurationText, "Workers",
      "time between the polite and the hard kill (default 10s)",
@@ -166,7 +166,8 @@ const OptionSpec kOptions[] = {
      kRunCommand, [](Text t, Settings& s) { return pick(t, kAffinityWords, s.run.affinity); },
      '\0', kAffinityWords},
     {"plan", "", kBoolText, "Collection and plan",
-     "print the plan and stop",
+     "print which worker would get which tests, and stop; without --nodes for as many nodes as the CI "
+     "says; collects everything, runs nothing",
      kRunCommand, [](Text t, Settings& s) { return store(parse_bool(t), s.run.plan); }},
     {"format", kPlanFormatWords, kPlanFormatWords, "Collection and plan",
      "of the plan (default text)",

@@ -172,10 +172,12 @@ struct Granted {
   NodeId to;
   bool stolen = false;  // taken from another node
   std::vector<Run> runs;
+  // Retries that wait until nothing else is left, each for a fresh process.
+  bool tail = false;
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(claim, to, stolen, bounded(runs, kRunsPerEntryMax));
+    archive(claim, to, stolen, bounded(runs, kRunsPerEntryMax), tail);
   }
 };
 
@@ -209,6 +211,8 @@ struct Finished {
   Outcome outcome = Outcome::kPassed;
   // A second word on an attempt: wider fixtures failed to tear down after it was told.
   bool amends = false;
+  // It failed and is tried once more by the same node at once: nobody else need.
+  bool again = false;
   uint32_t worker = 0;
   int64_t started_wall_ms = 0;
   Duration duration;
@@ -218,7 +222,7 @@ struct Finished {
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(file, index, outcome, amends, worker, started_wall_ms, duration, cpu_percent,
+    archive(file, index, outcome, amends, again, worker, started_wall_ms, duration, cpu_percent,
             bounded(message, kMessageMax), bounded(output, kOutputMax));
   }
 };
@@ -325,8 +329,34 @@ struct Missing {
   }
 };
 
+// The scheduler: these have failed, and are not tried again although tries are left.
+struct Settled {
+  mesh::Claim claim;
+  std::vector<Run> runs;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(claim, bounded(runs, kRunsPerEntryMax));
+  }
+};
+
+// Tests of a file that ask for more than a worker (the mark `dagz`). Written before `Listed`, so
+// that whoever knows the names knows this.
+struct Required {
+  FileKey file = 0;
+  bool exclusive = false;  // alone on its node
+  uint32_t weight = 1;     // counts as so many workers of its node
+  std::string mutex;       // of the tests with this name one runs at a time; empty: none
+  std::vector<uint32_t> indexes;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(file, exclusive, weight, bounded(mutex, kPathMax), bounded(indexes, kTestsPerFileMax));
+  }
+};
+
 using Entry = std::variant<Opened, Offered, Listed, Grouped, CollectionFailed, Collected, Unable,
                            Named, Enlisted, Planned, Granted, Recalled, GaveUp, Finished, Draining,
-                           Drained, Departed, Closed, Found, Expanded, Missing>;
+                           Drained, Departed, Closed, Found, Expanded, Missing, Settled, Required>;
 
 }  // namespace dagz::report

@@ -15,7 +15,7 @@ int64_t sane_wall_ms(int64_t ms) { return std::clamp<int64_t>(ms, 0, int64_t{1} 
 
 }  // namespace
 
-JobState::JobState() : groups_(1) {}
+JobState::JobState() : groups_(1), mutexes_(1) {}
 
 NodeIndex JobState::intern(const NodeId& id) {
   const auto [found, added] = node_index_.try_emplace(id, static_cast<NodeIndex>(nodes_.size()));
@@ -138,6 +138,28 @@ void JobState::on(NodeIndex origin, const Grouped& entry) {
   for (const uint32_t index : entry.indexes) {
     const TestIndex test = test_at(entry.file, index);
     if (test != kNone) tests_[test].group = found->second;
+  }
+}
+
+// Where two versions of a file differ, a test that both have asks for the more.
+void JobState::on(NodeIndex origin, const Required& entry) {
+  if (defer(origin, entry.file, entry)) return;
+  uint32_t mutex = 0;
+  if (!entry.mutex.empty()) {
+    const auto [found, added] =
+        mutex_index_.try_emplace(entry.mutex, static_cast<uint32_t>(mutexes_.size()));
+    if (added) mutexes_.push_back({entry.mutex, {}});
+    mutex = found->second;
+  }
+  for (const uint32_t index : entry.indexes) {
+    const TestIndex number = test_at(entry.file, index);
+    if (number == kNone || tests_[number].collects) continue;
+    Test& test = tests_[number];
+    test.exclusive = test.exclusive || entry.exclusive;
+    test.weight = std::max(test.weight, entry.weight);
+    if (mutex == 0 || test.mutex != 0) continue;
+    test.mutex = mutex;
+    mutexes_[mutex].tests.push_back(number);
   }
 }
 
@@ -281,7 +303,7 @@ Assignment& JobState::assignment(Test& test, NodeIndex node) {
   for (Assignment& one : test.assignments) {
     if (one.node == node) return one;
   }
-  return test.assignments.emplace_back(Assignment{node, 0, 0, 0});
+  return test.assignments.emplace_back(Assignment{node});
 }
 
 void JobState::on(NodeIndex origin, const Granted& entry) {
@@ -323,7 +345,11 @@ void JobState::on(NodeIndex origin, const Finished& entry) {
   const TestIndex index = test_at(entry.file, entry.index);
   if (index == kNone || tests_[index].collects) return;
   Test& test = tests_[index];
-  if (!entry.amends) ++assignment(test, origin).finished;
+  if (!entry.amends) {
+    Assignment& own = assignment(test, origin);
+    ++own.finished;
+    if (entry.again) ++own.again;
+  }
   test.attempts.push_back({origin, entry});
   Finished& result = test.attempts.back().result;
   result.duration = sane(result.duration);
@@ -352,6 +378,16 @@ void JobState::on(NodeIndex origin, const Closed& entry) {
   }
 }
 
+void JobState::on(NodeIndex origin, const Settled& entry) {
+  if (nodes_[origin].id != entry.claim.scheduler.node) return;
+  for_each_test(origin, entry.runs, entry, [&](TestIndex index) {
+    Test& test = tests_[index];
+    test.settled = true;
+    judge(test);
+    changes_.push_back({Change::Kind::kSettled, index, kNone});
+  });
+}
+
 // A result counts only from a node that was given that test.
 void JobState::judge(Test& test) {
   std::vector<Outcome> outcomes;
@@ -366,7 +402,7 @@ void JobState::judge(Test& test) {
   }
   // What failed to be torn down is not mended by another run of the test.
   if (amended) std::erase_if(outcomes, [](Outcome outcome) { return !is_failure(outcome); });
-  const bool final = closed_.has_value() || amended || tries > max_retries();
+  const bool final = closed_.has_value() || amended || test.settled || tries > max_retries();
   const Verdict verdict = decide(outcomes, final);
   if (verdict == test.verdict) return;
   const auto counter = [this](Verdict which) -> uint64_t& {

@@ -40,8 +40,9 @@ struct Assignment {
   uint32_t grants = 0;
   uint32_t gave_up = 0;
   uint32_t finished = 0;
+  uint32_t again = 0;  // of the finished: tried once more without another grant
 
-  bool held() const { return grants > gave_up + finished; }
+  bool held() const { return grants > 0 && grants + again > gave_up + finished; }
 };
 
 // A place in a version of a file.
@@ -55,7 +56,11 @@ struct Test {
   std::string id;      // of a collection: the file's path
   uint32_t path = 0;   // see JobState::path
   uint32_t group = 0;  // 0: none, else see JobState::group
+  uint32_t mutex = 0;  // 0: none, else see JobState::mutex
+  uint32_t weight = 1;
+  bool exclusive = false;
   Verdict verdict = Verdict::kPending;
+  bool settled = false;       // not tried again
   std::vector<Place> places;  // one, unless nodes collected the file differently
   std::vector<Assignment> assignments;
   std::vector<Attempt> attempts;
@@ -93,7 +98,8 @@ struct NodeState {
 
 // What the last `apply` did to tests, for those who keep books of their own.
 struct Change {
-  enum class Kind : uint8_t { kKnown, kGranted, kReleased, kFinished } kind;
+  // Of a settled test there is no node.
+  enum class Kind : uint8_t { kKnown, kGranted, kReleased, kFinished, kSettled } kind;
   TestIndex test = 0;
   NodeIndex node = 0;
 };
@@ -110,6 +116,12 @@ class JobState {
   const std::map<FileKey, FileVersion>& files() const { return files_; }
   const std::string& path(uint32_t index) const { return paths_[index]; }
   const std::string& group(uint32_t index) const { return groups_[index]; }
+  // Of the tests with one mutex only one runs at a time.
+  struct Mutex {
+    std::string name;
+    std::vector<TestIndex> tests;
+  };
+  const Mutex& mutex(uint32_t index) const { return mutexes_[index]; }
   NodeIndex node_index(const NodeId& id) const;           // kNone if never heard of
   TestIndex test_at(FileKey file, uint32_t index) const;  // kNone if unknown
   // Where this node can run this test, if it can.
@@ -166,6 +178,8 @@ class JobState {
   void on(NodeIndex origin, const Found& entry);
   void on(NodeIndex origin, const Expanded& entry);
   void on(NodeIndex origin, const Missing& entry);
+  void on(NodeIndex origin, const Settled& entry);
+  void on(NodeIndex origin, const Required& entry);
   template <class Visit>
   void for_each_test(NodeIndex origin, const std::vector<Run>& runs, const Entry& whole,
                      const Visit& visit);
@@ -185,6 +199,8 @@ class JobState {
   std::unordered_map<std::string, uint32_t> path_index_;
   std::vector<std::string> groups_;
   std::unordered_map<std::string, uint32_t> group_index_;
+  std::vector<Mutex> mutexes_;
+  std::unordered_map<std::string, uint32_t> mutex_index_;
   std::map<FileKey, FileVersion> files_;
   std::vector<Test> tests_;
   std::unordered_map<std::string, TestIndex> test_index_;

@@ -21,9 +21,9 @@ std::string_view to_string(WorkerState state);
 
 // Where the running test comes from.
 enum class QueueKind : uint8_t {
-  kRegular = 0,  // its node's share of the plan
-  kRetry = 1,    // it failed before
-  kTail = 2,     // given when that share ran out: what was open, or taken from another node
+  kRegular = 0,  // what its node was given, or took from another
+  kRetry = 1,    // it failed a moment ago and is tried again at once
+  kTail = 2,     // it failed again, and waited for the end and a fresh process
 };
 std::string_view to_string(QueueKind kind);  // Regular Retry Tail
 

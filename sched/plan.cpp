@@ -25,7 +25,8 @@ Plan make_plan(const std::vector<PlanGroup>& groups, const std::vector<PlanNode>
   std::priority_queue<WorkerLoad, std::vector<WorkerLoad>, std::greater<>> workers;
   for (uint32_t node = 0; node < nodes.size(); ++node) {
     for (uint32_t worker = 0; worker < nodes[node].workers; ++worker) {
-      workers.push({nodes[node].load / nodes[node].workers, node, worker});
+      workers.push(
+          {at_speed(nodes[node].load / nodes[node].workers, nodes[node].speed), node, worker});
     }
   }
   if (workers.empty()) return plan;
@@ -36,11 +37,13 @@ Plan make_plan(const std::vector<PlanGroup>& groups, const std::vector<PlanNode>
            std::tuple(-groups[b].expected.ns, groups[b].order, b);
   });
   plan.node_of_group.resize(groups.size());
+  plan.worker_of_group.resize(groups.size());
   for (const uint32_t index : order) {
     WorkerLoad least = workers.top();
     workers.pop();
     plan.node_of_group[index] = least.node;
-    least.load += groups[index].expected;
+    plan.worker_of_group[index] = least.worker;
+    least.load += at_speed(groups[index].expected, nodes[least.node].speed);
     plan.makespan = std::max(plan.makespan, least.load);
     workers.push(least);
   }

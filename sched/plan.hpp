@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "mesh/time.hpp"
+#include "sched/speed.hpp"
 
 // Which share of the work each node gets: longest processing time first (Graham 1969) over groups
 // of tests that want to stay together, onto the workers of all nodes. Deterministic.
@@ -19,11 +20,13 @@ struct PlanGroup {
 struct PlanNode {
   uint32_t workers = 1;
   Duration load;  // expected time of what it has, summed over its workers
+  int64_t speed = NodeSpeed::kNormal;
 };
 
 struct Plan {
-  // For each group the index of its node.
+  // For each group the index of its node, and its worker there.
   std::vector<uint32_t> node_of_group;
+  std::vector<uint32_t> worker_of_group;
   // When the last worker is expected to finish.
   Duration makespan;
 };

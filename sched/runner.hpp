@@ -35,6 +35,14 @@ struct LocalGroup {
   std::vector<uint32_t> indexes;
 };
 
+// Tests of one file that ask for more than a worker (the mark `dagz`).
+struct LocalRequirement {
+  bool exclusive = false;
+  uint32_t weight = 1;
+  std::string mutex;
+  std::vector<uint32_t> indexes;
+};
+
 // ---- events: the runner reports --------------------------------------------------------------
 
 struct FileCollected {
@@ -42,6 +50,7 @@ struct FileCollected {
   std::string path;
   std::vector<std::string> ids;
   std::vector<LocalGroup> groups;
+  std::vector<LocalRequirement> requirements;
 };
 
 // Where files are collected one by one: those that there are, numbered from 0 in this order.
@@ -104,6 +113,13 @@ struct TestDone {
   std::string output;   // failures only; head and tail kept
 };
 
+// How large the worker's process is (resident set): told before a result and before the worker's
+// wish for another test; only if the runner was asked to measure.
+struct WorkerMemory {
+  Slot slot = 0;
+  uint64_t bytes = 0;
+};
+
 // The worker's process is gone. Unless `clean`, the test at the head of its queue took it down.
 struct WorkerGone {
   Slot slot = 0;
@@ -130,8 +146,8 @@ struct RunnerFinished {
 };
 
 using RunnerEvent = std::variant<FileCollected, FilesFound, CollectionDone, WorkerCollected,
-                                 WorkerReady, WorkerWants, TestDone, TestMissing, WorkerGone,
-                                 ExitRequested, RunnerFailed, RunnerFinished>;
+                                 WorkerReady, WorkerWants, TestDone, TestMissing, WorkerMemory,
+                                 WorkerGone, ExitRequested, RunnerFailed, RunnerFinished>;
 
 // ---- commands: the cores decide ---------------------------------------------------------------
 
@@ -169,6 +185,7 @@ struct FinishRunner {
   std::vector<std::string> failed;  // ids and files that failed in the whole job
   bool hard = false;                // do not wait for it: kill
   uint64_t tests = 0;               // in the whole job
+  bool ran = true;                  // false: only the catalog was wanted
 };
 
 using RunnerCommand = std::variant<StartWorker, RunTests, DrainWorker, KillWorker, FinishRunner>;

@@ -1,7 +1,6 @@
 #include "sched/scheduler.hpp"
 
 #include <algorithm>
-#include <tuple>
 
 #include "mesh/check.hpp"
 
@@ -25,10 +24,11 @@ constexpr Duration kNamesAskedEvery = Duration::milliseconds(200);
 
 void Scheduler::changed(const Change& change) {
   const TestIndex test = change.test;
-  if (change.kind == Change::Kind::kKnown) {
+  if (change.kind == Change::Kind::kKnown || change.kind == Change::Kind::kSettled) {
     review(test);
     return;
   }
+  if (change.kind == Change::Kind::kFinished) learn_speed(change);
   bool held = false;
   for (const report::Assignment& one : job_.tests()[test].assignments) {
     if (one.node == change.node) held = one.held();
@@ -58,6 +58,29 @@ void Scheduler::changed(const Change& change) {
   review(test);
 }
 
+void Scheduler::learn_speed(const Change& change) {
+  if (!estimates_.is_fixed(change.test)) return;
+  const report::Attempt& last = job_.tests()[change.test].attempts.back();
+  const bool ran_to_its_end = last.result.outcome != report::Outcome::kTimedOut &&
+                              last.result.outcome != report::Outcome::kCrashed;
+  if (last.node != change.node || last.result.amends || !ran_to_its_end) return;
+  for (NodeSpeed* speed : {&books_[change.node].speed, &usual_speed_}) {
+    speed->learn(estimates_.of(change.test), last.result.duration);
+  }
+}
+
+int64_t Scheduler::speed(NodeIndex node) const {
+  const auto found = books_.find(node);
+  const NodeSpeed own = found == books_.end() ? NodeSpeed{} : found->second.speed;
+  return own.permille(usual_speed_.permille());
+}
+
+// Until its workers are done with what it has, at its own speed.
+Duration Scheduler::time_left(const LiveNode& node) const {
+  const NodeIndex index = job_.node_index(node.id);
+  return at_speed(load(index) / node.workers, speed(index));
+}
+
 Duration Scheduler::load(NodeIndex node) const {
   const auto found = books_.find(node);
   if (found == books_.end()) return {};
@@ -79,9 +102,7 @@ bool Scheduler::is_ready(const NodeId& id) const {
 
 bool Scheduler::is_open(TestIndex index) const {
   const report::Test& test = job_.tests()[index];
-  const bool wanted =
-      test.verdict == Verdict::kPending || (test.verdict == Verdict::kRetry && !retries_stopped_);
-  if (!wanted) return false;
+  if (test.verdict != Verdict::kPending && test.verdict != Verdict::kRetry) return false;
   return std::none_of(test.assignments.begin(), test.assignments.end(),
                       [this](const report::Assignment& one) {
                         return one.held() && is_live(one.node) && !job_.nodes()[one.node].departed;
@@ -90,11 +111,10 @@ bool Scheduler::is_open(TestIndex index) const {
 
 void Scheduler::review(TestIndex test) {
   if (!active_) return;
-  if (is_open(test)) {
-    open_.insert(test);
-  } else {
-    open_.erase(test);
-  }
+  open_.erase(test);
+  tail_.erase(test);
+  if (!is_open(test)) return;
+  (job_.tests()[test].verdict == Verdict::kRetry ? tail_ : open_).insert(test);
 }
 
 void Scheduler::review_all() {
@@ -108,26 +128,23 @@ void Scheduler::set_live(const std::vector<LiveNode>& live) {
   review_all();
 }
 
-void Scheduler::retry_stops() {
-  // Of a suite that is still being collected nobody knows what a tenth is.
-  if (retries_stopped_ || job_.uncollected() > 0) return;
-  const report::Counts& counts = job_.counts();
-  const uint64_t failing = counts.failed + counts.errors + job_.retrying();
-  // A handful of failures in a small suite is no landslide.
-  if (failing <= 10 || failing * 100 <= counts.total * config_.retry_share_max_percent) return;
-  retries_stopped_ = true;
-  review_all();
-}
-
-void Scheduler::seen(Instant, const NodeId& origin, const report::Entry& entry) {
-  if (std::holds_alternative<report::Departed>(entry)) review_all();
+void Scheduler::seen(Instant now, const NodeId& origin, const report::Entry& entry) {
+  if (std::holds_alternative<report::Departed>(entry)) {
+    departed_at_.try_emplace(job_.node_index(origin), now);
+    review_all();
+  }
   const auto* gave_up = std::get_if<report::GaveUp>(&entry);
   if (gave_up == nullptr || !active_) return;
   const auto recall = recalls_.find(gave_up->recall);
   if (recall == recalls_.end() || recall->second.victim != origin) return;
-  // What was given up is open now; the thief's standing request takes it from there.
+  // What was given up is open now; the thief's standing request takes it from there, or turns to
+  // another victim.
   thieves_.insert(recall->second.thief);
-  if (!gave_up->runs.empty()) stolen_for_.insert(recall->second.thief);
+  if (gave_up->runs.empty()) {
+    barren_until_[origin] = now + config_.empty_answer_holds;
+  } else {
+    stolen_for_.insert(recall->second.thief);
+  }
   recalls_.erase(recall);
 }
 
@@ -139,10 +156,13 @@ void Scheduler::begin(Instant now, const mesh::Claim& claim, report::Named name)
   name_ = std::move(name);
   began_at_ = std::min(began_at_, now);
   recalls_.clear();
+  barren_until_.clear();
   thieves_.clear();
   got_share_.clear();
   draining_since_.reset();
+  locks_from_.reset();
   open_.clear();
+  tail_.clear();
   review_all();
 }
 
@@ -168,15 +188,17 @@ void Scheduler::stop_at_failures() {
 
 void Scheduler::advance(Instant now, Output& out) {
   if (!active_ || closed_ || job_.closed()) return;
+  locked_now_.clear();
+  if (!locks_from_) locks_from_ = claim_.term > 1 ? now + config_.mutex_after_takeover : now;
   name_and_enlist(out);
   ask_for_names(now, out);
-  retry_stops();
   stop_at_failures();
   if (config_.deadline.ns > 0 && now >= began_at_ + config_.deadline) {
     stop(report::CloseReason::kDeadline, "stopped at the deadline");
   }
   if (!draining_since_ && !stop_reason_) {
-    grant_shares(out);
+    grant_shares(now, out);
+    serve_tail(now, out);
     const std::set<NodeId> thieves = std::exchange(thieves_, {});
     for (const NodeId& thief : thieves) serve_thief(now, thief, out);
     std::erase_if(recalls_, [now](const auto& one) { return one.second.expires_at <= now; });
@@ -220,55 +242,39 @@ void Scheduler::ask_for_names(Instant now, Output& out) {
   for (auto& [node, files] : wanted) out.names_wanted.emplace_back(node, std::move(files));
 }
 
-std::vector<Scheduler::Group> Scheduler::open_groups(NodeIndex able) const {
-  std::map<std::tuple<uint32_t, uint32_t, std::string>, Group> groups;
-  for (const TestIndex index : open_) {
-    if (!job_.place_on(index, able)) continue;
-    const report::Test& test = job_.tests()[index];
-    std::tuple<uint32_t, uint32_t, std::string> key{test.path, 0, {}};
-    if (test.group != 0) {
-      key = {kNone, test.group, {}};
-    } else if (config_.affinity == Affinity::kNone || config_.affinity == Affinity::kGroup) {
-      key = {test.path, index + 1, {}};
-    } else if (config_.affinity == Affinity::kClass) {
-      const std::string name = test.id.substr(0, test.id.find('['));
-      std::get<2>(key) = name.substr(0, name.rfind("::"));
-    }
-    Group& group = groups[key];
-    group.named = test.group != 0;
-    group.tests.push_back(index);
-    group.expected += estimates_.of(index);
+std::vector<TestGroup> Scheduler::open_groups(NodeIndex able) const {
+  std::vector<TestIndex> tests;
+  for (const TestIndex test : open_) {
+    if (job_.place_on(test, able)) tests.push_back(test);
   }
-  std::vector<Group> list;
-  list.reserve(groups.size());
-  for (auto& [key, group] : groups) list.push_back(std::move(group));
-  return list;
+  return group_tests(job_, estimates_, config_.affinity, tests);
 }
 
 // A node that becomes ready, or asks while something is open, gets its share: what the plan gives
 // it when all nodes that may still take part are counted. The shares of those that are not ready
 // yet stay open, for them or for whoever runs dry first.
-void Scheduler::grant_shares(Output& out) {
+void Scheduler::grant_shares(Instant now, Output& out) {
   if (open_.empty()) return;
   for (const LiveNode& live : live_) {
     if (!is_ready(live.id) || live.workers == 0) continue;
     const bool asked = thieves_.contains(live.id);
     if (got_share_.contains(live.id) && !asked) continue;
     const NodeIndex node = job_.node_index(live.id);
-    std::vector<Group> groups = open_groups(node);
+    std::vector<TestGroup> groups = open_groups(node);
+    leave_locked(now, node, groups);
     if (groups.empty()) continue;
-    std::vector<PlanNode> nodes{{live.workers, load(node)}};
+    std::vector<PlanNode> nodes{{live.workers, load(node), speed(node)}};
     uint32_t workers = live.workers;
     for (const LiveNode& other : live_) {
       const NodeIndex index = job_.node_index(other.id);
       if (other.id == live.id || got_share_.contains(other.id)) continue;
       if (index != kNone && (job_.nodes()[index].unable || job_.nodes()[index].departed)) continue;
-      nodes.push_back({other.workers, {}});
+      nodes.push_back({other.workers, {}, speed(index)});
       workers += other.workers;
     }
-    if (nodes.size() > 1) groups = split_groups(std::move(groups), workers);
+    groups = split_groups(std::move(groups), workers, estimates_);
     std::vector<PlanGroup> planned;
-    for (const Group& group : groups) planned.push_back({group.expected, group.tests.front()});
+    for (const TestGroup& group : groups) planned.push_back({group.expected, group.tests.front()});
     const Plan plan = make_plan(planned, nodes);
     if (got_share_.empty() && estimates_.has_history()) {
       out.entries.emplace_back(report::Planned{plan.makespan});
@@ -280,46 +286,21 @@ void Scheduler::grant_shares(Output& out) {
     }
     got_share_.insert(live.id);
     thieves_.erase(live.id);
-    const bool stolen = stolen_for_.erase(live.id) > 0;
-    if (!share.empty()) grant(live.id, share, stolen, out);
+    const Kind kind = stolen_for_.erase(live.id) > 0 ? Kind::kStolen : Kind::kShare;
+    if (!share.empty()) grant(live.id, share, kind, out);
   }
 }
 
-// A group larger than a worker's even share would decide the length of the job: it is cut.
-std::vector<Scheduler::Group> Scheduler::split_groups(std::vector<Group> groups,
-                                                      uint32_t workers) const {
-  Duration total;
-  for (const Group& group : groups) total += group.expected;
-  const Duration share{std::max<int64_t>(1, total.ns / std::max<uint32_t>(1, workers))};
-  std::vector<Group> pieces;
-  for (Group& group : groups) {
-    if (group.named || group.expected <= share || group.tests.size() < 2) {
-      pieces.push_back(std::move(group));
-      continue;
-    }
-    const int64_t parts = (group.expected.ns + share.ns - 1) / share.ns;
-    const Duration part = group.expected / parts;
-    Group piece;
-    for (const TestIndex test : group.tests) {
-      piece.tests.push_back(test);
-      piece.expected += estimates_.of(test);
-      if (piece.expected < part) continue;
-      pieces.push_back(std::move(piece));
-      piece = {};
-    }
-    if (!piece.tests.empty()) pieces.push_back(std::move(piece));
-  }
-  return pieces;
-}
-
-void Scheduler::grant(const NodeId& to, const std::vector<TestIndex>& tests, bool stolen,
+void Scheduler::grant(const NodeId& to, const std::vector<TestIndex>& tests, Kind kind,
                       Output& out) {
-  report::Granted granted{claim_, to, stolen, {}};
+  report::Granted granted{claim_, to, kind == Kind::kStolen, {}, kind == Kind::kTail};
   const NodeIndex node = job_.node_index(to);
   for (const TestIndex test : tests) {
     const auto place = job_.place_on(test, node);
     CHECK(place.has_value());
     open_.erase(test);
+    tail_.erase(test);
+    if (job_.tests()[test].mutex != 0) locked_now_[job_.tests()[test].mutex] = node;
     if (!granted.runs.empty() && granted.runs.back().file == place->file &&
         granted.runs.back().first + granted.runs.back().count == place->index) {
       ++granted.runs.back().count;
@@ -335,9 +316,19 @@ void Scheduler::grant(const NodeId& to, const std::vector<TestIndex>& tests, boo
   out.entries.emplace_back(std::move(granted));
 }
 
+// What moves from one to the other so that both finish together. A node works as fast as its
+// workers times its speed.
+Duration Scheduler::surplus(const LiveNode& victim, const LiveNode& thief) const {
+  const NodeIndex from = job_.node_index(victim.id);
+  const NodeIndex to = job_.node_index(thief.id);
+  const int64_t from_rate = victim.workers * speed(from);
+  const int64_t to_rate = thief.workers * speed(to);
+  const int64_t both = from_rate + to_rate;
+  return load(from) / both * to_rate - load(to) / both * from_rate;
+}
+
 void Scheduler::serve_thief(Instant now, const NodeId& thief, Output& out) {
   if (!is_ready(thief)) return;
-  const NodeIndex node = job_.node_index(thief);
   uint32_t thief_workers = 0;
   for (const LiveNode& live : live_) {
     if (live.id == thief) thief_workers = live.workers;
@@ -346,28 +337,25 @@ void Scheduler::serve_thief(Instant now, const NodeId& thief, Output& out) {
   for (const auto& [number, recall] : recalls_) {
     if (recall.thief == thief) return;
   }
-  const Duration own = load(node);
   const LiveNode* victim = nullptr;
   Duration victim_finish;
   for (const LiveNode& live : live_) {
     const NodeIndex index = job_.node_index(live.id);
     if (live.id == thief || index == kNone || live.workers == 0) continue;
+    const auto barren = barren_until_.find(live.id);
+    if (barren != barren_until_.end() && now < barren->second) continue;
     const auto books = books_.find(index);
     if (books == books_.end() || books->second.tests <= live.workers) continue;
     const bool recalled = std::any_of(recalls_.begin(), recalls_.end(), [&](const auto& one) {
       return one.second.victim == live.id;
     });
-    const Duration finish = load(index) / live.workers;
+    const Duration finish = time_left(live);
     if (recalled || (victim != nullptr && finish <= victim_finish)) continue;
     victim = &live;
     victim_finish = finish;
   }
   if (victim == nullptr) return;
-  // After the move both should finish together.
-  const Duration theirs = load(job_.node_index(victim->id));
-  const int64_t surplus_ns =
-      (theirs.ns / 1000 * thief_workers - own.ns / 1000 * victim->workers) * 1000;
-  const Duration wanted{surplus_ns / (thief_workers + victim->workers)};
+  const Duration wanted = surplus(*victim, {thief, thief_workers});
   if (wanted < config_.steal_min) return;
   const uint64_t number = (claim_.term << 32) | ++recalls_made_;
   recalls_[number] = {victim->id, thief, now + config_.recall_within};
@@ -420,6 +408,16 @@ bool Scheduler::all_drained() const {
   });
 }
 
+bool Scheduler::nobody_can_run(const std::set<TestIndex>& tests) const {
+  return std::none_of(tests.begin(), tests.end(), [this](TestIndex test) {
+    return std::any_of(live_.begin(), live_.end(), [&](const LiveNode& live) {
+      const NodeIndex index = job_.node_index(live.id);
+      return index != kNone && !job_.nodes()[index].unable && !job_.nodes()[index].departed &&
+             job_.place_on(test, index);
+    });
+  });
+}
+
 void Scheduler::end(Instant now, Output& out) {
   if (!draining_since_) {
     bool finished = false;
@@ -429,21 +427,8 @@ void Scheduler::end(Instant now, Output& out) {
       stop(report::CloseReason::kUnable, {});
       finished = true;
     } else if (everything_known()) {
-      const bool work_left = std::any_of(live_.begin(), live_.end(), [this](const LiveNode& live) {
-        const auto books = books_.find(job_.node_index(live.id));
-        return books != books_.end() && books->second.tests > 0;
-      });
-      finished = open_.empty() && !work_left;
       // Tests that no live node has in its collection will never run.
-      if (!finished && !work_left) {
-        finished = std::none_of(open_.begin(), open_.end(), [this](TestIndex test) {
-          return std::any_of(live_.begin(), live_.end(), [&](const LiveNode& live) {
-            const NodeIndex index = job_.node_index(live.id);
-            return index != kNone && !job_.nodes()[index].unable && !job_.nodes()[index].departed &&
-                   job_.place_on(test, index);
-          });
-        });
-      }
+      finished = !is_work_held() && nobody_can_run(open_) && nobody_can_run(tail_);
     }
     if (!finished) return;
     draining_since_ = now;

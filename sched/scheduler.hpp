@@ -13,15 +13,16 @@
 #include "mesh/time.hpp"
 #include "report/job_state.hpp"
 #include "sched/estimate.hpp"
+#include "sched/groups.hpp"
 #include "sched/plan.hpp"
+#include "sched/retry.hpp"
+#include "sched/speed.hpp"
 
 // Decides who runs what, on the node that is the scheduler; on all others it keeps the books, so
 // that any of them can take over at any moment: everything it knows comes from the fold. It acts by
 // writing entries into its own log; what cannot be lost is therefore never a message.
 
 namespace dagz::sched {
-
-enum class Affinity : uint8_t { kModule, kClass, kFile, kGroup, kNone };
 
 struct SchedulerConfig {
   Affinity affinity = Affinity::kModule;
@@ -33,10 +34,13 @@ struct SchedulerConfig {
   Duration steal_min = Duration::milliseconds(2);
   // An unanswered recall is forgotten after this.
   Duration recall_within = Duration::seconds(2);
+  // Who answered that it has nothing to give is not asked again for so long.
+  Duration empty_answer_holds = Duration::milliseconds(500);
   // How long workers may take to tear down at the end.
   Duration drain_within = Duration::seconds(10);
-  // Retries stop when more than one in ten tests fails: probably not flakiness.
-  uint32_t retry_share_max_percent = 10;
+  // For so long after a takeover no mutex is granted: the one who held it may not have been heard.
+  Duration mutex_after_takeover = Duration::seconds(2);
+  RetryLimits retry_limits;
 };
 
 // A member that takes part, as the mesh sees it.
@@ -86,16 +90,12 @@ class Scheduler {
     Duration fixed;                                  // of tests with a history
     std::unordered_map<uint32_t, uint64_t> unknown;  // per path, of tests without
     uint64_t tests = 0;
+    NodeSpeed speed;
   };
   struct Recall {
     NodeId victim;
     NodeId thief;
     Instant expires_at;
-  };
-  struct Group {
-    std::vector<report::TestIndex> tests;
-    Duration expected;
-    bool named = false;  // xdist_group: never cut
   };
 
   bool is_live(report::NodeIndex node) const;
@@ -103,16 +103,27 @@ class Scheduler {
   bool is_open(report::TestIndex test) const;
   void review(report::TestIndex test);
   void review_all();
+  void learn_speed(const report::Change& change);
   Duration load(report::NodeIndex node) const;
+  int64_t speed(report::NodeIndex node) const;
+  Duration time_left(const LiveNode& node) const;
   void name_and_enlist(Output& out);
   void ask_for_names(Instant now, Output& out);
-  void grant_shares(Output& out);
-  std::vector<Group> open_groups(report::NodeIndex able) const;
-  std::vector<Group> split_groups(std::vector<Group> groups, uint32_t workers) const;
-  void grant(const NodeId& to, const std::vector<report::TestIndex>& tests, bool stolen,
-             Output& out);
+  void grant_shares(Instant now, Output& out);
+  std::vector<TestGroup> open_groups(report::NodeIndex able) const;
+  enum class Kind : uint8_t { kShare, kStolen, kTail };
+  void grant(const NodeId& to, const std::vector<report::TestIndex>& tests, Kind kind, Output& out);
+  Duration surplus(const LiveNode& victim, const LiveNode& thief) const;
   void serve_thief(Instant now, const NodeId& thief, Output& out);
-  void retry_stops();
+  bool is_given_up(report::TestIndex test) const;
+  void serve_tail(Instant now, Output& out);
+  bool may_lock(Instant now, report::TestIndex test, report::NodeIndex node) const;
+  void leave_locked(Instant now, report::NodeIndex node, std::vector<TestGroup>& groups) const;
+  void settle(const std::vector<report::TestIndex>& tests, Output& out);
+  Duration even_share() const;
+  bool may_still_come() const;
+  bool is_work_held() const;
+  bool nobody_can_run(const std::set<report::TestIndex>& tests) const;
   void end(Instant now, Output& out);
   void stop_at_failures();
   bool everything_known() const;
@@ -126,9 +137,12 @@ class Scheduler {
   std::vector<LiveNode> live_;
   std::set<NodeId> live_ids_;
   std::map<report::NodeIndex, Books> books_;
+  NodeSpeed usual_speed_;  // of all nodes together
   // Which (test, node) pairs are in the books, and with what expectation (0: by path).
   std::unordered_map<uint64_t, Duration> held_;
-  std::set<report::TestIndex> open_;  // tests that nobody has; kept only while active
+  // Tests that nobody has, and failed ones that are tried again last; kept only while active.
+  std::set<report::TestIndex> open_;
+  std::set<report::TestIndex> tail_;
   bool retries_stopped_ = false;
 
   bool active_ = false;
@@ -137,10 +151,15 @@ class Scheduler {
   Instant began_at_ = Instant::never();
   uint32_t recalls_made_ = 0;
   std::map<uint64_t, Recall> recalls_;
+  std::map<NodeId, Instant> barren_until_;  // those that had nothing to give
   std::set<NodeId> thieves_;
   std::set<NodeId> stolen_for_;
   std::set<NodeId> got_share_;
   Instant names_asked_at_ = Instant{INT64_MIN / 2};
+  // Mutexes granted in this call, whose grants are not in the fold yet.
+  std::map<uint32_t, report::NodeIndex> locked_now_;
+  std::optional<Instant> locks_from_;
+  std::map<report::NodeIndex, Instant> departed_at_;
   std::optional<report::CloseReason> stop_reason_;
   std::string stop_detail_;
   bool stop_now_ = false;

@@ -55,8 +55,26 @@ void Vassal::enlisted(const report::Enlisted& enlisted, uint32_t) {
   if (!enlisted_) enlisted_ = enlisted;
 }
 
-void Vassal::granted(const std::vector<report::Run>& runs, bool valid, Output& out) {
-  for (Group& group : groups_of(runs, valid, out)) queue_.push_back(std::move(group));
+// Takes what is granted, in the order in which it should run.
+void Vassal::granted(const std::vector<report::Run>& runs, bool valid, Output& out, bool tail) {
+  std::vector<Group> waiting;
+  for (Group& group : groups_of(runs, valid, out)) {
+    Group rest;
+    for (Item& item : group.items) {
+      restricted_ = restricted_ || is_restricted(item);
+      if (tail) {
+        item.tail = true;
+        tail_.push_back(item);
+      } else if (job_.tests()[item.test].verdict == report::Verdict::kRetry) {
+        // It failed elsewhere, and its verdict is waited for.
+        queue_.emplace_front().items.push_back(item);
+      } else {
+        rest.items.push_back(item);
+      }
+    }
+    if (!rest.items.empty()) waiting.push_back(std::move(rest));
+  }
+  enqueue(std::move(waiting));
 }
 
 // Takes what is granted; the rest is given back.
@@ -93,15 +111,18 @@ bool Vassal::is_wanted(const Item& item) const {
          !held_.contains(item.test);
 }
 
-// Of one named group, or of one file and no group.
+// Of one named group, of one mutex, or of one file and neither.
 bool Vassal::stay_together(const Item& a, const Item& b) const {
-  const uint32_t group = job_.tests()[a.test].group;
-  if (group != job_.tests()[b.test].group) return false;
-  return group != 0 || a.place.file == b.place.file;
+  const report::Test& one = job_.tests()[a.test];
+  const report::Test& other = job_.tests()[b.test];
+  if (one.group != other.group) return false;
+  if (one.group != 0) return true;
+  return one.mutex == other.mutex && (one.mutex != 0 || a.place.file == b.place.file);
 }
 
 bool Vassal::may_be_cut(const std::deque<Item>& items) const {
-  return job_.tests()[items.front().test].group == 0;
+  const report::Test& first = job_.tests()[items.front().test];
+  return first.group == 0 && first.mutex == 0;
 }
 
 Duration Vassal::expected(const std::deque<Item>& items) const {
@@ -119,21 +140,15 @@ uint32_t Vassal::live_workers() const {
 
 // ---- feeding ----------------------------------------------------------------------------------
 
-bool Vassal::take_group(Slot slot) {
-  Worker& worker = workers_[slot];
-  if (queue_.empty()) return false;
-  worker.group = std::move(queue_.front().items);
-  queue_.pop_front();
-  return true;
-}
-
 // Half of what the busiest neighbour has reserved and not been sent: its tail, so that it keeps the
 // tests that follow the one it runs.
-bool Vassal::steal_locally(Slot slot) {
+bool Vassal::steal_locally(Instant now, Slot slot) {
+  if (makes_room(now, slot)) return false;
   Worker* victim = nullptr;
   Duration most;
   for (Worker& other : workers_) {
     if (&other == &workers_[slot] || other.group.empty() || !may_be_cut(other.group)) continue;
+    if (keeps_retry(other)) continue;
     const Duration left = expected(other.group);
     if (victim != nullptr && left <= most) continue;
     if (!worth_collecting(workers_[slot], other.group.back(), left / 2)) continue;
@@ -148,6 +163,7 @@ bool Vassal::steal_locally(Slot slot) {
     mine.front().stolen = true;
     taken += estimates_.of(victim->group.back().test);
     victim->group.pop_back();
+    if (!victim->group.empty() && victim->group.back().again) break;
   }
   workers_[slot].stolen += mine.size();
   return true;
@@ -156,6 +172,10 @@ bool Vassal::steal_locally(Slot slot) {
 void Vassal::feed(Instant now, Slot slot, Output& out) {
   Worker& worker = workers_[slot];
   if (worker.state != Worker::State::kUp || leaving_) return;
+  if (worker.oversized) {
+    if (worker.wants || worker.sent.empty()) recycle(slot, out);
+    return;
+  }
   std::vector<LocalTest> tests;
   std::vector<Item> missing;
   const auto cost = [&](const Item& item) {
@@ -168,7 +188,10 @@ void Vassal::feed(Instant now, Slot slot, Output& out) {
     const bool busy = !worker.sent.empty();
     const bool covered = busy && ahead + cost(worker.sent.front()) >= config_.window;
     if (covered && !(worker.wants && tests.empty())) break;
-    if (worker.group.empty() && !take_group(slot) && !steal_locally(slot)) break;
+    if (restricted_ && !busy) take_heavy(slot);
+    if (worker.group.empty() && !take_group(now, slot) && !steal_locally(now, slot)) break;
+    const Item& next = worker.group.front();
+    if (!admits(slot, next) || (weight_of(next) == 1 && makes_room(now, slot))) break;
     Item item = worker.group.front();
     worker.group.pop_front();
     if (uncollectable_.contains(item.found)) {
@@ -178,6 +201,8 @@ void Vassal::feed(Instant now, Slot slot, Output& out) {
     if (busy) ahead += cost(item);
     send(now, slot, std::move(item), tests);
   }
+  if (!tests.empty()) worker.fresh = false;
+  if (worker.sent.empty()) take_tail(now, slot, tests, missing);
   if (!missing.empty()) miss(missing, out);
   if (tests.empty() && !worker.wants) return;
   worker.wants = false;
@@ -199,6 +224,7 @@ Duration Vassal::time_left(Duration enough) const {
     count(worker.sent);
   }
   for (const Group& group : queue_) count(group.items);
+  count(tail_);
   return total;
 }
 
@@ -209,12 +235,11 @@ void Vassal::advance(Instant now, Output& out) {
       if (worker.state != Worker::State::kDown) continue;
       // No more workers than there are tests for them.
       if (live_workers() >= held_.size()) break;
-      worker.state = Worker::State::kStarting;
-      out.commands.emplace_back(
-          StartWorker{slot, enlisted_->first_worker + slot, job_.workers_enlisted()});
+      start(slot, out);
     }
   }
   for (Slot slot = 0; slot < workers_.size(); ++slot) feed(now, slot, out);
+  freshen_workers(out);
   end_overdue_tests(now, out);
   if (now < next_deadline()) return;
   next_question_at_ = now + config_.ask_every;
@@ -263,6 +288,8 @@ void Vassal::on(Instant now, int64_t, const WorkerReady& event, Output& out) {
   Worker& worker = workers_[event.slot];
   if (worker.state != Worker::State::kStarting) return;
   worker.state = Worker::State::kUp;
+  worker.fresh = true;
+  worker.oversized = false;
   worker.last_finished = now;
   worker.lately = config_.unproven;
   if (draining_ || leaving_) {
@@ -334,7 +361,7 @@ void Vassal::amend(const TestDone& event, const Worker& worker, report::Finished
 // The head of the worker's queue has come to an end.
 void Vassal::finish(Instant now, int64_t, Slot slot, report::Finished result, Output& out) {
   Worker& worker = workers_[slot];
-  const Item item = worker.sent.front();
+  Item item = worker.sent.front();
   worker.sent.pop_front();
   worker.lately = std::max(result.duration, worker.lately / 2);
   worker.delta += result.duration - estimates_.of(item.test);
@@ -342,7 +369,13 @@ void Vassal::finish(Instant now, int64_t, Slot slot, report::Finished result, Ou
   worker.last_finished = now;
   ++worker.finished;
   if (item.stolen) ++worker.stolen_finished;
-  held_.erase(item.test);
+  result.again = tries_again(item, result.outcome);
+  if (result.again) {
+    item.again = true;
+    worker.group.push_front(item);
+  } else {
+    held_.erase(item.test);
+  }
   result.file = item.place.file;
   result.index = item.place.index;
   result.worker = (enlisted_ ? enlisted_->first_worker : 0) + slot;
@@ -370,22 +403,11 @@ void Vassal::on(Instant now, int64_t wall_ms, const WorkerGone& event, Output& o
   } else if (!expected_end && !ended_) {
     ++worker.deaths_in_a_row;
   }
-  // What it had not begun goes to the front again.
-  Group rest;
-  std::copy_if(worker.sent.begin(), worker.sent.end(), std::back_inserter(rest.items),
-               [](const Item& item) { return item.local.index != kCollectAgain; });
-  rest.items.insert(rest.items.end(), worker.group.begin(), worker.group.end());
-  worker.sent.clear();
-  worker.group.clear();
+  requeue(worker, out);
   worker.collected.clear();
   worker.wants = false;
   worker.timed_out = false;
   worker.greeted = false;
-  if (!rest.items.empty() && (draining_ || leaving_)) {
-    give_up({rest.items.begin(), rest.items.end()}, 0, out);
-  } else if (!rest.items.empty()) {
-    queue_.push_front(std::move(rest));
-  }
   const bool again =
       !draining_ && !leaving_ && !broken_ && worker.deaths_in_a_row < config_.deaths_in_a_row_max;
   worker.state = again ? Worker::State::kDown : Worker::State::kGone;
@@ -399,6 +421,26 @@ void Vassal::on(Instant now, int64_t wall_ms, const WorkerGone& event, Output& o
     out.entries.emplace_back(
         report::Unable{3, "its workers died again and again before they ran a test"});
   }
+}
+
+// What a worker that is gone had not begun goes to the front again, or back.
+void Vassal::requeue(Worker& worker, Output& out) {
+  Group rest;
+  std::copy_if(worker.sent.begin(), worker.sent.end(), std::back_inserter(rest.items),
+               [](const Item& item) { return item.local.index != kCollectAgain; });
+  rest.items.insert(rest.items.end(), worker.group.begin(), worker.group.end());
+  worker.sent.clear();
+  worker.group.clear();
+  if (rest.items.empty()) return;
+  if (draining_ || leaving_) {
+    give_up({rest.items.begin(), rest.items.end()}, 0, out);
+    return;
+  }
+  for (const Item& item : rest.items) {
+    if (item.tail) tail_.push_front(item);
+  }
+  std::erase_if(rest.items, [](const Item& item) { return item.tail; });
+  if (!rest.items.empty()) queue_.push_front(std::move(rest));
 }
 
 void Vassal::runner_failed(Output& out) {
@@ -419,6 +461,8 @@ std::vector<Vassal::Item> Vassal::take_everything() {
     worker.group.clear();
   }
   for (Group& group : queue_) items.insert(items.end(), group.items.begin(), group.items.end());
+  items.insert(items.end(), tail_.begin(), tail_.end());
+  tail_.clear();
   queue_.clear();
   return items;
 }
@@ -448,7 +492,8 @@ void Vassal::give_up(const std::vector<Item>& items, uint64_t recall, Output& ou
   } while (at < runs.size());
 }
 
-// Whole groups from the end of the queue first, then tails of what workers have reserved.
+// What would run last; whole groups from the end of the queue, then tails of what workers have
+// reserved.
 void Vassal::recalled(uint64_t number, Duration wanted, Output& out) {
   std::vector<Item> given;
   Duration given_time;
@@ -458,6 +503,7 @@ void Vassal::recalled(uint64_t number, Duration wanted, Output& out) {
     given_time += estimates_.of(item.test);
     given.push_back(item);
   };
+  give_up_tail(wanted, given, given_time);
   while (!queue_.empty() && given_time < wanted) {
     std::deque<Item>& items = queue_.back().items;
     const bool whole = !may_be_cut(items);
@@ -467,7 +513,7 @@ void Vassal::recalled(uint64_t number, Duration wanted, Output& out) {
   while (given_time < wanted) {
     Worker* richest = nullptr;
     for (Worker& worker : workers_) {
-      if (worker.group.empty() || !may_be_cut(worker.group)) continue;
+      if (worker.group.empty() || !may_be_cut(worker.group) || keeps_retry(worker)) continue;
       const Item& last = worker.group.back();
       if (last.only || collection_time(last.found) > wanted) continue;
       if (richest == nullptr || worker.group.size() > richest->group.size()) richest = &worker;
@@ -531,8 +577,9 @@ std::size_t Vassal::running() const {
 // ---- status -----------------------------------------------------------------------------------
 
 report::QueueKind Vassal::queue_of(const Item& item) const {
-  if (!job_.tests()[item.test].attempts.empty()) return report::QueueKind::kRetry;
-  return item.batch > 1 ? report::QueueKind::kTail : report::QueueKind::kRegular;
+  if (item.tail) return report::QueueKind::kTail;
+  return job_.tests()[item.test].attempts.empty() ? report::QueueKind::kRegular
+                                                  : report::QueueKind::kRetry;
 }
 
 std::vector<report::WorkerStatus> Vassal::statuses(Instant now) const {
@@ -544,6 +591,8 @@ std::vector<report::WorkerStatus> Vassal::statuses(Instant now) const {
     queued += group.items.size();
     queued_time += expected(group.items);
   }
+  queued += tail_.size();
+  queued_time += expected(tail_);
   const auto workers = static_cast<int64_t>(workers_.size());
   for (Slot slot = 0; slot < workers_.size(); ++slot) {
     const Worker& worker = workers_[slot];

@@ -13,6 +13,7 @@
 #include "report/job_state.hpp"
 #include "report/status.hpp"
 #include "sched/estimate.hpp"
+#include "sched/retry.hpp"
 #include "sched/runner.hpp"
 
 // The manager of one node's workers. It holds the node's share of the tests as groups and feeds
@@ -34,8 +35,15 @@ struct VassalConfig {
   Duration ask_every = Duration::milliseconds(100);
   // A test that runs longer is ended from outside, with its worker; 0: never.
   Duration test_timeout;
+  // A worker that is larger is ended between tests and begins anew; bytes, 0: never.
+  uint64_t max_worker_memory = 0;
   // A worker that dies this often without finishing a test is not started again.
   uint32_t deaths_in_a_row_max = 5;
+  RetryLimits retry_limits;
+  // A worker that is busy for longer leaves the retry at once of its own failure to another.
+  Duration retry_within = Duration::seconds(1);
+  // Workers stay idle for a heavy test if all others are expected to be done within this.
+  Duration room_within = Duration::seconds(1);
 };
 
 class Vassal {
@@ -65,8 +73,9 @@ class Vassal {
   void collected(Instant now, const WorkerCollected& event,
                  const std::vector<report::FileKey>& versions, Output& out);
   void enlisted(const report::Enlisted& enlisted, uint32_t mesh_workers);
-  // `valid` is false when the grant is fenced off: then all of it goes back.
-  void granted(const std::vector<report::Run>& runs, bool valid, Output& out);
+  // `valid` is false when the grant is fenced off: then all of it goes back. `tail`: retries for
+  // the end.
+  void granted(const std::vector<report::Run>& runs, bool valid, Output& out, bool tail = false);
   void recalled(uint64_t number, Duration wanted, Output& out);
   // Drop what has not begun, let the workers end; `now` ends what runs, too.
   void drain(Output& out, bool now = false);
@@ -96,6 +105,8 @@ class Vassal {
     uint32_t batch = 0;              // the how-manieth grant it came with
     uint32_t found = report::kNone;  // its file, where files are collected one by one
     std::optional<Slot> only = {};   // no other worker has it in its collection
+    bool again = false;              // failed here a moment ago
+    bool tail = false;               // a retry in a fresh process
   };
   struct Group {
     std::deque<Item> items;
@@ -106,6 +117,7 @@ class Vassal {
     std::deque<Item> group;  // reserved for it
     bool wants = false;      // waits for an answer
     bool greeted = false;    // its first question, right after the start, was heard
+    bool fresh = false;      // has run nothing since its start
     Instant head_since;
     bool timed_out = false;  // its end has been ordered
     Instant last_finished;
@@ -119,6 +131,7 @@ class Vassal {
     uint32_t restarts = 0;
     uint32_t deaths_in_a_row = 0;
     std::set<uint32_t> collected;  // found files
+    bool oversized = false;        // gets no more tests, and ends with what it has
   };
 
   void finish(Instant now, int64_t wall_ms, Slot slot, report::Finished result, Output& out);
@@ -127,11 +140,11 @@ class Vassal {
   void on(Instant now, int64_t wall_ms, const TestDone& event, Output& out);
   void on(Instant now, int64_t wall_ms, const WorkerGone& event, Output& out);
   void on(Instant now, int64_t wall_ms, const TestMissing& event, Output& out);
+  void on(Instant now, int64_t wall_ms, const WorkerMemory& event, Output& out);
   void die_collecting(Slot slot, const WorkerGone& event, Output& out);
   void amend(const TestDone& event, const Worker& worker, report::Finished result, Output& out);
   void feed(Instant now, Slot slot, Output& out);
-  bool take_group(Slot slot);
-  bool steal_locally(Slot slot);
+  bool steal_locally(Instant now, Slot slot);
   void end_overdue_tests(Instant now, Output& out);
   void send(Instant now, Slot slot, Item item, std::vector<LocalTest>& tests);
   std::vector<Group> groups_of(const std::vector<report::Run>& runs, bool valid, Output& out);
@@ -153,6 +166,28 @@ class Vassal {
   std::vector<Item> take_everything();
   uint32_t live_workers() const;
   void end_running_tests(Output& out);
+  // Weights and mutexes (vassal_admission.cpp)
+  uint32_t weight_of(const Item& item) const;
+  bool is_restricted(const Item& item) const;
+  bool admits(Slot slot, const Item& item) const;
+  bool makes_room(Instant now, Slot slot);
+  std::vector<Group> heavy_first(std::vector<Group> groups);
+  std::vector<Group>::iterator first_light(std::vector<Group>& groups) const;
+  void enqueue(std::vector<Group> groups);
+  bool take_group(Instant now, Slot slot);
+  void take_heavy(Slot slot);
+  void return_locked(std::vector<Group>& groups, Output& out);
+  // Retries (vassal_retry.cpp)
+  bool tries_again(const Item& item, report::Outcome outcome) const;
+  void take_tail(Instant now, Slot slot, std::vector<LocalTest>& tests, std::vector<Item>& missing);
+  void freshen_workers(Output& out);
+  std::optional<Slot> failed_on(const Item& item) const;
+  bool keeps_retry(const Worker& worker) const;
+  void give_up_tail(Duration wanted, std::vector<Item>& given, Duration& given_time);
+  void requeue(Worker& worker, Output& out);
+  // Processes (vassal_recycle.cpp)
+  void start(Slot slot, Output& out);
+  void recycle(Slot slot, Output& out);
 
   const VassalConfig config_;
   const report::JobState& job_;
@@ -163,8 +198,14 @@ class Vassal {
   std::map<report::FileKey, Slot> homes_;  // who collected it
   std::set<uint32_t> uncollectable_;       // found files that took a worker down
   std::deque<Group> queue_;
+  std::deque<Item> tail_;  // when nothing else is left
+  // Retries of the tail that were given up: what comes back is meant for this node.
+  std::unordered_set<report::TestIndex> tail_given_up_;
   std::vector<Worker> workers_;
   std::unordered_set<report::TestIndex> held_;  // not finished, not given up
+  std::optional<uint64_t> smallest_worker_;     // bytes, of those that have run a test
+  bool restricted_ = false;  // a test that asks for more than a worker was granted
+  std::optional<Instant> room_wanted_since_;
   std::optional<report::Enlisted> enlisted_;
   uint32_t batch_ = 0;
   bool draining_ = false;

@@ -64,7 +64,11 @@ std::vector<RunTests::Name> Vassal::names_of(const Worker& worker, std::size_t c
 void Vassal::put_back(Worker& worker, std::deque<Item>::iterator end) {
   for (auto item = worker.sent.begin(); item != end; ++item) {
     if (item->local.index == kCollectAgain) continue;
-    queue_.emplace_front().items.push_back(*item);
+    if (item->tail) {
+      tail_.push_front(*item);
+    } else {
+      queue_.emplace_front().items.push_back(*item);
+    }
   }
   worker.sent.erase(worker.sent.begin(), end);
 }
@@ -97,14 +101,18 @@ void Vassal::expanded(const report::Expanded& expanded, Output& out) {
     if (file == job_.files().end()) continue;
     const auto count = static_cast<uint32_t>(file->second.tests.size());
     std::vector<Group> groups = groups_of({{key, 0, count}}, true, out);
+    return_locked(groups, out);
+    groups = heavy_first(std::move(groups));
     const auto home = homes_.find(key);
     Worker* worker = home == homes_.end() ? nullptr : &workers_[home->second];
-    const bool waits = worker != nullptr && worker->state == Worker::State::kUp &&
-                       worker->group.empty() && !groups.empty();
-    if (waits) worker->group = std::move(groups.front().items);
-    for (std::size_t i = groups.size(); i-- > (waits ? 1U : 0U);) {
-      queue_.push_front(std::move(groups[i]));
+    const auto light = first_light(groups);
+    if (worker != nullptr && worker->state == Worker::State::kUp && worker->group.empty() &&
+        light != groups.end()) {
+      worker->group = std::move(light->items);
+      groups.erase(light);
     }
+    queue_.insert(queue_.begin(), std::make_move_iterator(groups.begin()),
+                  std::make_move_iterator(groups.end()));
   }
 }
 

@@ -69,6 +69,13 @@ TEST_CASE("plan: a node with more workers gets more", "[sched]") {
   CHECK(plan.makespan == Duration::milliseconds(100));
 }
 
+TEST_CASE("plan: a slow node gets less", "[sched]") {
+  const std::vector<PlanGroup> groups(40, group(10));
+  const Plan plan = make_plan(groups, {{1, {}, 3000}, {1, {}, 1000}});
+  CHECK(std::count(plan.node_of_group.begin(), plan.node_of_group.end(), 0) == 30);
+  CHECK(plan.makespan <= Duration::milliseconds(101));
+}
+
 TEST_CASE("plan: what a node has already counts", "[sched]") {
   const Plan plan =
       make_plan({group(10), group(10), group(10)}, {{1, Duration::milliseconds(100)}, {1, {}}});

@@ -75,6 +75,19 @@ TEST_CASE("pytest protocol: a file of the catalog", "[sched]") {
   CHECK(file.more);
 }
 
+TEST_CASE("pytest protocol: what marks ask for", "[sched]") {
+  const auto file = decode_as<FilePart>(
+      R"({"t":"file","f":0,"path":"a.py","ids":["a","b"],"needs":[)"
+      R"({"exclusive":true,"weight":2,"mutex":"db","k":[0,1],"new":{}},{"k":[1]}]})");
+  REQUIRE(file.requirements.size() == 2);
+  CHECK(file.requirements[0].exclusive);
+  CHECK(file.requirements[0].weight == 2);
+  CHECK(file.requirements[0].mutex == "db");
+  CHECK(file.requirements[0].indexes == std::vector<uint32_t>{0, 1});
+  CHECK_FALSE(file.requirements[1].exclusive);
+  CHECK(file.requirements[1].weight == 1);
+}
+
 TEST_CASE("pytest protocol: the end of the collection", "[sched]") {
   const auto collected = decode_as<Collected>(
       R"({"t":"collected","files":2,"tests":30,"deselected":4,"skipped":5,"seconds":1.5,"maxfail":1,)"
@@ -184,6 +197,9 @@ TEST_CASE("pytest protocol: what is no message is refused", "[sched]") {
       R"({"t":"file","path":"a","ids":[]})",
       R"({"t":"file","f":0,"ids":[1]})",
       R"({"t":"file","f":0,"groups":{"a":[-1]}})",
+      R"({"t":"file","f":0,"needs":[{"weight":0,"k":[0]}]})",
+      R"({"t":"file","f":0,"needs":[{"weight":4294967296,"k":[0]}]})",
+      R"({"t":"file","f":0,"needs":[[0]]})",
   };
   for (const std::string& line : lines) {
     INFO(line);
@@ -262,6 +278,8 @@ TEST_CASE("pytest protocol: the agent's messages", "[sched]") {
   CHECK(encode_drain() == "{\"t\":\"drain\"}\n");
   CHECK(encode_finish({{"a.py::x", "b\n"}, false, 7}) ==
         "{\"t\":\"finish\",\"tests\":7,\"failed\":[\"a.py::x\",\"b\\u000a\"]}\n");
+  CHECK(encode_finish({{}, false, 0, false}) ==
+        "{\"t\":\"finish\",\"tests\":0,\"failed\":[],\"ran\":false}\n");
 }
 
 TEST_CASE("pytest protocol: files that are found, then collected by workers", "[sched]") {

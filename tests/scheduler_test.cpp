@@ -5,131 +5,13 @@
 #include <map>
 #include <set>
 
-#include "tests/support/jobs.hpp"
+#include "tests/support/scheduler_bench.hpp"
 
 using namespace dagz;
 using namespace dagz::sched;
 using report::Outcome;
-using test::listed;
-using test::numbered_id;
-
-namespace {
-
-const NodeId kA = numbered_id(1);
-const NodeId kB = numbered_id(2);
-const NodeId kC = numbered_id(3);
-constexpr report::FileKey kFile = 7;
-
-// The scheduler's node (A) with its fold; the other nodes' words are what the test writes.
-struct Bench {
-  report::JobState job;
-  Estimates estimates;
-  Scheduler scheduler;
-  std::vector<LiveNode> live;
-  Instant now = test::at_ms(1000);
-  std::vector<std::pair<NodeId, report::Entry>> log;
-  std::vector<std::pair<NodeId, std::vector<report::FileKey>>> names_wanted;
-  std::vector<report::Closed> closed;
-
-  explicit Bench(SchedulerConfig config = {}, const std::vector<KnownDuration>& history = {})
-      : estimates(history), scheduler(config, job, estimates) {
-    scheduler.begin(now, test::claim_by(kA), test::named(0));
-  }
-
-  void write(const NodeId& origin, const report::Entry& entry) {
-    log.emplace_back(origin, entry);
-    job.apply(origin, entry);
-    for (const report::Change& change : job.take_changes()) {
-      if (change.kind == report::Change::Kind::kKnown) estimates.add(job.tests()[change.test]);
-      scheduler.changed(change);
-      if (change.kind == report::Change::Kind::kFinished) {
-        estimates.learn(change.test, job.tests()[change.test].attempts.back().result.duration);
-      }
-    }
-    scheduler.seen(now, origin, entry);
-  }
-  // A member with as many workers; it has not collected yet.
-  void join(const NodeId& id, uint32_t workers = 1) {
-    live.push_back({id, workers});
-    scheduler.set_live(live);
-  }
-  void collect(const NodeId& id, report::FileKey file, const std::string& path, uint32_t tests) {
-    write(id, report::Offered{file, tests});
-    write(id, listed(file, path, tests));
-  }
-  void collected(const NodeId& id) { write(id, report::Collected{1, 1, 0}); }
-  // Joins with the same file as everybody, and is enlisted.
-  void join_ready(const NodeId& id, uint32_t tests, uint32_t workers = 1) {
-    join(id, workers);
-    collect(id, kFile, "f", tests);
-    advance();
-    collected(id);
-  }
-  void lose(const NodeId& id) {
-    std::erase_if(live, [&id](const LiveNode& one) { return one.id == id; });
-    scheduler.set_live(live);
-  }
-
-  NodeId self = kA;  // whose scheduler this is
-
-  void advance() {
-    for (int round = 0; round < 20; ++round) {
-      Scheduler::Output out;
-      scheduler.advance(now, out);
-      for (const report::Entry& entry : out.entries) write(self, entry);
-      for (auto& one : out.names_wanted) names_wanted.push_back(one);
-      if (out.closed) {
-        closed.push_back(*out.closed);
-        write(self, *out.closed);
-      }
-      if (out.entries.empty()) return;
-    }
-    FAIL("the scheduler finds no end");
-  }
-
-  // What a node holds: given to it, neither answered nor given up.
-  std::vector<report::Place> held(const NodeId& id) const {
-    std::vector<report::Place> places;
-    const report::NodeIndex node = job.node_index(id);
-    for (report::TestIndex test = 0; test < job.tests().size(); ++test) {
-      for (const report::Assignment& one : job.tests()[test].assignments) {
-        if (one.node == node && one.held()) places.push_back(*job.place_on(test, node));
-      }
-    }
-    return places;
-  }
-  void finish(const NodeId& id, std::size_t count = SIZE_MAX, Outcome outcome = Outcome::kPassed) {
-    for (const report::Place& place : held(id)) {
-      if (count-- == 0) return;
-      write(id, test::finished(place.file, place.index, outcome));
-    }
-  }
-  void give_up(const NodeId& id, uint64_t recall, std::size_t count) {
-    report::GaveUp answer{recall, {}};
-    const auto places = held(id);
-    for (std::size_t i = places.size() - count; i < places.size(); ++i) {
-      answer.runs.push_back({places[i].file, places[i].index, 1});
-    }
-    write(id, answer);
-  }
-  void ask(const NodeId& id) {
-    scheduler.steal_requested(id);
-    advance();
-  }
-  template <class What>
-  std::vector<What> written() const {
-    std::vector<What> found;
-    for (const auto& [origin, entry] : log) {
-      if (const auto* one = std::get_if<What>(&entry)) found.push_back(*one);
-    }
-    return found;
-  }
-  void drain(const NodeId& id) {
-    write(id, report::Drained{written<report::Draining>().back().claim});
-  }
-};
-
-}  // namespace
+using namespace dagz::test;
+using Bench = test::SchedulerBench;
 
 TEST_CASE("scheduler: it names the job and numbers nodes and workers", "[sched]") {
   SchedulerConfig config;
@@ -320,6 +202,44 @@ TEST_CASE("scheduler: an empty answer moves nothing and is no steal", "[sched]")
   CHECK(bench.job.steals() == 0);
 }
 
+TEST_CASE("scheduler: who had nothing to give is asked again after a while only", "[sched]") {
+  const SchedulerConfig config;
+  Bench bench(config);
+  bench.join_ready(kA, 100);
+  bench.advance();
+  bench.join_ready(kB, 100);
+  for (int i = 0; i < 5; ++i) {
+    bench.ask(kB);
+    const auto recalls = bench.written<report::Recalled>();
+    REQUIRE(recalls.size() == 1);
+    if (i == 0) bench.write(kA, report::GaveUp{recalls[0].number, {}});
+  }
+  bench.now = bench.now + config.empty_answer_holds;
+  bench.ask(kB);
+  CHECK(bench.written<report::Recalled>().size() == 2);
+}
+
+TEST_CASE("scheduler: a thief turns from an empty victim to the next", "[sched]") {
+  Bench bench;
+  bench.join(kA, 1);
+  bench.join(kB, 1);
+  for (const NodeId& id : {kA, kB}) {
+    bench.collect(id, kFile, "f", 90);
+    bench.collected(id);
+  }
+  bench.advance();
+  bench.finish(kA, 5);
+  bench.join_ready(kC, 90, 1);
+  bench.ask(kC);
+  const auto recalls = bench.written<report::Recalled>();
+  REQUIRE(recalls.size() == 1);
+  CHECK(recalls[0].victim == kB);
+  bench.write(kB, report::GaveUp{recalls[0].number, {}});
+  bench.advance();
+  REQUIRE(bench.written<report::Recalled>().size() == 2);
+  CHECK(bench.written<report::Recalled>()[1].victim == kA);
+}
+
 TEST_CASE("scheduler: it recalls from whoever is expected to finish last", "[sched]") {
   Bench bench;
   bench.join(kA, 1);
@@ -335,6 +255,65 @@ TEST_CASE("scheduler: it recalls from whoever is expected to finish last", "[sch
   bench.ask(kC);
   REQUIRE(bench.written<report::Recalled>().size() == 1);
   CHECK(bench.written<report::Recalled>()[0].victim == kB);
+}
+
+TEST_CASE("scheduler: a slow node gives up more, and is found sooner", "[sched]") {
+  const Duration each = Duration::milliseconds(100);
+  std::vector<KnownDuration> known;
+  for (const std::string& id : names_of("f", 400)) known.push_back({id, each});
+  const auto recalled = [&](Duration slow) {
+    Bench bench({}, known);
+    bench.join(kA, 1);
+    bench.join(kB, 1);
+    for (const NodeId& id : {kA, kB}) {
+      bench.collect(id, kFile, "f", 400);
+      bench.collected(id);
+    }
+    bench.advance();
+    REQUIRE(bench.held(kA).size() == 200);
+    // Both have done much, A a little more.
+    const auto run = [&](const NodeId& id, std::size_t tests, Duration took) {
+      const auto places = bench.held(id);
+      for (std::size_t i = 0; i < tests; ++i) {
+        report::Finished result = finished(places[i].file, places[i].index);
+        result.duration = took;
+        bench.write(id, result);
+      }
+    };
+    run(kA, 110, each);
+    run(kB, 100, slow);
+    bench.ask(kA);
+    REQUIRE(bench.written<report::Recalled>().size() == 1);
+    CHECK(bench.written<report::Recalled>()[0].victim == kB);
+    return bench.written<report::Recalled>()[0].wanted;
+  };
+  // 9 s and 10 s are left. Of equals one takes over half a second; from one that is half as fast so
+  // much that about 12 s and 7 s are left.
+  CHECK(recalled(each) == Duration::milliseconds(500));
+  const Duration wanted = recalled(each * 2);
+  CHECK(wanted > Duration::milliseconds(3'000));
+  CHECK(wanted < Duration::milliseconds(4'000));
+}
+
+TEST_CASE("scheduler: a late node is taken for as fast as the others are", "[sched]") {
+  const Duration each = Duration::milliseconds(100);
+  std::vector<KnownDuration> known;
+  for (const std::string& id : names_of("f", 400)) known.push_back({id, each});
+  Bench bench({}, known);
+  bench.join_ready(kA, 400);
+  bench.advance();
+  const auto places = bench.held(kA);
+  for (std::size_t i = 0; i < 200; ++i) {
+    report::Finished result = finished(places[i].file, places[i].index);
+    result.duration = each * 2;  // the history is of another machine
+    bench.write(kA, result);
+  }
+  bench.join_ready(kB, 400);
+  bench.ask(kB);
+  REQUIRE(bench.written<report::Recalled>().size() == 1);
+  const Duration wanted = bench.written<report::Recalled>()[0].wanted;
+  CHECK(wanted > Duration::milliseconds(9'500));
+  CHECK(wanted < Duration::milliseconds(10'500));
 }
 
 TEST_CASE("scheduler: crumbs are not worth a steal", "[sched]") {
@@ -377,70 +356,6 @@ TEST_CASE("scheduler: what a departed node gave up goes on elsewhere", "[sched]"
   bench.ask(kA);
   bench.finish(kA);
   CHECK(bench.job.counts().passed == 10);
-}
-
-TEST_CASE("scheduler: a failing test is tried again until its tries are used up", "[sched]") {
-  SchedulerConfig config;
-  config.retries = 2;
-  Bench bench(config);
-  bench.join_ready(kA, 1);
-  bench.advance();
-  for (uint32_t attempt = 1; attempt <= 3; ++attempt) {
-    INFO("try " << attempt);
-    REQUIRE(bench.held(kA).size() == 1);
-    bench.finish(kA, 1, Outcome::kFailed);
-    bench.ask(kA);
-    CHECK(bench.written<report::Draining>().empty() == (attempt < 3));
-  }
-  CHECK(bench.held(kA).empty());
-  CHECK(bench.job.counts().failed == 1);
-}
-
-TEST_CASE("scheduler: a retry that passes ends the tries", "[sched]") {
-  Bench bench;
-  bench.join_ready(kA, 1);
-  bench.advance();
-  bench.finish(kA, 1, Outcome::kCrashed);
-  bench.ask(kA);
-  bench.finish(kA);
-  bench.ask(kA);
-  CHECK(bench.held(kA).empty());
-  CHECK(bench.job.counts().flaky == 1);
-  CHECK(bench.written<report::Draining>().size() == 1);
-}
-
-TEST_CASE("scheduler: retries stop when more than a tenth fails", "[sched]") {
-  const auto failures_retried = [](std::size_t failures) {
-    Bench bench;
-    bench.join_ready(kA, 200);
-    bench.advance();
-    bench.finish(kA, failures, Outcome::kFailed);
-    bench.finish(kA);
-    bench.ask(kA);
-    return bench.held(kA).size();
-  };
-  CHECK(failures_retried(20) == 20);
-  CHECK(failures_retried(21) == 0);
-  // A handful in a small suite is no landslide.
-  Bench small;
-  small.join_ready(kA, 10);
-  small.advance();
-  small.finish(kA, SIZE_MAX, Outcome::kFailed);
-  small.ask(kA);
-  CHECK(small.held(kA).size() == 10);
-}
-
-TEST_CASE("scheduler: with retries stopped the job ends, and what failed has failed", "[sched]") {
-  Bench bench;
-  bench.join_ready(kA, 100);
-  bench.advance();
-  bench.finish(kA, SIZE_MAX, Outcome::kFailed);
-  bench.ask(kA);
-  REQUIRE(bench.written<report::Draining>().size() == 1);
-  bench.drain(kA);
-  bench.advance();
-  REQUIRE(bench.closed.size() == 1);
-  CHECK(bench.job.summary().counts.failed == 100);
 }
 
 TEST_CASE("scheduler: it drains once all is done, and closes once all have drained", "[sched]") {

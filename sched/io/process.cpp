@@ -13,6 +13,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <cstring>
 #include <string_view>
 
@@ -240,6 +241,18 @@ std::optional<int> Process::reap() {
 
 void Process::kill_group(int signal) {
   if (pid_ > 0) kill(-pid_, signal);
+}
+
+std::optional<uint64_t> resident_memory(pid_t pid) {
+  const UniqueFd file(open(fmt::format("/proc/{}/statm", pid).c_str(), O_RDONLY | O_CLOEXEC));
+  std::array<char, 128> text{};
+  if (pid <= 0 || !file.open() || read(file.get(), text.data(), text.size() - 1) <= 0) {
+    return std::nullopt;
+  }
+  unsigned long long size = 0;
+  unsigned long long resident = 0;
+  if (std::sscanf(text.data(), "%llu %llu", &size, &resident) != 2) return std::nullopt;
+  return uint64_t{resident} * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
 }  // namespace dagz::sched

@@ -91,6 +91,10 @@ class Process {
 // -1 where the kernel has none; closed on exec.
 UniqueFd open_pidfd(pid_t pid);
 
+// What the process has in memory, in bytes: pages that it shares with others count in full. Nothing
+// if there is no such process.
+std::optional<uint64_t> resident_memory(pid_t pid);
+
 // The path of `name` in the PATH of `env`; nothing if there is no such command. A name with a slash
 // is taken as it is.
 std::optional<std::string> find_executable(const std::string& name,

@@ -252,6 +252,7 @@ void RunnerHost::handle_worker(Connection& connection, DriverMessage& message) {
   } else if (const auto* missing = std::get_if<MissingLine>(&message)) {
     on_missing(worker, slot, *missing);
   } else if (std::holds_alternative<WantLine>(message)) {
+    measure(worker, slot);
     events_.emplace_back(WorkerWants{slot});
   } else if (auto* request = std::get_if<ExitRequestLine>(&message)) {
     events_.emplace_back(ExitRequested{std::move(request->reason)});
@@ -341,7 +342,7 @@ void RunnerHost::on_worker_hello(Connection& connection, const WorkerHello& hell
 
 void RunnerHost::on_file(FilePart& part) {
   if (collected_ || part.file != files_told_) return misbehaved(*zygote_, "a file out of order");
-  if (!file_open_) file_ = {part.file, std::move(part.path), {}, {}};
+  if (!file_open_) file_ = {part.file, std::move(part.path), {}, {}, {}};
   if (!add_part(file_, part)) return misbehaved(*zygote_, "too many tests, or unknown ones");
   file_open_ = part.more;
   if (file_open_) return;
@@ -367,11 +368,15 @@ bool RunnerHost::add_part(FileCollected& file, FilePart& part) {
       same->indexes.insert(same->indexes.end(), group.indexes.begin(), group.indexes.end());
     }
   }
+  std::move(part.requirements.begin(), part.requirements.end(),
+            std::back_inserter(file.requirements));
   if (part.more) return true;
-  return std::all_of(file.groups.begin(), file.groups.end(), [&file](const LocalGroup& group) {
-    return std::all_of(group.indexes.begin(), group.indexes.end(),
+  const auto names_tests_of_file = [&file](const auto& one) {
+    return std::all_of(one.indexes.begin(), one.indexes.end(),
                        [&file](uint32_t index) { return index < file.ids.size(); });
-  });
+  };
+  return std::all_of(file.groups.begin(), file.groups.end(), names_tests_of_file) &&
+         std::all_of(file.requirements.begin(), file.requirements.end(), names_tests_of_file);
 }
 
 void RunnerHost::on_found(FoundPart& part) {
@@ -479,9 +484,19 @@ void RunnerHost::on_done(Worker& worker, Slot slot, DoneLine& done) {
   if (!late_word) worker.given.erase(given);
   if (!late_word && report::is_failure(done.outcome)) ++failed_runs_[done.test];
   worker.last_done = done.test;
+  measure(worker, slot);
   events_.emplace_back(TestDone{slot, done.test, done.outcome, done.duration, done.setup,
                                 done.teardown, done.cpu, std::move(done.message),
                                 std::move(done.output)});
+}
+
+// Once for all that it says at a time.
+void RunnerHost::measure(Worker& worker, Slot slot) {
+  if (!config_.measure_memory || worker.measured_at == now_) return;
+  worker.measured_at = now_;
+  if (const auto bytes = resident_memory(target_of(worker))) {
+    events_.emplace_back(WorkerMemory{slot, *bytes});
+  }
 }
 
 // ---- commands ---------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ struct RunnerConfig {
   std::vector<EnvironmentEntry> extra_env;               // DAGZ_JOB, DAGZ_NODE
   std::string cwd;                                       // empty: ours
   std::string collect = "whole";                         // or "shared", "auto"
+  bool measure_memory = false;                           // of workers, after each test
   Duration grace = Duration::seconds(10);                // between the polite and the hard kill
   Duration finish_patience = Duration::seconds(120);     // for summaries and reports of plug-ins
   std::span<const DriverModule> driver = kPytestDriver;  // must outlive `start`
@@ -111,7 +112,8 @@ class RunnerHost {
     bool said_bye = false;
     bool kill_wanted = false;  // before its pid was known
     Instant kill_at = Instant::never();
-    std::string fault;  // why we killed it
+    Instant measured_at;  // its memory
+    std::string fault;    // why we killed it
   };
   using Workers = std::map<Slot, Worker>;
 
@@ -143,6 +145,7 @@ class RunnerHost {
   void on_forked(const WorkerForked& forked);
   void on_exited(const WorkerExited& exited);
   void on_done(Worker& worker, Slot slot, DoneLine& done);
+  void measure(Worker& worker, Slot slot);
 
   void do_command(const StartWorker& start);
   void do_command(const RunTests& run);

@@ -17,10 +17,10 @@ Zygote to agent
   hello      v, role "zygote", pid, python, pytest, rootdir, notes?: [text]   as pytest is configured
   found      files: [[path, bytes]]     only where workers collect: the files, numbered from 0 in this order,
              in as many messages as it takes
-  file       f, path, ids: [id], groups?: {name: [k]}, more?: true
+  file       f, path, ids: [id], groups?: {name: [k]}, needs?: [{exclusive, weight, mutex, k: [k]}], more?: true
              one per file, f ascending from 0 in order of first appearance; path is the id up to "::".
              More than 512 KiB of ids: several messages with the same f, "more" on all but the last,
-             which alone holds the groups (of xdist_group marks).
+             which alone holds the groups (of xdist_group marks) and needs (of dagz marks).
   collected  files, tests, deselected, skipped, seconds, maxfail, threads, replay, errors: [{path, text}],
              shared?, why?
              skipped: collectors that skipped themselves; maxfail: the user's own, 0 = none; threads: how
@@ -31,7 +31,8 @@ Zygote to agent
   failed     text                        the driver itself broke; pytest goes on to its own error handling
 Agent to zygote
   fork       slot, number, log, env: {name: text}
-  finish     failed?: [id], unfinished?: [id], tests?    of the whole job; all workers are gone
+  finish     failed?: [id], unfinished?: [id], tests?, ran?    of the whole job; all workers are gone; ran false:
+             only the catalog was wanted, the session ends as with --collect-only
   End of file: the workers' process groups are killed, exit status 3.
 
 Worker to agent
@@ -76,7 +77,9 @@ import traceback
 import warnings
 
 import pytest
-from dagz_pytest_collect import GC_THRESHOLD, Collection, Files, is_order, send_file, send_found
+from dagz_pytest_collect import (
+    GC_THRESHOLD, Collection, Files, is_order, register_markers, send_file, send_found,
+)  # fmt: skip
 from dagz_pytest_connection import Connection
 from dagz_pytest_process import XdistFixtures, flush, other_threads, redirect, span_of
 from dagz_pytest_reports import (
@@ -202,6 +205,7 @@ class Zygote:
         # One bad file or one failed test must not end the session: the agent decides for the whole job.
         _set_options(config, maxfail=0, continue_on_collection_errors=True)
         config.pluginmanager.register(self.collection, "dagz-collection")
+        register_markers(config)
         if not config.pluginmanager.hasplugin("xdist"):
             config.pluginmanager.register(XdistFixtures(), "dagz-xdist-fixtures")
         try:
@@ -258,13 +262,14 @@ class Zygote:
     # -- the catalog
 
     def _send_catalog(self):
-        files = {}
+        files, errors = {}, []
         for item in self.session.items:
             path = item.nodeid.split("::", 1)[0]
             files.setdefault(path, []).append(item)
         for f, (path, items) in enumerate(files.items()):
             self.catalog.append(items)
-            send_file(self.connection, f, path, items)
+            send_file(self.connection, f, path, items, errors)
+        self.errors += [{"path": nodeid, "text": text} for nodeid, text in errors]
 
     def _settle_heap(self):
         """What was collected lives as long as the process: no garbage collection need look at it again."""
@@ -305,7 +310,10 @@ class Zygote:
         session.testsfailed = len({*failed, *(error["path"] for error in self.errors)})
         if files is not None:
             session.testscollected = finish.get("tests", 0)
-        update_lastfailed(self.config, session.items, files, failed, finish.get("unfinished", []))
+        if finish.get("ran", True):
+            update_lastfailed(self.config, session.items, files, failed, finish.get("unfinished", []))
+        else:
+            self.config.option.collectonly = True
 
     def _loop(self):
         """Serves the agent until it says finish; returns that message."""

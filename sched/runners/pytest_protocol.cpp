@@ -149,6 +149,34 @@ void read_groups(JsonScanner& in, std::vector<LocalGroup>& out) {
   }
 }
 
+// [{"exclusive": true, "weight": 2, "mutex": "name", "k": [k, ...]}, ...]
+void read_requirements(JsonScanner& in, std::vector<LocalRequirement>& out) {
+  std::string key;
+  std::size_t indexes = 0;
+  if (!in.begin_array()) return;
+  while (in.next_element()) {
+    LocalRequirement& one = out.emplace_back();
+    if (!in.begin_object()) return;
+    while (in.next_member(key)) {
+      if (key == "exclusive") {
+        in.read(one.exclusive);
+      } else if (key == "weight") {
+        one.weight = static_cast<uint32_t>(in.integer(1, kWeightMax));
+      } else if (key == "mutex") {
+        in.read(one.mutex);
+      } else if (key == "k") {
+        if (!in.begin_array()) return;
+        while (in.next_element()) {
+          if (++indexes > kIdsPerLineMax) return in.fail("too many tests with marks in one line");
+          one.indexes.push_back(count(in, kTestsPerFileMax - 1));
+        }
+      } else {
+        in.skip();
+      }
+    }
+  }
+}
+
 DriverMessage decode_file(JsonScanner& in) {
   FilePart part;
   part.file = kMissing;
@@ -162,6 +190,8 @@ DriverMessage decode_file(JsonScanner& in) {
       read_strings(in, part.ids, kIdsPerLineMax);
     } else if (key == "groups") {
       read_groups(in, part.groups);
+    } else if (key == "needs") {
+      read_requirements(in, part.requirements);
     } else if (key == "more") {
       in.read(part.more);
     } else {
@@ -414,7 +444,7 @@ std::string encode_finish(const FinishRunner& finish) {
     append_json_string(line, id);
     separator = ",";
   }
-  line += "]}\n";
+  line += finish.ran ? "]}\n" : "],\"ran\":false}\n";
   return line;
 }
 

@@ -32,6 +32,7 @@ inline constexpr uint32_t kCatalogFilesMax = 1'000'000;
 inline constexpr uint32_t kTestsPerFileMax = 5'000'000;
 inline constexpr uint32_t kCatalogTestsMax = 10'000'000;
 inline constexpr uint32_t kSlotsMax = 4096;
+inline constexpr uint32_t kWeightMax = 65'536;
 inline constexpr Duration kTestDurationMax = Duration::seconds(100'000'000);
 
 // ---- from the zygote --------------------------------------------------------------------------
@@ -50,6 +51,7 @@ struct FilePart {
   std::string path;
   std::vector<std::string> ids;
   std::vector<LocalGroup> groups;
+  std::vector<LocalRequirement> requirements;
   bool more = false;
 };
 

@@ -127,6 +127,43 @@ def test_fine(): pass
     assert any(line.startswith("OK_FLAKY test_flaky.py::test_flaky") for line in node.report())
 
 
+RETRIED = """
+import os, pathlib, pytest, time
+@pytest.mark.parametrize("i", range(24))
+def test_busy(i): time.sleep(0.2)
+def test_hopeless():
+    with open(pathlib.Path(__file__).parent / "tries", "a") as file:
+        file.write("%s %s %d\\n" % (os.environ["DAGZ_NODE"], os.environ["DAGZ_WORKER"], os.getpid()))
+    assert 0
+"""
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_retry_comes_at_once_and_the_next_elsewhere_in_a_fresh_process(job, count):
+    job.write("test_retried.py", RETRIED)
+    nodes = [job.start("-n", "2") for _ in range(count)]
+    assert [node.wait() for node in nodes] == [1] * count
+    tries = [line.split() for line in (job.suite / "tries").read_text().splitlines()]
+    assert len(tries) == 3
+    assert tries[0] == tries[1], tries
+    assert tries[2][2] != tries[0][2]
+    if count == 2:
+        assert tries[2][0] != tries[0][0], tries
+    last = [match for node in nodes for match in node.progress() if "hopeless" in match[7]]
+    assert {match[6] for match in last} == {"RETRY", "FAILED"}
+
+
+def test_when_much_fails_it_is_not_tried_again(job):
+    job.write("test_much.py", "import pytest\n@pytest.mark.parametrize('i', range(60))\n"
+              "def test_much(i): assert i % 2\n")
+    node = job.start("-n", "2")
+    assert node.wait() == 1
+    assert "30 failed, 30 passed" in node.summary()
+    assert len([m for m in node.progress() if m[6] == "RETRY"]) <= 45
+    failed = {match[7] for match in node.progress() if match[6] == "FAILED"}
+    assert len(failed) == 30
+
+
 def test_a_late_node_takes_part(job):
     job.write("test_slow.py", SLOW)
     first = job.start("-n", "1")

@@ -144,3 +144,17 @@ TEST_CASE("process: a flood of output is bounded", "[sched]") {
   spec.tail_max = 4;
   CHECK(output_of(spec) == "begin\n[... 3000000 bytes left out ...]\nend\n");
 }
+
+TEST_CASE("process: the memory of a process is known while it lives", "[sched]") {
+  const auto own = resident_memory(getpid());
+  REQUIRE(own);
+  CHECK(*own > 1 << 20);
+  CHECK_FALSE(resident_memory(0));
+  CHECK_FALSE(resident_memory(-1));
+  Process process;
+  REQUIRE_FALSE(process.start(shell("true")));
+  const pid_t pid = process.pid();
+  while (!process.reap()) {
+  }
+  CHECK_FALSE(resident_memory(pid));
+}

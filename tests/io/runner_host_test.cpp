@@ -303,7 +303,8 @@ TEST_CASE("runner host: a hard finish waits for nobody", "[sched]") {
   CHECK(bench.next<RunnerFinished>().status == 3);
 }
 
-TEST_CASE("runner host: a job that ends before there was a word of pytest has no status", "[sched]") {
+TEST_CASE("runner host: a job that ends before there was a word of pytest has no status",
+          "[sched]") {
   RunnerConfig config;
   config.argv = {"sleep", "600"};
   config.driver = kNoDriver;
@@ -355,4 +356,28 @@ TEST_CASE("runner host: files are private, and neither they nor processes stay b
   }
   CHECK(is_dead(worker));
   CHECK(tmp.empty());
+}
+
+TEST_CASE("runner host: a worker's memory is told before each result", "[sched]") {
+  RunnerConfig config = fake(R"([["a.py", ["a.py::pass", "a.py::pass"]]])");
+  config.measure_memory = true;
+  Bench bench(config);
+  bench.next<CollectionDone>();
+  bench.start_worker(0);
+  bench.next<WorkerWants>();
+  const std::size_t before = bench.count_passed_by<WorkerMemory>();
+  bench.host.perform(RunTests{0, {{0, 0}}});
+  const auto memory = bench.next<WorkerMemory>();
+  CHECK(memory.slot == 0);
+  CHECK(memory.bytes > 1 << 20);
+  CHECK(bench.count_passed_by<TestDone>() == 0);
+  bench.next<TestDone>();
+  CHECK(before <= 1);
+
+  Bench unmeasured(fake(R"([["a.py", ["a.py::pass"]]])"));
+  unmeasured.next<CollectionDone>();
+  unmeasured.start_worker(0);
+  unmeasured.host.perform(RunTests{0, {{0, 0}}});
+  unmeasured.next<TestDone>();
+  CHECK(unmeasured.count_passed_by<WorkerMemory>() == 0);
 }

@@ -64,6 +64,44 @@ void Checkers::after_event(const World& world, const Process& touched) {
   check_fence(world, touched);
   check_scheduler(world, touched);
   check_incarnations(world, touched);
+  if (world.scenario().suite.marked_percent == 0) return;
+  check_load(world, touched);
+  check_mutexes(world);
+}
+
+// Heavy tests have the room that they ask for.
+void Checkers::check_load(const World& world, const Process& process) {
+  const auto capacity = static_cast<uint32_t>(process.node->membership().self().profile.workers);
+  uint32_t busy = 0;
+  for (const SuiteTest* test : process.runner->running()) {
+    busy += test->exclusive ? capacity : std::min(test->weight, capacity);
+  }
+  if (busy > capacity) violated(world, &process, "runs more at a time than its workers bear");
+}
+
+// Of one mutex one runs at a time, as long as nobody is lost or cut off and the nodes have met
+// before they ran anything.
+void Checkers::check_mutexes(const World& world) {
+  const Scenario& scenario = world.scenario();
+  const Faults& faults = scenario.faults;
+  if (!faults.crashes.empty() || !faults.cuts.empty() || !faults.pauses.empty()) return;
+  if (scenario.chain_discovery || scenario.leavers > 0) return;
+  std::map<std::string, const Process*> holders;
+  const mesh::Claim* claim = nullptr;
+  for (const Process& process : world.processes()) {
+    if (!process.node || process.exited) continue;
+    const mesh::Claim& own = process.node->election().claim();
+    if (!own.exists()) continue;
+    // Two meshes that are about to become one know nothing of each other's mutexes.
+    if (own.term > 1 || (claim != nullptr && *claim != own)) split_ = true;
+    claim = &own;
+    if (split_) return;
+    for (const SuiteTest* test : process.runner->running()) {
+      if (test->mutex.empty()) continue;
+      const auto [holder, first] = holders.try_emplace(test->mutex, &process);
+      if (!first) violated(world, &process, "runs a test whose mutex " + test->mutex + " is held");
+    }
+  }
 }
 
 // Finished and unfinished make up the catalog.
@@ -228,7 +266,10 @@ void Checkers::check_verdicts(const World& world, const report::JobSummary& summ
     if ((landslide || several_jobs) && wanted == report::Verdict::kOkFlaky) continue;
     // The failing try of a flaky test may have gone with its node.
     const Faults& faults = world.scenario().faults;
-    const bool lost_try = !faults.crashes.empty() || !faults.cuts.empty() || !faults.pauses.empty();
+    // Nodes that start apart may have tried it each on their own, and met when one closed the job.
+    const bool apart = world.scenario().starts_within > Duration::milliseconds(200);
+    const bool lost_try =
+        apart || !faults.crashes.empty() || !faults.cuts.empty() || !faults.pauses.empty();
     if (lost_try && wanted == report::Verdict::kOkFlaky && test.verdict == report::Verdict::kOk) {
       continue;
     }

@@ -26,6 +26,8 @@ class Checkers {
   void check_fence(const World& world, const Process& process);
   void check_incarnations(const World& world, const Process& process);
   void check_scheduler(const World& world, const Process& process);
+  void check_load(const World& world, const Process& process);
+  void check_mutexes(const World& world);
   void check_reports(const World& world);
   void check_one_job(const World& world, std::size_t jobs);
   void check_verdicts(const World& world, const report::JobSummary& summary, bool several_jobs);
@@ -35,6 +37,7 @@ class Checkers {
   std::vector<std::string> violations_;
   std::map<uint32_t, mesh::Claim> fences_;
   std::map<uint32_t, Instant> rivals_since_;  // by process
+  bool split_ = false;                        // there was more than one mesh
 };
 
 }  // namespace dagz::sim

@@ -32,6 +32,7 @@ void FakeRunner::start() {
     collected.file = number++;
     collected.path = file.path;
     for (const SuiteTest& test : file.tests) collected.ids.push_back(test.id);
+    collected.requirements = requirements_of(file);
     tests += static_cast<uint32_t>(file.tests.size());
     later_(collect_, std::move(collected));
   }
@@ -92,6 +93,17 @@ void FakeRunner::perform(const sched::RunnerCommand& command) {
   }
 }
 
+std::vector<const SuiteTest*> FakeRunner::running() const {
+  std::vector<const SuiteTest*> tests;
+  for (const auto& [slot, worker] : workers_) {
+    if (!worker.running || worker.queue.empty()) continue;
+    const Order& order = worker.queue.front();
+    if (order.test.index >= sched::kCollectAgain) continue;
+    tests.push_back(&suite_.files[order.file].tests[order.index]);
+  }
+  return tests;
+}
+
 // Begins what is at the head of the queue.
 void FakeRunner::next(sched::Slot slot) {
   Worker& worker = workers_[slot];
@@ -146,6 +158,7 @@ void FakeRunner::collected(sched::Slot slot) {
   } else if (order.test.index == sched::kCollectFile) {
     event.file.path = file.path;
     for (const SuiteTest& test : file.tests) event.file.ids.push_back(test.id);
+    event.file.requirements = requirements_of(file);
     worker.collected.insert(order.file);
   }
   later_(Duration::microseconds(50), std::move(event));

@@ -30,6 +30,9 @@ class FakeRunner {
   void perform(const sched::RunnerCommand& command);
   void test_ran(sched::Slot slot, uint64_t life);
 
+  // What its workers run at this moment; collections are left out.
+  std::vector<const SuiteTest*> running() const;
+
  private:
   struct Order {
     sched::LocalTest test;

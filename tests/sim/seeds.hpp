@@ -22,6 +22,7 @@ inline constexpr FoundSeed kFoundSeeds[] = {
     {10990, 2,
      "the view that would have told the dead of their death was lost, and not sent again"},
     {30053, 3, "the only one who could reach both left before the last had the end"},
+    {70090, 3, "a flaky test ended as failed, for its retry was granted where it is not found"},
     {40049, 5, "a scheduler back from a long stall closed a job that another had closed"},
 };
 

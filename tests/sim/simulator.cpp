@@ -115,6 +115,7 @@ Scenario draw_scenario(uint64_t seed, uint32_t nodes) {
     if (rng.chance(1, 2)) scenario.suite.broken_percent = 15;
     if (rng.chance(1, 4)) scenario.suite.fickle_percent = 2;
   }
+  if (seed % 7 == 3) scenario.suite.marked_percent = static_cast<uint32_t>(more.between(1, 25));
   return scenario;
 }
 
@@ -154,6 +155,7 @@ std::string describe(const Scenario& s) {
             "ms broken=" + std::to_string(s.suite.broken_percent) +
             "% fickle=" + std::to_string(s.suite.fickle_percent) + "%";
   }
+  if (s.suite.marked_percent > 0) text += " marked=" + std::to_string(s.suite.marked_percent) + "%";
   return text;
 }
 

@@ -40,6 +40,33 @@ std::map<std::string, report::Verdict> Suite::expected(uint32_t retries) const {
   return verdicts;
 }
 
+namespace {
+
+// By a generator of its own: what else is drawn stays as it is without marks.
+void draw_marks(Suite& suite, uint32_t percent) {
+  Rng rng(suite.size() * 1009 + percent);
+  for (SuiteFile& file : suite.files) {
+    for (SuiteTest& test : file.tests) {
+      if (!rng.chance(percent, 100)) continue;
+      test.exclusive = rng.chance(1, 4);
+      if (rng.chance(1, 3)) test.weight = static_cast<uint32_t>(rng.between(2, 4));
+      if (rng.chance(1, 2)) test.mutex = rng.chance(1, 2) ? "database" : "port";
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<sched::LocalRequirement> requirements_of(const SuiteFile& file) {
+  std::vector<sched::LocalRequirement> list;
+  for (uint32_t i = 0; i < file.tests.size(); ++i) {
+    const SuiteTest& test = file.tests[i];
+    if (!test.exclusive && test.weight == 1 && test.mutex.empty()) continue;
+    list.push_back({test.exclusive, test.weight, test.mutex, {i}});
+  }
+  return list;
+}
+
 Suite draw_suite(Rng& rng, const SuiteShape& shape) {
   Suite suite;
   std::size_t drawn = 0;
@@ -75,6 +102,7 @@ Suite draw_suite(Rng& rng, const SuiteShape& shape) {
     }
     drawn += count;
   }
+  if (shape.marked_percent > 0) draw_marks(suite, shape.marked_percent);
   return suite;
 }
 

@@ -9,6 +9,7 @@
 #include "mesh/time.hpp"
 #include "report/outcome.hpp"
 #include "report/verdict.hpp"
+#include "sched/runner.hpp"
 
 // An invented test suite with known outcomes, drawn from a seed.
 
@@ -21,6 +22,10 @@ struct SuiteTest {
   std::vector<report::Outcome> outcomes;
   // Has another id in each process that collects it.
   bool fickle = false;
+  // What its mark asks for.
+  bool exclusive = false;
+  uint32_t weight = 1;
+  std::string mutex;
 };
 
 struct SuiteFile {
@@ -53,7 +58,12 @@ struct SuiteShape {
   uint32_t broken_percent = 0;
   uint32_t fickle_percent = 0;
   Duration import_max;
+  // So many tests bear a mark.
+  uint32_t marked_percent = 0;
 };
+
+// As a node's collection tells it.
+std::vector<sched::LocalRequirement> requirements_of(const SuiteFile& file);
 
 Suite draw_suite(Rng& rng, const SuiteShape& shape);
 

@@ -11,6 +11,9 @@
 
 namespace dagz::test {
 
+// The file of jobs that have one.
+inline constexpr report::FileKey kFile = 7;
+
 // The claim of a node of `numbered_id`, born at its number.
 inline mesh::Claim claim_by(const NodeId& node, uint64_t term = 1) {
   const Birth birth{node.bytes[0], node};

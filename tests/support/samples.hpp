@@ -41,7 +41,10 @@ inline std::vector<report::Entry> sample_entries() {
           end,
           report::Found{{{78, "tests/test_c.py", 4096}}},
           report::Expanded{78, {77}},
-          report::Missing{{{77, 1, 1}}}};
+          report::Missing{{{77, 1, 1}}},
+
+          report::Settled{claim_by(a), {{77, 2, 1}}},
+          report::Required{77, true, 2, "database", {1, 2}}};
 }
 
 inline mesh::LogBatch sample_batch() {

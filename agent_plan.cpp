@@ -1,0 +1,153 @@
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "agent_setup.hpp"
+#include "commands.hpp"
+#include "mesh/ci_platform.hpp"
+#include "mesh/io/system_clock.hpp"
+#include "report/exit_code.hpp"
+#include "report/io/history.hpp"
+#include "report/io/terminal.hpp"
+#include "report/plan_report.hpp"
+#include "sched/forecast.hpp"
+#include "sched/io/machine.hpp"
+#include "sched/io/process.hpp"
+#include "sched/io/runner_host.hpp"
+
+// `dagz run --plan`: the command collects everything in this process's one runner, the plan is
+// printed, and the runner ends without a test. No mesh is joined.
+
+namespace dagz {
+namespace {
+
+void say(const std::string& sentence) { std::fprintf(stderr, "dagz: %s\n", sentence.c_str()); }
+
+// Asking for a plan must not leave a new directory behind.
+std::vector<sched::KnownDuration> known_durations(const std::string& state_dir) {
+  report::History history(state_dir);
+  std::error_code error;
+  if (!std::filesystem::exists(history.path(), error)) return {};
+  const auto durations = history.durations();
+  for (const std::string& message : history.take_messages()) say(message);
+  if (durations.problem) say(*durations.problem);
+  std::vector<sched::KnownDuration> known;
+  for (const report::TestDuration& one : durations.value) known.push_back({one.id, one.duration});
+  return known;
+}
+
+// The runner from its start to its end.
+class Planner {
+ public:
+  explicit Planner(const RunOptions& options)
+      : options_(options), forecast_(known_durations(options.place.state_dir)) {}
+
+  // Returns the exit code.
+  int run() {
+    prctl(PR_SET_DUMPABLE, 0);
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    signals_.reset(open_end_signals());
+    sched::RunnerConfig config;
+    config.argv = options_.command;
+    config.grace = options_.grace;
+    config.collect = "whole";
+    if (const auto failure = runner_.start(config)) {
+      say(failure->text);
+      return failure->exit_code;
+    }
+    while (!ended_) wait_and_poll();
+    return conclude();
+  }
+
+ private:
+  void wait_and_poll() {
+    std::vector<zmq_pollitem_t> items{{nullptr, signals_.get(), ZMQ_POLLIN, 0}};
+    runner_.append_poll_items(items);
+    const Duration left = runner_.next_deadline() - mesh::monotonic_now();
+    const int64_t ms = std::clamp<int64_t>(left.ns / 1'000'000 + 1, 0, 1000);
+    zmq_poll(items.data(), static_cast<int>(items.size()), ms);
+    signalfd_siginfo info;
+    if (read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+      interrupted_ = true;
+      runner_.kill_all();
+    }
+    std::vector<sched::RunnerEvent> events;
+    runner_.poll(mesh::monotonic_now(), events);
+    for (const sched::RunnerEvent& event : events) take(event);
+  }
+
+  void take(const sched::RunnerEvent& event) {
+    if (const auto* file = std::get_if<sched::FileCollected>(&event)) {
+      forecast_.add(*file);
+    } else if (const auto* done = std::get_if<sched::CollectionDone>(&event)) {
+      errors_ = done->errors;
+      collected_ = true;
+      sched::FinishRunner finish;
+      finish.ran = false;
+      runner_.perform(finish);
+    } else if (const auto* failed = std::get_if<sched::RunnerFailed>(&event)) {
+      failure_ = *failed;
+      ended_ = true;
+    } else if (std::holds_alternative<sched::RunnerFinished>(event)) {
+      ended_ = true;
+    }
+  }
+
+  int conclude() {
+    if (interrupted_) return report::kExitInterrupted;
+    if (!collected_) {
+      // The command only told something: --version, --collect-only and their like.
+      if (failure_.exit_code == 0) print(failure_.text);
+      if (failure_.exit_code != 0) say(failure_.text);
+      return failure_.exit_code;
+    }
+    const uint32_t workers = options_.workers.value_or(sched::auto_workers(sched::read_machine()));
+    const auto run = detect_ci(environment_variable);
+    const uint32_t total = run ? run->node_total.value_or(1) : 1;
+    const uint32_t nodes = std::max<uint32_t>(1, options_.nodes.value_or(total));
+    report::PlanSummary plan = forecast_.plan(sched_affinity(options_.affinity), nodes, workers);
+    for (const sched::CollectionError& error : errors_) {
+      say(error.path + " could not be collected:\n" + error.text);
+      plan.uncollected.push_back(error.path);
+    }
+    if (plan.tests == 0 && errors_.empty()) {
+      say("nothing was collected, there is nothing to plan");
+      return report::kExitEmpty;
+    }
+    const bool json = options_.format == Format::kJson;
+    if (!print(json ? report::format_plan_json(plan) : report::format_plan(plan))) {
+      say("standard output could not be written");
+      return report::kExitInternalError;
+    }
+    return errors_.empty() ? report::kExitPassed : report::kExitFailed;
+  }
+
+  static bool print(const std::string& text) {
+    report::Terminal terminal(STDOUT_FILENO, false, 80, 24);
+    terminal.print(text);
+    return terminal.flush();
+  }
+
+  const RunOptions& options_;
+  sched::Forecast forecast_;
+  sched::UniqueFd signals_;
+  sched::RunnerHost runner_;
+  std::vector<sched::CollectionError> errors_;
+  sched::RunnerFailed failure_;
+  bool collected_ = false;
+  bool interrupted_ = false;
+  bool ended_ = false;
+};
+
+}  // namespace
+
+int plan_command(const RunOptions& options) { return Planner(options).run(); }
+
+}  // namespace dagz

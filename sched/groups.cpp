@@ -1,0 +1,70 @@
+#include "sched/groups.hpp"
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <tuple>
+#include <utility>
+
+namespace dagz::sched {
+
+using report::TestIndex;
+
+std::vector<TestGroup> group_tests(const report::JobState& job, const Estimates& estimates,
+                                   Affinity affinity, const std::vector<TestIndex>& tests) {
+  std::map<std::tuple<uint32_t, uint32_t, std::string>, TestGroup> groups;
+  for (const TestIndex index : tests) {
+    const report::Test& test = job.tests()[index];
+    std::tuple<uint32_t, uint32_t, std::string> key{test.path, 0, {}};
+    if (test.group != 0) {
+      key = {report::kNone, test.group, {}};
+    } else if (test.mutex != 0) {
+      key = {report::kNone, 0, job.mutex(test.mutex).name};
+    } else if (affinity == Affinity::kNone || affinity == Affinity::kGroup) {
+      key = {test.path, index + 1, {}};
+    } else if (affinity == Affinity::kClass) {
+      const std::string name = test.id.substr(0, test.id.find('['));
+      std::get<2>(key) = name.substr(0, name.rfind("::"));
+    }
+    TestGroup& group = groups[key];
+    group.named = test.group != 0 || test.mutex != 0;
+    group.tests.push_back(index);
+    group.expected += estimates.of(index);
+  }
+  std::vector<TestGroup> list;
+  list.reserve(groups.size());
+  for (auto& [key, group] : groups) list.push_back(std::move(group));
+  return list;
+}
+
+std::vector<TestGroup> split_groups(std::vector<TestGroup> groups, uint32_t workers,
+                                    const Estimates& estimates) {
+  Duration total;
+  for (const TestGroup& group : groups) total += group.expected;
+  const Duration share{std::max<int64_t>(1, total.ns / std::max<uint32_t>(1, workers))};
+  std::vector<TestGroup> pieces;
+  for (TestGroup& group : groups) {
+    if (group.named || group.expected <= share || group.tests.size() < 2) {
+      pieces.push_back(std::move(group));
+      continue;
+    }
+    const std::size_t first = pieces.size();
+    const int64_t parts = (group.expected.ns + share.ns - 1) / share.ns;
+    const Duration part = group.expected / parts;
+    TestGroup piece;
+    for (const TestIndex test : group.tests) {
+      piece.tests.push_back(test);
+      piece.expected += estimates.of(test);
+      if (piece.expected < part) continue;
+      pieces.push_back(std::exchange(piece, {}));
+    }
+    if (!piece.tests.empty()) pieces.push_back(std::move(piece));
+    for (std::size_t i = first; i < pieces.size(); ++i) {
+      pieces[i].part = static_cast<uint32_t>(i - first + 1);
+      pieces[i].parts = static_cast<uint32_t>(pieces.size() - first);
+    }
+  }
+  return pieces;
+}
+
+}  // namespace dagz::sched

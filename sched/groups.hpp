@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "mesh/time.hpp"
+#include "report/job_state.hpp"
+#include "sched/estimate.hpp"
+
+// Tests that want one worker: the unit in which work is planned.
+
+namespace dagz::sched {
+
+enum class Affinity : uint8_t { kModule, kClass, kFile, kGroup, kNone };
+
+struct TestGroup {
+  std::vector<report::TestIndex> tests;  // in order of their index
+  Duration expected;
+  bool named = false;  // by an xdist_group or a mutex: never cut
+  // Which piece of a group that was cut, from 1, and of how many.
+  uint32_t part = 1;
+  uint32_t parts = 1;
+};
+
+// The groups of these tests, in order of their files; named ones come last.
+std::vector<TestGroup> group_tests(const report::JobState& job, const Estimates& estimates,
+                                   Affinity affinity, const std::vector<report::TestIndex>& tests);
+
+// A group that takes longer than a worker's even share would decide the length of the job: it is
+// cut into pieces of about that length, unless it is named.
+std::vector<TestGroup> split_groups(std::vector<TestGroup> groups, uint32_t workers,
+                                    const Estimates& estimates);
+
+}  // namespace dagz::sched

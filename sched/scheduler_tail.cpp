@@ -1,0 +1,125 @@
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+#include "sched/scheduler.hpp"
+
+// The tail of the job: failed tests whose try at once, by the node that ran them, has failed as
+// well. Each is given to another node if there is one, which runs it when nothing else is left.
+
+namespace dagz::sched {
+
+using report::kNone;
+using report::NodeIndex;
+using report::TestIndex;
+
+namespace {
+
+bool has_run(const report::Test& test, NodeIndex node) {
+  return std::any_of(test.attempts.begin(), test.attempts.end(),
+                     [node](const report::Attempt& attempt) { return attempt.node == node; });
+}
+
+}  // namespace
+
+// What each worker has to do in the whole job.
+Duration Scheduler::even_share() const {
+  Duration total;
+  for (TestIndex test = 0; test < job_.tests().size(); ++test) total += estimates_.of(test);
+  uint32_t workers = 0;
+  for (const LiveNode& live : live_) workers += live.workers;
+  return total / std::max<uint32_t>(1, workers);
+}
+
+bool Scheduler::is_given_up(TestIndex index) const {
+  const report::Test& test = job_.tests()[index];
+  if (retries_stopped_) return true;
+  Duration longest;
+  for (const report::Attempt& attempt : test.attempts) {
+    longest = std::max(longest, attempt.result.duration);
+  }
+  return test.attempts.size() > 1 && longest > config_.retry_limits.long_test &&
+         is_out_of_proportion(longest, even_share(), config_.retry_limits);
+}
+
+// A live node that is not ready yet.
+bool Scheduler::may_still_come() const {
+  return std::any_of(live_.begin(), live_.end(), [this](const LiveNode& live) {
+    const NodeIndex index = job_.node_index(live.id);
+    if (live.workers == 0) return false;
+    if (index == kNone) return true;
+    const report::NodeState& node = job_.nodes()[index];
+    return !node.unable && !node.departed && !is_ready(live.id);
+  });
+}
+
+bool Scheduler::is_work_held() const {
+  return std::any_of(live_.begin(), live_.end(), [this](const LiveNode& live) {
+    const auto books = books_.find(job_.node_index(live.id));
+    return books != books_.end() && books->second.tests > 0;
+  });
+}
+
+void Scheduler::serve_tail(Instant now, Output& out) {
+  retries_stopped_ = retries_stopped_ || is_landslide(job_, config_.retry_limits);
+  if (tail_.empty()) return;
+  struct Candidate {
+    const LiveNode* node = nullptr;
+    NodeIndex index = kNone;
+    Duration load;
+    std::vector<TestIndex> given;
+  };
+  std::vector<Candidate> candidates;
+  for (const LiveNode& live : live_) {
+    const NodeIndex index = job_.node_index(live.id);
+    if (live.workers == 0 || !is_ready(live.id)) continue;
+    candidates.push_back({&live, index, time_left(live), {}});
+  }
+  const bool others_come = may_still_come();
+  const bool work_left = !open_.empty() || is_work_held();
+  std::vector<TestIndex> given_up;
+  for (const TestIndex test : tail_) {
+    if (is_given_up(test)) {
+      given_up.push_back(test);
+      continue;
+    }
+    Candidate* best = nullptr;
+    const auto rank = [&](const Candidate& one) {
+      return std::tuple(has_run(job_.tests()[test], one.index), one.load);
+    };
+    for (Candidate& one : candidates) {
+      if (!job_.place_on(test, one.index)) continue;
+      if (best == nullptr || rank(one) < rank(*best)) best = &one;
+    }
+    if (best == nullptr) continue;
+    // While there is other work, it can wait for a node that may still come.
+    if (others_come && work_left && has_run(job_.tests()[test], best->index)) continue;
+    if (!may_lock(now, test, best->index)) continue;
+    if (const uint32_t mutex = job_.tests()[test].mutex; mutex != 0) {
+      locked_now_[mutex] = best->index;
+    }
+    best->given.push_back(test);
+    best->load += estimates_.of(test) / best->node->workers;
+  }
+  // Whoever limits the failures wants to know soon: such a retry comes next.
+  const Kind kind = config_.max_fail > 0 ? Kind::kShare : Kind::kTail;
+  for (const Candidate& one : candidates) {
+    if (!one.given.empty()) grant(one.node->id, one.given, kind, out);
+  }
+  if (!given_up.empty()) settle(given_up, out);
+}
+
+void Scheduler::settle(const std::vector<TestIndex>& tests, Output& out) {
+  report::Settled settled{claim_, {}};
+  for (const TestIndex test : tests) {
+    tail_.erase(test);
+    const report::Place place = job_.tests()[test].places.front();
+    settled.runs.push_back({place.file, place.index, 1});
+    if (settled.runs.size() < report::kRunsPerEntryMax / 8) continue;
+    out.entries.emplace_back(settled);
+    settled.runs.clear();
+  }
+  if (!settled.runs.empty()) out.entries.emplace_back(std::move(settled));
+}
+
+}  // namespace dagz::sched

@@ -1,0 +1,101 @@
+#include <algorithm>
+
+#include "sched/vassal.hpp"
+
+// Retries on this node: the first at once by the worker that has just seen the test fail, the next
+// when nothing else is left, in a process that has run nothing before.
+
+namespace dagz::sched {
+
+// Failures before this one, here or elsewhere, are the scheduler's affair.
+bool Vassal::tries_again(const Item& item, report::Outcome outcome) const {
+  if (!report::is_failure(outcome) || item.again || item.tail) return false;
+  if (draining_ || leaving_ || broken_ || job_.max_retries() == 0) return false;
+  return job_.tests()[item.test].attempts.empty() && !is_landslide(job_, config_.retry_limits);
+}
+
+// All that it has reserved is a retry that it will soon make itself.
+bool Vassal::keeps_retry(const Worker& worker) const {
+  return worker.group.back().again && expected(worker.sent) <= config_.retry_within;
+}
+
+// The worker of this node that saw it fail last.
+std::optional<Slot> Vassal::failed_on(const Item& item) const {
+  const auto& attempts = job_.tests()[item.test].attempts;
+  for (auto one = attempts.rbegin(); one != attempts.rend(); ++one) {
+    if (job_.nodes()[one->node].id != enlisted_->node) continue;
+    const uint32_t worker = one->result.worker;
+    if (worker >= enlisted_->first_worker) return worker - enlisted_->first_worker;
+  }
+  return std::nullopt;
+}
+
+void Vassal::take_tail(Instant now, Slot slot, std::vector<LocalTest>& tests,
+                       std::vector<Item>& missing) {
+  Worker& worker = workers_[slot];
+  if (tail_.empty() || !worker.fresh || !worker.group.empty() || !queue_.empty()) return;
+  for (const Item& item : tail_) {
+    if (uncollectable_.contains(item.found)) missing.push_back(item);
+  }
+  std::erase_if(tail_, [this](const Item& one) { return uncollectable_.contains(one.found); });
+  if (tail_.empty()) return;
+  auto item = std::find_if(tail_.begin(), tail_.end(), [&](const Item& one) {
+    return failed_on(one) != slot && admits(slot, one);
+  });
+  // Whoever is free was chosen already: this one, for want of others.
+  if (item == tail_.end()) {
+    item = std::find_if(tail_.begin(), tail_.end(),
+                        [&](const Item& one) { return admits(slot, one); });
+  }
+  if (item == tail_.end()) return;
+  worker.fresh = false;
+  send(now, slot, *item, tests);
+  tail_.erase(item);
+}
+
+// For each retry of the tail a worker begins anew, but only one that has nothing else to do, and if
+// possible another than saw it fail.
+void Vassal::freshen_workers(Output& out) {
+  if (tail_.empty() || !queue_.empty() || !enlisted_ || draining_ || leaving_ || broken_) return;
+  std::vector<Slot> idle;
+  std::size_t under_way = 0;
+  for (Slot slot = 0; slot < workers_.size(); ++slot) {
+    const Worker& worker = workers_[slot];
+    const bool up = worker.state == Worker::State::kUp;
+    const bool nothing = worker.sent.empty() && worker.group.empty();
+    if (worker.state == Worker::State::kStarting || (up && nothing && worker.fresh)) ++under_way;
+    if (worker.state == Worker::State::kDraining) ++under_way;
+    if (worker.state == Worker::State::kDown || (up && nothing && !worker.fresh)) {
+      idle.push_back(slot);
+    }
+  }
+  if (under_way >= tail_.size()) return;
+  const std::optional<Slot> avoided = failed_on(tail_[under_way]);
+  std::stable_sort(idle.begin(), idle.end(), [&](Slot a, Slot b) {
+    const auto rank = [&](Slot slot) {
+      return std::pair(slot == avoided, workers_[slot].state != Worker::State::kDown);
+    };
+    return rank(a) < rank(b);
+  });
+  idle.resize(std::min(idle.size(), tail_.size() - under_way));
+  for (const Slot slot : idle) {
+    if (workers_[slot].state == Worker::State::kDown) {
+      start(slot, out);
+    } else {
+      recycle(slot, out);
+    }
+  }
+}
+
+// Each only once: one that the scheduler gives back has no better place.
+void Vassal::give_up_tail(Duration wanted, std::vector<Item>& given, Duration& given_time) {
+  for (std::size_t left = tail_.size(); left > 0 && given_time < wanted; --left) {
+    const Item item = tail_[left - 1];
+    if (!tail_given_up_.insert(item.test).second) continue;
+    tail_.erase(tail_.begin() + static_cast<std::ptrdiff_t>(left - 1));
+    given_time += estimates_.of(item.test);
+    given.push_back(item);
+  }
+}
+
+}  // namespace dagz::sched

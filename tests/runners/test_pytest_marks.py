@@ -1,0 +1,92 @@
+"""What the driver tells of the mark dagz."""
+
+import os
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from fake_agent import Agent  # noqa: E402
+
+
+def needs_of(agent):
+    """By test: exclusive, weight, mutex."""
+    found = {}
+    for _, message in agent.messages:
+        for need in message.get("needs", ()):
+            for k in need["k"]:
+                name = agent.ids[message["f"], k].split("::", 1)[1]
+                found[name] = (need["exclusive"], need["weight"], need["mutex"])
+    return found
+
+
+def test_marks_of_tests_classes_and_modules(write):
+    suite = write(
+        pytest_dot_ini="[pytest]\naddopts = --strict-markers\n",
+        test_m="""
+        import pytest
+        @pytest.mark.dagz(exclusive=True)
+        def test_alone(): pass
+        @pytest.mark.dagz(weight=2)
+        class TestHeavy:
+            def test_two(self): pass
+            @pytest.mark.dagz(weight=3, mutex="port")
+            def test_three(self): pass
+            @pytest.mark.dagz(exclusive=False)
+            def test_still_two(self): pass
+        def test_plain(): pass
+        @pytest.mark.dagz()
+        def test_empty(): pass
+        @pytest.mark.parametrize("x", [pytest.param(1, marks=pytest.mark.dagz(mutex="one")), 2])
+        def test_param(x): pass
+        """,
+        test_n="""
+        import pytest
+        pytestmark = pytest.mark.dagz(mutex="database")
+        def test_database(): pass
+        @pytest.mark.dagz(mutex="port")
+        @pytest.mark.xdist_group("g")
+        def test_port(): pass
+        """,
+    )
+    agent = Agent(suite, "-q").run()
+    assert agent.collected["errors"] == []
+    assert needs_of(agent) == {
+        "test_alone": (True, 1, ""),
+        "TestHeavy::test_two": (False, 2, ""),
+        "TestHeavy::test_three": (False, 3, "port"),
+        "TestHeavy::test_still_two": (False, 2, ""),
+        "test_param[1]": (False, 1, "one"),
+        "test_database": (False, 1, "database"),
+        "test_port": (False, 1, "port"),
+    }
+    assert agent.groups == {1: {"g": [1]}}
+    assert set(agent.outcomes().values()) == {"passed"}
+
+
+@pytest.mark.parametrize(
+    "arguments, sentence",
+    [
+        ("weight=0", "weight must be a whole number from 1, not 0"),
+        ("weight=True", "weight must be a whole number from 1, not True"),
+        ("weight=1.5", "weight must be a whole number from 1, not 1.5"),
+        ("mutex=''", "mutex must be a name, not ''"),
+        ("alone=True", "takes exclusive=, weight= and mutex=, not alone"),
+        ("7", "takes exclusive=, weight= and mutex=, not 7"),
+    ],
+)
+def test_a_mark_that_makes_no_sense_is_an_error_of_its_test(write, arguments, sentence):
+    suite = write(
+        test_bad="""
+        import pytest
+        @pytest.mark.dagz(%s)
+        def test_bad(): pass
+        def test_good(): pass
+        """
+        % arguments
+    )
+    agent = Agent(suite, "-q").run()
+    (error,) = agent.collected["errors"]
+    assert error["path"] == "test_bad.py::test_bad"
+    assert sentence in error["text"]
+    assert agent.outcomes() == {"test_bad": "passed", "test_good": "passed"}
