@@ -10,6 +10,7 @@ namespace dagz {
 int run_command(const RunOptions& options);
 int report_command(const ReportOptions& options);
 int jobs_command(const JobsOptions& options);
+int logs_command(const LogsOptions& options);
 int mesh_command(const MeshOptions& options);
 int doctor_command(const DoctorOptions& options);
 
