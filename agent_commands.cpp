@@ -65,27 +65,17 @@ struct Found {
   bool has_not_begun = false;  // there is a live job, but nobody has named it yet
 };
 
-// Where everything stays on this host the answer takes milliseconds, and most ask after the end.
-constexpr Duration kAskHereWithin = Duration::milliseconds(500);
-
 // The live job, if it is the one that is meant.
 Found find_live(const ReportOptions& options) {
-  const MeshAccess access = open_mesh_access(options.network, options.place);
-  if (!access.error.empty()) return {std::nullopt, access.error, access.exit_code};
-  const bool only_here = access.loopback_only && options.network.peers.empty();
-  const MeshReply reply =
-      ask_mesh(access, Query::Kind::kReport, only_here ? kAskHereWithin : kAskWithin);
-  if (!reply.json) return {std::nullopt, reply.error, reply.exit_code};
-  auto summary = report::parse_json(*reply.json);
-  if (!summary) {
-    return {std::nullopt, "the live mesh gave an answer that this dagz does not understand",
-            report::kExitUnusableEnvironment};
+  LiveJob live = ask_live_job(options.network, options.place);
+  if (!live.summary) {
+    return {std::nullopt, live.problem, live.exit_code, live.has_not_begun};
   }
-  if (summary->full_id.empty()) return {std::nullopt, "", 0, true};
+  const auto& summary = live.summary;
   const bool meant =
       options.job == "last" || options.job == summary->short_id || options.job == summary->full_id;
   if (!meant) return {};
-  return {std::move(summary), "", 0};
+  return {std::move(live.summary), "", 0};
 }
 
 Found find_kept(const ReportOptions& options) {

@@ -14,6 +14,7 @@
 #include "mesh/io/transport.hpp"
 #include "node.hpp"
 #include "report/exit_code.hpp"
+#include "report/json_report.hpp"
 
 namespace dagz {
 namespace {
@@ -21,6 +22,8 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kMessagesPerTurn = 256;
+// Where everything stays on this host the answer takes milliseconds, and most ask after the end.
+constexpr Duration kAskHereWithin = Duration::milliseconds(500);
 
 Moment moment_now() { return {mesh::monotonic_now(), mesh::wall_now().ms}; }
 
@@ -175,6 +178,22 @@ class Observer {
 
 MeshReply ask_mesh(const MeshAccess& access, Query::Kind kind, Duration within) {
   return Observer(access, kind).ask(within);
+}
+
+LiveJob ask_live_job(const NetworkOptions& network, const PlaceOptions& place) {
+  const MeshAccess access = open_mesh_access(network, place);
+  if (!access.error.empty()) return {std::nullopt, access.error, access.exit_code};
+  const bool only_here = access.loopback_only && network.peers.empty();
+  const MeshReply reply =
+      ask_mesh(access, Query::Kind::kReport, only_here ? kAskHereWithin : kAskWithin);
+  if (!reply.json) return {std::nullopt, reply.error, reply.exit_code};
+  auto summary = report::parse_json(*reply.json);
+  if (!summary) {
+    return {std::nullopt, "the live mesh gave an answer that this dagz does not understand",
+            report::kExitUnusableEnvironment};
+  }
+  if (summary->full_id.empty()) return {std::nullopt, "", 0, true};
+  return {std::move(summary), "", 0};
 }
 
 }  // namespace dagz

@@ -8,6 +8,7 @@
 
 #include "agent_setup.hpp"
 #include "mesh/time.hpp"
+#include "report/summary.hpp"
 #include "wire.hpp"
 
 // Asks the live mesh of a job as somebody who takes no part in it: dials its members, but listens
@@ -36,5 +37,14 @@ struct MeshReply {
 // its live members have answered, or kAllAnswerWithin after the first one), after `within` at the
 // latest.
 MeshReply ask_mesh(const MeshAccess& access, Query::Kind kind, Duration within = kAskWithin);
+
+// The job that runs now, as far as one of its members knows it.
+struct LiveJob {
+  std::optional<report::JobSummary> summary;
+  std::string problem;  // one sentence, when the mesh could not be asked or understood
+  int exit_code = 0;
+  bool has_not_begun = false;  // there is a live job, but nobody has named it yet
+};
+LiveJob ask_live_job(const NetworkOptions& network, const PlaceOptions& place);
 
 }  // namespace dagz

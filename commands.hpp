@@ -11,6 +11,7 @@ int run_command(const RunOptions& options);
 int plan_command(const RunOptions& options);  // --plan
 int report_command(const ReportOptions& options);
 int jobs_command(const JobsOptions& options);
+int logs_command(const LogsOptions& options);
 int mesh_command(const MeshOptions& options);
 int doctor_command(const DoctorOptions& options);
 

@@ -51,6 +51,7 @@ struct Perform {
   int operator()(const dagz::RunOptions& options) const { return dagz::run_command(options); }
   int operator()(const dagz::ReportOptions& options) const { return dagz::report_command(options); }
   int operator()(const dagz::JobsOptions& options) const { return dagz::jobs_command(options); }
+  int operator()(const dagz::LogsOptions& options) const { return dagz::logs_command(options); }
   int operator()(const dagz::MeshOptions& options) const { return dagz::mesh_command(options); }
   int operator()(const dagz::DoctorOptions& options) const { return dagz::doctor_command(options); }
   int operator()(const dagz::PrintText& print) const {

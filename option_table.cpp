@@ -3,7 +3,8 @@
 namespace dagz {
 namespace {
 
-constexpr unsigned kNetworked = kRunCommand | kReportCommand | kMeshCommand | kDoctorCommand;
+constexpr unsigned kNetworked =
+    kRunCommand | kReportCommand | kMeshCommand | kDoctorCommand | kLogsCommand;
 constexpr unsigned kAny = kNetworked | kJobsCommand;
 
 constexpr uint32_t kMaxWorkersOfNode = 1024;
@@ -201,6 +202,14 @@ const OptionSpec kOptions[] = {
      "of the report (default text)",
      kReportCommand, [](Text t, Settings& s) { return pick(t, kReportFormatWords, s.report_format); },
      '\0', kReportFormatWords},
+    {"format", kPlanFormatWords, kPlanFormatWords, "Output",
+     "of the logs (default text)",
+     kLogsCommand, [](Text t, Settings& s) { return pick(t, kPlanFormatWords, s.logs_format); },
+     '\0', kPlanFormatWords},
+    {"bundle", "DIR", "a directory", "Output",
+     "write the context for a coding agent into this directory, which must be new or empty",
+     kLogsCommand, [](Text t, Settings& s) { return store_text(t, s.bundle); },
+     '\0', "", Completes::kDirectory, true},
     {"color", kColorWords, kColorWords, "Output",
      "colours (default auto); NO_COLOR, FORCE_COLOR and CLICOLOR_FORCE are honoured",
      kAny, [](Text t, Settings& s) { return pick(t, kColorWords, s.run.place.color); },
@@ -216,6 +225,8 @@ const CommandSpec kCommands[] = {
     {"report", kReportCommand, "print a job's report: of a live job from the mesh, else from the history",
      "JOB", "a short id, a full id or 'last' (default)"},
     {"jobs", kJobsCommand, "list recent jobs"},
+    {"logs", kLogsCommand, "print one test's logs, history and context",
+     "SPAN", "a test id, a part that only one has, or a span id (DAGZ_SPAN)"},
     {"mesh", kMeshCommand, "list the members of the live mesh as seen from here"},
     {"doctor", kDoctorCommand, "say what discovery, CI, Python and the machine look like from here"},
     {"completion", kCompletionCommand, "print a completion script", "SHELL", "bash, zsh or fish",
@@ -224,7 +235,7 @@ const CommandSpec kCommands[] = {
 };
 // clang-format on
 
-constexpr std::string_view kMissing[] = {"logs", "serve", "history"};
+constexpr std::string_view kMissing[] = {"serve", "history"};
 
 }  // namespace
 

@@ -15,6 +15,8 @@ namespace dagz {
 struct Settings {
   RunOptions run;
   Format report_format = Format::kText;
+  Format logs_format = Format::kText;
+  std::string bundle;
 };
 
 enum CommandBit : unsigned {
@@ -25,6 +27,7 @@ enum CommandBit : unsigned {
   kDoctorCommand = 16,
   kCompletionCommand = 32,
   kHelpCommand = 64,
+  kLogsCommand = 128,
 };
 
 struct CommandSpec {

@@ -71,6 +71,9 @@ constexpr const char* kRunFooter =
     "19 flaky with --flaky fail.";
 constexpr const char* kReportFooter =
     "Exit codes: 0 printed, whatever became of the job; 4 there is no such job.";
+constexpr const char* kLogsFooter =
+    "SPAN is looked for in the live job, then in the history, the newest job first.\n\n"
+    "Exit codes: 0 printed; 4 none or several tests are meant.";
 constexpr const char* kMeshFooter = "Exit codes: 0 there is a live mesh; 16 nobody answers.";
 constexpr const char* kDoctorFooter = "Exit codes: 0 fit for a run; 16 something says FAIL.";
 
@@ -126,6 +129,7 @@ std::unique_ptr<Parser> make_parser() {
     }
     if (command.bit == kRunCommand) app->footer(kRunFooter);
     if (command.bit == kReportCommand) app->footer(kReportFooter);
+    if (command.bit == kLogsCommand) app->footer(kLogsFooter);
     if (command.bit == kMeshCommand) app->footer(kMeshFooter);
     if (command.bit == kDoctorCommand) app->footer(kDoctorFooter);
   }
@@ -333,6 +337,11 @@ Invocation finish_command(const CommandLine& line, const Parser& parser, const C
                            word.empty() ? "last" : word};
     case kJobsCommand:
       return JobsOptions{run.place};
+    case kLogsCommand:
+      if (word.empty()) {
+        return UsageError{"dagz logs needs a SPAN: a test id, a part of one, or a span id"};
+      }
+      return LogsOptions{run.place, run.network, word, settings.bundle, settings.logs_format};
     case kMeshCommand:
       return MeshOptions{run.place, run.network};
     default:

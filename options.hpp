@@ -92,6 +92,14 @@ struct JobsOptions {
   PlaceOptions place;
 };
 
+struct LogsOptions {
+  PlaceOptions place;
+  NetworkOptions network;
+  std::string span;               // a test id, a part of one, or a span id
+  std::string bundle;             // a directory; empty = print
+  Format format = Format::kText;  // text or json
+};
+
 struct MeshOptions {
   PlaceOptions place;
   NetworkOptions network;
@@ -112,8 +120,8 @@ struct UsageError {
   std::string sentence;
 };
 
-using Invocation = std::variant<RunOptions, ReportOptions, JobsOptions, MeshOptions, DoctorOptions,
-                                PrintText, UsageError>;
+using Invocation = std::variant<RunOptions, ReportOptions, JobsOptions, LogsOptions, MeshOptions,
+                                DoctorOptions, PrintText, UsageError>;
 
 struct ConfigFile {
   std::string path;  // as it should be named in messages

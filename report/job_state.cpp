@@ -459,6 +459,7 @@ TestSummary JobState::summarize(const Test& test, int64_t started_wall_ms) const
   };
   std::stable_sort(order.begin(), order.end(),
                    [&](const Attempt* a, const Attempt* b) { return key(a) < key(b); });
+  std::map<NodeIndex, uint32_t> runs;  // the next one of each node
   for (const Attempt* attempt : order) {
     const NodeState& node = nodes_[attempt->node];
     const Finished& result = attempt->result;
@@ -470,6 +471,10 @@ TestSummary JobState::summarize(const Test& test, int64_t started_wall_ms) const
         Duration::milliseconds(std::max<int64_t>(0, result.started_wall_ms - started_wall_ms));
     one.duration = result.duration;
     one.cpu_percent = result.cpu_percent;
+    uint32_t& run = runs.try_emplace(attempt->node, 1).first->second;
+    // A second word is on the run before.
+    one.run = result.amends ? std::max(1U, run - 1) : run;
+    if (!result.amends && is_failure(result.outcome)) ++run;
     one.message = result.message;
     one.output = result.output;
   }
@@ -570,6 +575,7 @@ JobSummary JobState::summary() const {
     one.name = "node-" + std::to_string(node->enlisted->number);
     one.host = node->opened.host;
     one.ci_url = node->opened.ci_url;
+    one.id = short_name(node->id);
     one.workers = node->enlisted->workers;
     one.lost = closed_ && std::find(closed_->lost.begin(), closed_->lost.end(), node->id) !=
                               closed_->lost.end();

@@ -17,7 +17,8 @@ Json node_of(const NodeSummary& node) {
           {"host", json_text(node.host)},
           {"ci_url", json_text(node.ci_url)},
           {"workers", node.workers},
-          {"lost", node.lost}};
+          {"lost", node.lost},
+          {"id", json_text(node.id)}};
 }
 
 Json attempt_of(const AttemptSummary& attempt) {
@@ -26,7 +27,8 @@ Json attempt_of(const AttemptSummary& attempt) {
                {"worker", attempt.worker},
                {"started_after_s", json_seconds(attempt.started_after)},
                {"duration_s", json_seconds(attempt.duration)},
-               {"cpu_percent", attempt.cpu_percent}};
+               {"cpu_percent", attempt.cpu_percent},
+               {"run", attempt.run}};
   if (!attempt.message.empty()) json["message"] = json_text(attempt.message);
   if (!attempt.output.empty()) json["output"] = json_text(attempt.output);
   return json;
@@ -192,6 +194,7 @@ bool read_attempt(const Json& json, AttemptSummary& attempt) {
   attempt.started_after = duration_in(json, "started_after_s");
   attempt.duration = duration_in(json, "duration_s");
   attempt.cpu_percent = whole_in<uint32_t>(json, "cpu_percent");
+  attempt.run = std::max<uint32_t>(1, whole_in<uint32_t>(json, "run"));
   attempt.message = text_in(json, "message");
   attempt.output = text_in(json, "output");
   return true;
@@ -231,7 +234,8 @@ void read_head(const Json& json, JobSummary& summary) {
   }
   for (const Json& one : list_in(json, "nodes")) {
     summary.nodes.push_back({text_in(one, "name"), text_in(one, "host"), text_in(one, "ci_url"),
-                             whole_in<uint32_t>(one, "workers"), bool_in(one, "lost")});
+                             whole_in<uint32_t>(one, "workers"), bool_in(one, "lost"),
+                             text_in(one, "id")});
   }
   for (const Json& one : list_in(json, "notes")) {
     if (one.is_string()) summary.notes.push_back(one.get<std::string>());

@@ -15,11 +15,11 @@
 //   "plan_s": 0.0 or null, "ideal_s": 0.0, "saved_s": 0.0, "efficiency": 0.972,
 //   "workers": 0, "steals": 0, "lost_nodes": 0, "ci_url": "" , "dashboard_url": "",
 //   "counts": {"passed","failed","flaky","errors","skipped","redundant","unfinished","total"},
-//   "nodes": [{"name","host","ci_url","workers","lost"}],
+//   "nodes": [{"name","host","ci_url","workers","lost","id"}],
 //   "notes": [""],
 //   "collection_errors": [{"path","text"}], "collections_differ": false,
 //   "tests": [{"id","file","verdict","attempts": [{"outcome","node","worker","started_after_s",
-//              "duration_s","cpu_percent", and when not empty "message","output"}]}] }
+//              "duration_s","cpu_percent","run", and when not empty "message","output"}]}] }
 //
 // Times are seconds, to the microsecond. Verdicts and outcomes are the words of verdict.hpp and
 // outcome.hpp. Bytes that are no UTF-8 appear as \xNN.

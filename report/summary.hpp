@@ -21,6 +21,7 @@ struct AttemptSummary {
   Duration started_after;  // since the job began
   Duration duration;
   uint32_t cpu_percent = 0;
+  uint32_t run = 1;     // of this test on that node, as in its span id
   std::string message;  // one line
   std::string output;   // traceback and captured output of a failure, bounded; may be no UTF-8
 };
@@ -43,6 +44,7 @@ struct NodeSummary {
   std::string ci_url;
   uint32_t workers = 0;
   bool lost = false;  // died, rather than left
+  std::string id;     // short id in the mesh; empty in a history of an older version
 };
 
 enum class JobStatus : uint8_t {

@@ -282,6 +282,14 @@ TEST_CASE("options: mistakes on the command line get one sentence", "[options]")
   for (const auto& [arguments, sentence] : cases) CHECK(complaint(arguments) == sentence);
 }
 
+TEST_CASE("options: dagz logs", "[options]") {
+  const auto o = parsed<LogsOptions>({"logs", "a.py::t[x]", "--bundle", "ctx", "--format", "json"});
+  CHECK((o.span == "a.py::t[x]" && o.bundle == "ctx" && o.format == Format::kJson));
+  CHECK(parsed<LogsOptions>({"logs", "t"}).bundle.empty());
+  CHECK(complaint({"logs"}) == "dagz logs needs a SPAN: a test id, a part of one, or a span id");
+  CHECK(complaint({"logs", "a", "b"}) == "unexpected argument 'b' of dagz logs");
+}
+
 TEST_CASE("options: commands that this version lacks say so", "[options]") {
   for (const std::string_view name : missing_commands()) {
     CHECK(complaint({std::string(name), "--any", "thing"}) ==

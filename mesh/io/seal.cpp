@@ -24,6 +24,14 @@ Hash SodiumCrypto::hash(Bytes data) const {
   return hash;
 }
 
+std::string short_digest(std::string_view text) {
+  std::array<uint8_t, 8> digest{};
+  crypto_generichash_blake2b(digest.data(), digest.size(),
+                             reinterpret_cast<const uint8_t*>(text.data()), text.size(), nullptr,
+                             0);
+  return to_hex(digest.data(), digest.size());
+}
+
 NodeId SodiumCrypto::node_id_of(const PublicKey& key) const {
   NodeId id;
   crypto_generichash(id.bytes.data(), id.bytes.size(), key.bytes.data(), key.bytes.size(), nullptr,

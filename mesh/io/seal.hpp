@@ -1,5 +1,8 @@
 #pragma once
 
+#include <string>
+#include <string_view>
+
 #include "mesh/crypto.hpp"
 #include "mesh/io/keyring.hpp"
 
@@ -26,5 +29,8 @@ class SodiumCrypto : public Crypto {
  private:
   const Keyring& keyring_;
 };
+
+// BLAKE2b of 8 bytes in hex, without a key: names things, proves nothing.
+std::string short_digest(std::string_view text);
 
 }  // namespace dagz::mesh

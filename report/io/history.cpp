@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "report/calendar.hpp"
+#include "report/io/history_tests.hpp"
 
 namespace dagz::report {
 namespace {
@@ -201,6 +202,26 @@ Result<std::optional<JobSummary>> History::load(const std::string& key) {
     // One snapshot over all tables, whatever others write meanwhile.
     database_.execute("BEGIN");
     result.value = read_job(database_, key);
+    database_.execute("ROLLBACK");
+    return std::nullopt;
+  });
+  return result;
+}
+
+Result<std::vector<std::string>> History::test_ids(bool of_all_jobs) {
+  Result<std::vector<std::string>> result;
+  result.problem = attempt([&]() -> Problem {
+    result.value = read_test_ids(database_, of_all_jobs);
+    return std::nullopt;
+  });
+  return result;
+}
+
+Result<std::vector<TestRecord>> History::test_records(const std::string& id) {
+  Result<std::vector<TestRecord>> result;
+  result.problem = attempt([&]() -> Problem {
+    database_.execute("BEGIN");
+    result.value = read_test_records(database_, id);
     database_.execute("ROLLBACK");
     return std::nullopt;
   });

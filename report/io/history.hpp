@@ -10,6 +10,7 @@
 #include "report/io/history_rows.hpp"
 #include "report/job_table.hpp"
 #include "report/summary.hpp"
+#include "report/test_logs.hpp"
 
 // The jobs that this host remembers: history.db in the state directory, shared by all dagz
 // processes of the host. Writers queue up (20 s at most); what the first of them records of a job
@@ -49,6 +50,10 @@ class History {
   Result<std::vector<JobRow>> list(uint32_t limit);
   // A short id (the latest such job), a full id, or "last". Empty when there is no such job.
   Result<std::optional<JobSummary>> load(const std::string& key);
+  // The ids of the newest job's tests, or of all that are remembered. Sorted.
+  Result<std::vector<std::string>> test_ids(bool of_all_jobs);
+  // The test of this id in every job that has it, newest first.
+  Result<std::vector<TestRecord>> test_records(const std::string& id);
   // The next job's number on that day (UTC), from 1: what follows "j0517."
   Result<uint32_t> next_number(WallTime now);
   // For each test that did not always fail, the median of its last 5 durations that were no

@@ -40,6 +40,9 @@ constexpr const char* kSteps[] = {
          job INTEGER, test INTEGER, attempt INTEGER, message BLOB, output BLOB,
          PRIMARY KEY(job, test, attempt));
        CREATE TABLE samples(test INTEGER PRIMARY KEY, seen_ms INTEGER, recent BLOB);)",
+    // 1 -> 2
+    R"(ALTER TABLE nodes ADD COLUMN short BLOB;
+       ALTER TABLE results ADD COLUMN run INTEGER;)",
 };
 static_assert(std::size(kSteps) == kHistorySchema);
 
@@ -135,11 +138,11 @@ bool insert_head(Database& database, const JobSummary& summary) {
 }
 
 void insert_lists(Database& database, int64_t job, const JobSummary& summary) {
-  Statement node(database, "INSERT INTO nodes VALUES(?, ?, ?, ?, ?, ?, ?)");
+  Statement node(database, "INSERT INTO nodes VALUES(?, ?, ?, ?, ?, ?, ?, ?)");
   int64_t position = 0;
   for (const NodeSummary& item : summary.nodes) {
     node.add(job).add(position++).add(item.name).add(item.host).add(item.ci_url);
-    node.add(item.workers).add(item.lost ? 1 : 0).run();
+    node.add(item.workers).add(item.lost ? 1 : 0).add(item.id).run();
   }
   Statement note(database, "INSERT INTO notes VALUES(?, ?, ?)");
   position = 0;
@@ -156,7 +159,7 @@ class ResultWriter {
   ResultWriter(Database& database, int64_t job)
       : job_(job),
         place_(database, "INSERT INTO places VALUES(?, ?, ?)"),
-        result_(database, "INSERT OR IGNORE INTO results VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+        result_(database, "INSERT OR IGNORE INTO results VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
         text_(database, "INSERT OR IGNORE INTO texts VALUES(?, ?, ?, ?, ?)") {}
 
   // Tests without an attempt have one row, attempt 0, for their verdict.
@@ -164,7 +167,7 @@ class ResultWriter {
     const auto verdict = static_cast<int64_t>(test.verdict);
     if (test.attempts.empty()) {
       result_.add(job_).add(number).add(0).add(verdict);
-      for (int i = 0; i < 6; ++i) result_.add_null();
+      for (int i = 0; i < 7; ++i) result_.add_null();
       result_.run();
     }
     int64_t position = 0;
@@ -172,7 +175,7 @@ class ResultWriter {
       result_.add(job_).add(number).add(++position).add(verdict);
       result_.add(static_cast<int64_t>(attempt.outcome)).add(place_of(attempt.node));
       result_.add(attempt.worker).add(attempt.started_after.ns).add(attempt.duration.ns);
-      result_.add(attempt.cpu_percent).run();
+      result_.add(attempt.cpu_percent).add(attempt.run).run();
       if (attempt.message.empty() && attempt.output.empty()) continue;
       text_.add(job_).add(number).add(position).add(attempt.message).add(attempt.output).run();
     }
@@ -244,12 +247,13 @@ void read_head(const Statement& row, JobSummary& summary) {
 
 void read_lists(Database& database, int64_t job, JobSummary& summary) {
   Statement nodes(database,
-                  "SELECT name, host, ci_url, workers, lost FROM nodes WHERE job = ? "
+                  "SELECT name, host, ci_url, workers, lost, short FROM nodes WHERE job = ? "
                   "ORDER BY position");
   nodes.add(job);
   while (nodes.next_row()) {
     summary.nodes.push_back({nodes.bytes(0), nodes.bytes(1), nodes.bytes(2),
-                             static_cast<uint32_t>(nodes.integer(3)), nodes.integer(4) != 0});
+                             static_cast<uint32_t>(nodes.integer(3)), nodes.integer(4) != 0,
+                             nodes.bytes(5)});
   }
   Statement notes(database, "SELECT text FROM notes WHERE job = ? ORDER BY position");
   notes.add(job);
@@ -300,7 +304,7 @@ void read_tests(Database& database, int64_t job, std::vector<TestSummary>& tests
   std::unordered_map<int64_t, std::size_t> place;
   Statement rows(database,
                  "SELECT r.test, r.attempt, r.verdict, r.outcome, r.place, r.worker, r.started_ns, "
-                 "r.duration_ns, r.cpu_percent, t.file, t.prefixed, t.name "
+                 "r.duration_ns, r.cpu_percent, t.file, t.prefixed, t.name, r.run "
                  "FROM results r JOIN tests t ON t.id = r.test WHERE r.job = ? "
                  "ORDER BY r.test, r.attempt");
   rows.add(job);
@@ -322,6 +326,7 @@ void read_tests(Database& database, int64_t job, std::vector<TestSummary>& tests
     attempt.started_after = {rows.integer(6)};
     attempt.duration = {rows.integer(7)};
     attempt.cpu_percent = static_cast<uint32_t>(rows.integer(8));
+    attempt.run = static_cast<uint32_t>(std::max<int64_t>(1, rows.integer(12)));
   }
   read_texts(database, job, place, tests);
   std::sort(tests.begin(), tests.end(),

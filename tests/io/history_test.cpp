@@ -102,6 +102,61 @@ TEST_CASE("history: a job comes back as it went in", "[report]") {
   CHECK(history.take_messages().empty());
 }
 
+TEST_CASE("history: a test is found in every job that had it", "[report]") {
+  const Folder folder;
+  History history(folder.state());
+  JobSummary first = numbered(1);
+  first.nodes[1].id = "68b0080d";
+  first.tests[2].attempts[1].run = 2;
+  JobSummary second = numbered(2, 1);
+  second.tests.erase(second.tests.begin() + 4);  // test_ok
+  second.tests.push_back(test("u.py::test_new", {attempt(Outcome::kPassed)}));
+  REQUIRE_FALSE(history.record(first));
+  REQUIRE_FALSE(history.record(second));
+  const auto newest = history.test_ids(false).value;
+  CHECK(newest.size() == 10);
+  CHECK(std::count(newest.begin(), newest.end(), "t/a.py::test_ok") == 0);
+  CHECK(history.test_ids(true).value.size() == 11);
+
+  const auto records = history.test_records("t/a.py::test_fail").value;
+  REQUIRE(records.size() == 2);
+  CHECK((records[0].job.full_id == "job-2" && records[1].job.full_id == "job-1"));
+  const TestSummary& fails = records[1].test;
+  CHECK((fails.verdict == Verdict::kFailed && fails.file == "t/a.py"));
+  REQUIRE(fails.attempts.size() == 2);
+  CHECK(fails.attempts[1].output == "E  assert 1 == 2\n");
+  CHECK((fails.attempts[1].run == 2 && fails.attempts[0].run == 1));
+  CHECK(records[1].nodes[1].id == "68b0080d");
+  CHECK(history.test_records("t/a.py::test_pending").value.at(0).test.attempts.empty());
+  CHECK(history.test_records("t/a.py::test_ok").value.size() == 1);
+  CHECK(history.test_records("t/a.py::test_").value.empty());
+}
+
+TEST_CASE("history: one of the first schema is brought up to date", "[report]") {
+  const Folder folder;
+  History(folder.state()).open();
+  {
+    Database database;
+    REQUIRE(database.open(folder.file("history.db"), Database::Mode::kWrite));
+    database.execute(
+        "ALTER TABLE nodes DROP COLUMN short; ALTER TABLE results DROP COLUMN run;"
+        "INSERT INTO jobs(full_id, short_id, status, started_ms) VALUES(CAST('old' AS BLOB), "
+        "'j0101.1', 1, 1779012600000);"
+        "INSERT INTO nodes VALUES(1, 0, 'node-0', 'h', '', 2, 0);"
+        "INSERT INTO files VALUES(1, 'a.py'); INSERT INTO tests VALUES(1, 1, 1, '::t');"
+        "INSERT INTO places VALUES(1, 0, 'node-0');"
+        "INSERT INTO results VALUES(1, 1, 1, 2, 0, 0, 0, 0, 7, 0); PRAGMA user_version = 1");
+    REQUIRE(database.ok());
+  }
+  History history(folder.state());
+  const auto old = history.load("old");
+  REQUIRE_FALSE(old.problem);
+  REQUIRE(old.value);
+  CHECK((old.value->nodes.at(0).id.empty() && old.value->tests.at(0).attempts.at(0).run == 1));
+  REQUIRE_FALSE(history.record(numbered(1)));
+  CHECK(history.list(9).value.size() == 2);
+}
+
 TEST_CASE("history: the first record of a job stays", "[report]") {
   const Folder folder;
   History history(folder.state());
