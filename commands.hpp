@@ -12,6 +12,7 @@ int plan_command(const RunOptions& options);  // --plan
 int report_command(const ReportOptions& options);
 int jobs_command(const JobsOptions& options);
 int logs_command(const LogsOptions& options);
+int history_command(const HistoryOptions& options);
 int mesh_command(const MeshOptions& options);
 int doctor_command(const DoctorOptions& options);
 

@@ -73,6 +73,12 @@ std::string bash_command(const CommandSpec& command) {
   }
   std::string out = fmt::format("  {})\n", command.name);
   if (!values.empty()) out += fmt::format("    case \"$prev\" in\n{}    esac\n", values);
+  if (*command.rest != '\0') {
+    out +=
+        "    if ((COMP_CWORD > 2)) && [[ $cur != -* ]]; then COMPREPLY=($(compgen -f -- "
+        "\"$cur\")); "
+        "return; fi\n";
+  }
   out += fmt::format("    words='{}'; flags='{}' ;;\n", spaced(positional_words(command)), flags);
   return out;
 }
@@ -150,6 +156,9 @@ std::string zsh_command(const CommandSpec& command) {
   } else if (*command.argument != '\0') {
     out += fmt::format("        '1:{}:{}' ;;\n", zsh_text(command.argument),
                        zsh_action(positional_words(command).c_str(), Completes::kNothing));
+    if (*command.rest != '\0') {
+      out.insert(out.rfind(" ;;"), fmt::format(" \\\n        '*:{}:_files'", command.rest));
+    }
   } else {
     out += "        ;;\n";
   }
@@ -216,6 +225,9 @@ std::string fish_script() {
     if (!positional_words(command).empty()) {
       out += fmt::format("complete -c dagz -n '__fish_seen_subcommand_from {}' -a '{}'\n",
                          command.name, spaced(positional_words(command)));
+    }
+    if (*command.rest != '\0') {
+      out += fmt::format("complete -c dagz -n '__fish_seen_subcommand_from {}' -F\n", command.name);
     }
     for (const OptionSpec& option : option_table()) {
       if ((option.commands & command.bit) != 0) out += fish_option(command, option);

@@ -52,6 +52,9 @@ struct Perform {
   int operator()(const dagz::ReportOptions& options) const { return dagz::report_command(options); }
   int operator()(const dagz::JobsOptions& options) const { return dagz::jobs_command(options); }
   int operator()(const dagz::LogsOptions& options) const { return dagz::logs_command(options); }
+  int operator()(const dagz::HistoryOptions& options) const {
+    return dagz::history_command(options);
+  }
   int operator()(const dagz::MeshOptions& options) const { return dagz::mesh_command(options); }
   int operator()(const dagz::DoctorOptions& options) const { return dagz::doctor_command(options); }
   int operator()(const dagz::PrintText& print) const {

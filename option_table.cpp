@@ -206,6 +206,18 @@ const OptionSpec kOptions[] = {
      "of the logs (default text)",
      kLogsCommand, [](Text t, Settings& s) { return pick(t, kPlanFormatWords, s.logs_format); },
      '\0', kPlanFormatWords},
+    {"jobs", "N", "a number from 1 to 100000", "Limits of prune",
+     "keep so many jobs (default 100)",
+     kHistoryCommand, [](Text t, Settings& s) { return store(parse_number(t, 1, 100'000), s.history.jobs); },
+     '\0', "", Completes::kNothing, true},
+    {"age", "DAYS", "a number of days from 1 to 36500", "Limits of prune",
+     "keep what is not older than this before the newest job (default 30)",
+     kHistoryCommand, [](Text t, Settings& s) { return store(parse_number(t, 1, 36'500), s.history.age_days); },
+     '\0', "", Completes::kNothing, true},
+    {"size", "MB", "a number of megabytes from 1 to 1000000", "Limits of prune",
+     "keep the file below this (default 1024)",
+     kHistoryCommand, [](Text t, Settings& s) { return store(parse_number(t, 1, 1'000'000), s.history.size_mb); },
+     '\0', "", Completes::kNothing, true},
     {"bundle", "DIR", "a directory", "Output",
      "write the context for a coding agent into this directory, which must be new or empty",
      kLogsCommand, [](Text t, Settings& s) { return store_text(t, s.bundle); },
@@ -216,7 +228,7 @@ const OptionSpec kOptions[] = {
      '\0', kColorWords},
     {"state-dir", "DIR", "a directory", "Output",
      "where the history is kept (default .dagz at the project's root)",
-     kAny, [](Text t, Settings& s) { return store_text(t, s.run.place.state_dir); },
+     kAny | kHistoryCommand, [](Text t, Settings& s) { return store_text(t, s.run.place.state_dir); },
      '\0', "", Completes::kDirectory},
 };
 
@@ -227,6 +239,8 @@ const CommandSpec kCommands[] = {
     {"jobs", kJobsCommand, "list recent jobs"},
     {"logs", kLogsCommand, "print one test's logs, history and context",
      "SPAN", "a test id, a part that only one has, or a span id (DAGZ_SPAN)"},
+    {"history", kHistoryCommand, "move the history between machines, and trim it",
+     "ACTION", "export FILE (- is stdout), import FILE..., or prune", "export|import|prune", "FILE"},
     {"mesh", kMeshCommand, "list the members of the live mesh as seen from here"},
     {"doctor", kDoctorCommand, "say what discovery, CI, Python and the machine look like from here"},
     {"completion", kCompletionCommand, "print a completion script", "SHELL", "bash, zsh or fish",
@@ -235,7 +249,7 @@ const CommandSpec kCommands[] = {
 };
 // clang-format on
 
-constexpr std::string_view kMissing[] = {"serve", "history"};
+constexpr std::string_view kMissing[] = {"serve"};
 
 }  // namespace
 

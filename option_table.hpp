@@ -17,6 +17,7 @@ struct Settings {
   Format report_format = Format::kText;
   Format logs_format = Format::kText;
   std::string bundle;
+  HistoryOptions history;
 };
 
 enum CommandBit : unsigned {
@@ -28,6 +29,7 @@ enum CommandBit : unsigned {
   kCompletionCommand = 32,
   kHelpCommand = 64,
   kLogsCommand = 128,
+  kHistoryCommand = 256,
 };
 
 struct CommandSpec {
@@ -37,6 +39,7 @@ struct CommandSpec {
   const char* argument = "";  // its positional, as shown; "" = none
   const char* argument_help = "";
   const char* choices = "";  // of the positional: "a|b"
+  const char* rest = "";     // what may follow it, any number of files; "" = nothing
 };
 
 enum class Completes : uint8_t { kNothing, kFile, kDirectory };

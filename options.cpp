@@ -74,6 +74,12 @@ constexpr const char* kReportFooter =
 constexpr const char* kLogsFooter =
     "SPAN is looked for in the live job, then in the history, the newest job first.\n\n"
     "Exit codes: 0 printed; 4 none or several tests are meant.";
+constexpr const char* kHistoryFooter =
+    "import reads what export wrote, JUnit XML files, and .test_durations of pytest-split; the "
+    "format "
+    "is\ntold by the content. When anything is wrong, nothing is imported.\n\n"
+    "Exit codes: 0 done; 3 the disk or the file system says no; 4 there is nothing to export, or a "
+    "file\nis damaged.";
 constexpr const char* kMeshFooter = "Exit codes: 0 there is a live mesh; 16 nobody answers.";
 constexpr const char* kDoctorFooter = "Exit codes: 0 fit for a run; 16 something says FAIL.";
 
@@ -89,7 +95,8 @@ struct Parser {
   };
   // By command and place in the option table; the strings must not move, CLI11 writes to them.
   std::map<std::pair<unsigned, std::size_t>, Given> given;
-  std::map<std::string, std::string> arguments;  // by command: its positional
+  std::map<std::string, std::string> arguments;          // by command: its positional
+  std::map<std::string, std::vector<std::string>> rest;  // and what follows it
 };
 
 void add_option(Parser& parser, CLI::App& app, const CommandSpec& command, std::size_t place) {
@@ -127,8 +134,12 @@ std::unique_ptr<Parser> make_parser() {
       app->add_option(command.argument, parser->arguments[command.name], command.argument_help)
           ->type_name("");
     }
+    if (*command.rest != '\0') {
+      app->add_option(command.rest, parser->rest[command.name], "")->type_name("");
+    }
     if (command.bit == kRunCommand) app->footer(kRunFooter);
     if (command.bit == kReportCommand) app->footer(kReportFooter);
+    if (command.bit == kHistoryCommand) app->footer(kHistoryFooter);
     if (command.bit == kLogsCommand) app->footer(kLogsFooter);
     if (command.bit == kMeshCommand) app->footer(kMeshFooter);
     if (command.bit == kDoctorCommand) app->footer(kDoctorFooter);
@@ -318,6 +329,26 @@ Invocation print_completion(const std::string& shell) {
       fmt::format("no completion for '{}'; there is one for bash, zsh and fish", shell)};
 }
 
+Invocation history_command_of(HistoryOptions options, const std::string& action,
+                              const std::vector<std::string>& files) {
+  const auto place = parse_choice(action, "export|import|prune");
+  if (!place) {
+    return UsageError{"dagz history needs one of: export FILE, import FILE..., prune"};
+  }
+  options.action = static_cast<HistoryAction>(*place);
+  options.files = files;
+  if (options.action == HistoryAction::kExport && files.size() != 1) {
+    return UsageError{"dagz history export needs one FILE, or - for the standard output"};
+  }
+  if (options.action == HistoryAction::kImport && files.empty()) {
+    return UsageError{"dagz history import needs at least one FILE"};
+  }
+  if (options.action == HistoryAction::kPrune && !files.empty()) {
+    return UsageError{fmt::format("unexpected argument '{}' of dagz history prune", files.front())};
+  }
+  return options;
+}
+
 Invocation finish_command(const CommandLine& line, const Parser& parser, const CommandSpec& command,
                           std::vector<std::string> child) {
   const auto argument = parser.arguments.find(command.name);
@@ -342,6 +373,9 @@ Invocation finish_command(const CommandLine& line, const Parser& parser, const C
         return UsageError{"dagz logs needs a SPAN: a test id, a part of one, or a span id"};
       }
       return LogsOptions{run.place, run.network, word, settings.bundle, settings.logs_format};
+    case kHistoryCommand:
+      settings.history.place = run.place;
+      return history_command_of(std::move(settings.history), word, parser.rest.at(command.name));
     case kMeshCommand:
       return MeshOptions{run.place, run.network};
     default:

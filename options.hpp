@@ -100,6 +100,17 @@ struct LogsOptions {
   Format format = Format::kText;  // text or json
 };
 
+enum class HistoryAction : uint8_t { kExport, kImport, kPrune };
+
+struct HistoryOptions {
+  PlaceOptions place;
+  HistoryAction action = HistoryAction::kExport;
+  std::vector<std::string> files;  // one for export, "-" is stdout; one or more for import
+  uint32_t jobs = 100;             // limits of prune
+  uint32_t age_days = 30;
+  uint32_t size_mb = 1024;
+};
+
 struct MeshOptions {
   PlaceOptions place;
   NetworkOptions network;
@@ -120,8 +131,8 @@ struct UsageError {
   std::string sentence;
 };
 
-using Invocation = std::variant<RunOptions, ReportOptions, JobsOptions, LogsOptions, MeshOptions,
-                                DoctorOptions, PrintText, UsageError>;
+using Invocation = std::variant<RunOptions, ReportOptions, JobsOptions, LogsOptions, HistoryOptions,
+                                MeshOptions, DoctorOptions, PrintText, UsageError>;
 
 struct ConfigFile {
   std::string path;  // as it should be named in messages

@@ -11,6 +11,31 @@ int64_t floor_divide(int64_t value, int64_t divisor) {
   return value / divisor - (value % divisor < 0 ? 1 : 0);
 }
 
+// `count` digits at the front of `text`, which are taken off it.
+std::optional<int64_t> take_digits(std::string_view& text, std::size_t count) {
+  int64_t value = 0;
+  if (text.size() < count) return std::nullopt;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + count, value);
+  if (error != std::errc() || end != text.data() + count || text[0] == '-') return std::nullopt;
+  text.remove_prefix(count);
+  return value;
+}
+
+bool take(std::string_view& text, char c) {
+  if (text.empty() || text.front() != c) return false;
+  text.remove_prefix(1);
+  return true;
+}
+
+int64_t days_since_epoch(int64_t year, int64_t month, int64_t day) {
+  year -= month <= 2 ? 1 : 0;
+  const int64_t era = floor_divide(year, 400);
+  const int64_t year_of_era = year - era * 400;
+  const int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+  return era * 146'097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year -
+         719'468;
+}
+
 }  // namespace
 
 // Howard Hinnant's days-to-civil: years begin in March, so that the leap day comes last.
@@ -38,6 +63,40 @@ std::string format_timestamp(WallTime time) {
   const int64_t seconds = (time.ms - start_of_day(time).ms) / 1'000;
   return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", date.year, date.month, date.day,
                      seconds / 3'600, seconds / 60 % 60, seconds % 60);
+}
+
+std::optional<WallTime> parse_timestamp(std::string_view text) {
+  const auto year = take_digits(text, 4);
+  if (!year || !take(text, '-')) return std::nullopt;
+  const auto month = take_digits(text, 2);
+  if (!month || *month < 1 || *month > 12 || !take(text, '-')) return std::nullopt;
+  const auto day = take_digits(text, 2);
+  if (!day || *day < 1 || *day > 31 || !(take(text, 'T') || take(text, ' '))) return std::nullopt;
+  const auto hour = take_digits(text, 2);
+  if (!hour || !take(text, ':')) return std::nullopt;
+  const auto minute = take_digits(text, 2);
+  if (!minute || !take(text, ':')) return std::nullopt;
+  const auto second = take_digits(text, 2);
+  if (!second) return std::nullopt;
+  int64_t ms = days_since_epoch(*year, *month, *day) * kDayMs +
+               ((*hour * 60 + *minute) * 60 + *second) * 1'000;
+  if (take(text, '.')) {
+    for (int64_t place = 100; !text.empty() && text[0] >= '0' && text[0] <= '9'; place /= 10) {
+      ms += (text[0] - '0') * place;
+      text.remove_prefix(1);
+    }
+  }
+  const int64_t sign = text.starts_with('+') ? 1 : text.starts_with('-') ? -1 : 0;
+  if (sign == 0) {
+    if (!text.empty() && text != "Z") return std::nullopt;
+    return WallTime{ms};
+  }
+  text.remove_prefix(1);
+  const auto zone_hours = take_digits(text, 2);
+  take(text, ':');
+  const auto zone_minutes = take_digits(text, 2);
+  if (!zone_hours || !zone_minutes || !text.empty()) return std::nullopt;
+  return WallTime{ms - sign * (*zone_hours * 60 + *zone_minutes) * 60'000};
 }
 
 std::string format_short_id(WallTime started, uint32_t number) {

@@ -261,6 +261,17 @@ std::string format_json(const JobSummary& summary) {
   return text + "]}\n";
 }
 
+std::string format_json_head(const JobSummary& summary) { return json_line(head_of(summary)); }
+
+std::string format_json_test(const TestSummary& test) { return json_line(test_of(test)); }
+
+std::optional<TestSummary> parse_json_test(std::string_view text) {
+  const Json json = Json::parse(text, nullptr, false);
+  TestSummary test;
+  if (!json.is_object() || !read_test(json, test)) return std::nullopt;
+  return test;
+}
+
 std::optional<std::string> format_json_within(const JobSummary& whole, std::size_t limit) {
   JobSummary summary = whole;
   for (const auto& reduce : {+[](JobSummary&) {}, drop_uneventful, drop_output, drop_tests}) {

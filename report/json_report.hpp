@@ -36,6 +36,11 @@ std::string format_json(const JobSummary& summary);
 // Nothing when not even that fits.
 std::optional<std::string> format_json_within(const JobSummary& summary, std::size_t limit);
 
+// In one line each: the job without its tests, and one of its tests.
+std::string format_json_head(const JobSummary& summary);
+std::string format_json_test(const TestSummary& test);
+std::optional<TestSummary> parse_json_test(std::string_view text);
+
 // The summary that `format_json` was given, to the microsecond; unknown keys are passed over.
 // Nothing when `text`, which may be anybody's, is no such JSON.
 std::optional<JobSummary> parse_json(std::string_view text);

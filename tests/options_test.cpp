@@ -282,6 +282,23 @@ TEST_CASE("options: mistakes on the command line get one sentence", "[options]")
   for (const auto& [arguments, sentence] : cases) CHECK(complaint(arguments) == sentence);
 }
 
+TEST_CASE("options: dagz history", "[options]") {
+  const auto prune = parsed<HistoryOptions>({"history", "prune", "--jobs", "7", "--age", "3"});
+  CHECK((prune.action == HistoryAction::kPrune && prune.jobs == 7 && prune.age_days == 3));
+  CHECK((prune.size_mb == 1024 && prune.place.state_dir == "/project/.dagz"));
+  const auto import = parsed<HistoryOptions>({"history", "import", "a.xml", "b.json"});
+  CHECK((import.action == HistoryAction::kImport && import.files == Arguments{"a.xml", "b.json"}));
+  CHECK(parsed<HistoryOptions>({"history", "export", "-"}).files == Arguments{"-"});
+  CHECK(complaint({"history"}) == "dagz history needs one of: export FILE, import FILE..., prune");
+  CHECK(complaint({"history", "trim"}) == complaint({"history"}));
+  CHECK(complaint({"history", "export"}).find("needs one FILE") != std::string::npos);
+  CHECK(complaint({"history", "export", "a", "b"}) == complaint({"history", "export"}));
+  CHECK(complaint({"history", "import"}) == "dagz history import needs at least one FILE");
+  CHECK(complaint({"history", "prune", "x"}) == "unexpected argument 'x' of dagz history prune");
+  CHECK(complaint({"history", "prune", "--jobs", "0"}) ==
+        "--jobs: '0' is not a number from 1 to 100000");
+}
+
 TEST_CASE("options: dagz logs", "[options]") {
   const auto o = parsed<LogsOptions>({"logs", "a.py::t[x]", "--bundle", "ctx", "--format", "json"});
   CHECK((o.span == "a.py::t[x]" && o.bundle == "ctx" && o.format == Format::kJson));

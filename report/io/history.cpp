@@ -6,14 +6,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <map>
 #include <system_error>
 #include <utility>
 
 #include "report/calendar.hpp"
+#include "report/exchange.hpp"
 #include "report/io/history_tests.hpp"
+#include "report/junit.hpp"
 
 namespace dagz::report {
 namespace {
@@ -231,13 +235,7 @@ Result<std::vector<TestRecord>> History::test_records(const std::string& id) {
 Result<uint32_t> History::next_number(WallTime now) {
   Result<uint32_t> result{1, std::nullopt};
   result.problem = attempt([&]() -> Problem {
-    const int64_t day = start_of_day(now).ms;
-    // The highest number rather than the count alone: busy days lose their first jobs to pruning.
-    Statement jobs(database_,
-                   "SELECT max(count(*), ifnull(max(number), 0)) FROM jobs "
-                   "WHERE started_ms >= ? AND started_ms < ?");
-    jobs.add(day).add(day + kDayMs);
-    if (jobs.next_row()) result.value = static_cast<uint32_t>(jobs.integer(0)) + 1;
+    result.value = next_job_number(database_, now);
     return std::nullopt;
   });
   return result;
@@ -252,46 +250,94 @@ Result<std::vector<TestDuration>> History::durations() {
   return result;
 }
 
-Problem History::prune() {
-  return attempt([&]() -> Problem {
+Result<PruneCounts> History::prune() {
+  Result<PruneCounts> result;
+  result.problem = attempt([&]() -> Problem {
     if (database_.is_read_only()) return "the history " + path_ + " is read-only";
+    const auto jobs = [this] {
+      return static_cast<uint64_t>(database_.query_integer("SELECT count(*) FROM jobs"));
+    };
     {
       Transaction transaction(database_);
+      const uint64_t before = jobs();
       prune_jobs(database_, limits_);
+      result.value.kept = jobs();
+      result.value.removed = before - result.value.kept;
       transaction.commit();
     }
     database_.execute("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)");
     return std::nullopt;
   });
+  return result;
 }
 
-Problem History::export_to(const std::string& path) {
-  std::error_code error;
-  if (std::filesystem::exists(path, error)) return path + " exists: choose another file";
+Problem History::export_lines(const std::function<bool(std::string_view)>& write) {
   return attempt([&]() -> Problem {
-    Statement copy(database_, "VACUUM INTO CAST(? AS TEXT)");
-    copy.add(path).run();
-    return std::nullopt;
+    database_.execute("BEGIN");
+    std::vector<JobRow> jobs = read_rows(database_, UINT32_MAX);
+    std::reverse(jobs.begin(), jobs.end());
+    bool written = write(exchange_head());
+    for (const JobRow& row : jobs) {
+      const auto job = read_job(database_, row.full_id);
+      if (!job || !written) break;
+      written = write(exchange_job(*job));
+    }
+    for (const RecentDurations& one : read_recent_durations(database_)) {
+      if (written) written = write(exchange_durations(one));
+    }
+    if (written) written = write(exchange_end(jobs.size()));
+    database_.execute("ROLLBACK");
+    return written ? std::nullopt : Problem("the export could not be written");
   });
 }
 
-Problem History::import_from(const std::string& path) {
-  Database other;
-  const int64_t version =
-      other.open(path, Database::Mode::kRead) ? other.query_integer("PRAGMA user_version") : 0;
-  const bool ours = other.ok() &&
-                    other.query_integer("PRAGMA application_id") == kHistoryApplicationId &&
-                    version == kHistorySchema;
-  if (!other.ok()) return "cannot import " + path + ": " + other.error();
-  if (!ours) return "cannot import " + path + ": it is no history of this version of dagz";
-  for (const JobRow& row : read_rows(other, UINT32_MAX)) {
-    const std::optional<JobSummary> summary = read_job(other, row.full_id);
-    if (!other.ok()) break;
-    if (!summary) continue;
-    Problem problem = record(*summary);
-    if (problem) return problem;
-  }
-  if (!other.ok()) return "cannot import " + path + ": " + other.error();
+Result<ImportCounts> History::import_texts(const std::vector<ImportText>& texts, WallTime now) {
+  Result<ImportCounts> result;
+  result.problem = attempt([&]() -> Problem {
+    if (database_.is_read_only()) return "the history " + path_ + " is read-only";
+    result.value = {};
+    Transaction transaction(database_);
+    for (const ImportText& text : texts) {
+      if (Problem problem = import_one(text, now, result.value)) return problem;
+    }
+    transaction.commit();
+    return std::nullopt;
+  });
+  return result;
+}
+
+Problem History::import_one(const ImportText& text, WallTime now, ImportCounts& counts) {
+  std::map<std::pair<std::string, std::string>, std::string> addresses;
+  std::vector<RecentDurations> durations;
+  ImportContext context;
+  context.now = now;
+  context.digest = text.digest;
+  context.known_id = [&](std::string_view class_name, std::string_view name) {
+    if (addresses.empty()) {
+      for (const std::string& id : read_test_ids(database_, true)) {
+        const JunitAddress address = junit_address(id);
+        addresses.emplace(std::pair(address.class_name, address.name), id);
+      }
+      addresses.try_emplace({"", ""});
+    }
+    const auto found = addresses.find({std::string(class_name), std::string(name)});
+    return found == addresses.end() ? std::string() : found->second;
+  };
+  context.sink = [&](Imported item) {
+    if (auto* job = std::get_if<JobSummary>(&item)) {
+      if (job->short_id.empty()) {
+        job->short_id = format_short_id(job->started, next_job_number(database_, job->started));
+      }
+      ++(insert_job(database_, *job) ? counts.jobs : counts.known_jobs);
+    } else {
+      durations.push_back(std::move(std::get<RecentDurations>(item)));
+    }
+    return database_.ok();
+  };
+  const auto problem = import_text(text.content, context);
+  if (problem) return text.name + ":" + std::to_string(problem->line) + ": " + problem->text;
+  merge_durations(database_, durations);
+  counts.durations += durations.size();
   return std::nullopt;
 }
 

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "mesh/time.hpp"
@@ -33,6 +35,23 @@ struct Result {
   Problem problem;
 };
 
+struct ImportText {
+  std::string name;  // as it should be named in messages
+  std::string content;
+  std::string digest;  // of the content: names a job that has no name
+};
+
+struct ImportCounts {
+  uint64_t jobs = 0;
+  uint64_t known_jobs = 0;  // they were here already
+  uint64_t durations = 0;   // tests with durations that came without a job
+};
+
+struct PruneCounts {
+  uint64_t kept = 0;
+  uint64_t removed = 0;
+};
+
 class History {
  public:
   // Touches nothing yet. The directory is made when it is needed, with a .gitignore of "*".
@@ -61,17 +80,19 @@ class History {
   Result<std::vector<TestDuration>> durations();
 
   // Applies the limits now and gives the space back.
-  Problem prune();
-  // Writes a copy to a file that must not exist.
-  Problem export_to(const std::string& path);
-  // Adds the jobs of another history file that are not here yet.
-  Problem import_from(const std::string& path);
+  Result<PruneCounts> prune();
+  // Everything as lines of JSON (report/exchange.hpp), in pieces, until `write` says no.
+  Problem export_lines(const std::function<bool(std::string_view)>& write);
+  // Adds what is not here yet, in one transaction: nothing when anything is wrong. What bears no
+  // date is of `now`.
+  Result<ImportCounts> import_texts(const std::vector<ImportText>& texts, WallTime now);
 
   const std::string& path() const { return path_; }
 
  private:
   template <class Work>
   Problem attempt(Work work);
+  Problem import_one(const ImportText& text, WallTime now, ImportCounts& counts);
   Problem open_locked();
   Problem open_file();
   Problem open_read_only();

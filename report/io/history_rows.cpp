@@ -215,6 +215,27 @@ class SampleWriter {
     write_.add(number).add(seen_ms).add(recent).run();
   }
 
+  void merge(int64_t number, const RecentDurations& durations) {
+    int64_t seen_ms = 0;
+    std::string recent;
+    read_.add(number);
+    if (read_.next_row()) {
+      seen_ms = read_.integer(0);
+      recent = read_.bytes(1);
+    }
+    read_.reset();
+    for (const auto& [started_ms, us] : durations.recent) {
+      seen_ms = std::max(seen_ms, started_ms);
+      const std::vector<Sample> known = unpack_samples(recent);
+      const bool there =
+          std::any_of(known.begin(), known.end(), [s = started_ms, u = us](const Sample& one) {
+            return one.started_ms == s && one.duration_us == u;
+          });
+      if (!there) recent = add_sample(recent, {started_ms, us});
+    }
+    write_.add(number).add(seen_ms).add(recent).run();
+  }
+
  private:
   Statement read_;
   Statement write_;
@@ -395,6 +416,28 @@ bool insert_job(Database& database, const JobSummary& summary) {
   return database.ok();
 }
 
+void merge_durations(Database& database, const std::vector<RecentDurations>& durations) {
+  if (durations.empty()) return;
+  Names names(database, durations.size());
+  SampleWriter samples(database);
+  for (const RecentDurations& one : durations) {
+    TestSummary test;
+    test.id = one.id;
+    test.file = one.file;
+    samples.merge(names.number_of(test), one);
+  }
+}
+
+uint32_t next_job_number(Database& database, WallTime time) {
+  const int64_t day = start_of_day(time).ms;
+  // The highest number rather than the count alone: busy days lose their first jobs to pruning.
+  Statement jobs(database,
+                 "SELECT max(count(*), ifnull(max(number), 0)) FROM jobs "
+                 "WHERE started_ms >= ? AND started_ms < ?");
+  jobs.add(day).add(day + kDayMs);
+  return jobs.next_row() ? static_cast<uint32_t>(jobs.integer(0)) + 1 : 1;
+}
+
 void prune_jobs(Database& database, const HistoryLimits& limits) {
   std::vector<std::pair<int64_t, int64_t>> kept;  // (id, start), newest first
   Statement jobs(database, "SELECT id, started_ms FROM jobs ORDER BY started_ms DESC, id DESC");
@@ -442,6 +485,23 @@ std::vector<JobRow> read_rows(Database& database, uint32_t limit) {
     rows.push_back(row_of(summary));
   }
   return rows;
+}
+
+std::vector<RecentDurations> read_recent_durations(Database& database) {
+  std::vector<RecentDurations> all;
+  auto files = read_files(database);
+  Statement rows(database,
+                 "SELECT t.file, t.prefixed, t.name, s.recent FROM samples s "
+                 "JOIN tests t ON t.id = s.test ORDER BY t.id");
+  while (rows.next_row()) {
+    RecentDurations& one = all.emplace_back();
+    one.file = files[rows.integer(0)];
+    one.id = full_name(one.file, rows.integer(1) != 0, rows.view(2));
+    for (const Sample& sample : unpack_samples(rows.view(3))) {
+      one.recent.emplace_back(sample.started_ms, sample.duration_us);
+    }
+  }
+  return all;
 }
 
 std::vector<TestDuration> read_durations(Database& database) {

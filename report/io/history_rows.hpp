@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "mesh/time.hpp"
+#include "report/exchange.hpp"
 #include "report/io/database.hpp"
 #include "report/job_table.hpp"
 #include "report/summary.hpp"
@@ -41,6 +42,10 @@ bool migrate_history(Database& database);
 
 // False when the job was there already. Inside a transaction of the caller.
 bool insert_job(Database& database, const JobSummary& summary);
+// Adds durations that are not there yet. Inside a transaction of the caller.
+void merge_durations(Database& database, const std::vector<RecentDurations>& durations);
+// The next job's number on the day (UTC) of `time`, from 1.
+uint32_t next_job_number(Database& database, WallTime time);
 // Applies the limits, by age relative to the newest job. Inside a transaction of the caller.
 void prune_jobs(Database& database, const HistoryLimits& limits);
 
@@ -49,5 +54,6 @@ std::optional<JobSummary> read_job(Database& database, const std::string& key);
 // Newest first.
 std::vector<JobRow> read_rows(Database& database, uint32_t limit);
 std::vector<TestDuration> read_durations(Database& database);
+std::vector<RecentDurations> read_recent_durations(Database& database);
 
 }  // namespace dagz::report

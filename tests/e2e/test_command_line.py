@@ -64,17 +64,21 @@ COMPLETIONS = [
     (["dagz", "report", "--format", "j"], ["json", "junit"]),
     (["dagz", "completion", ""], ["bash", "zsh", "fish"]),
     (["dagz", "help", "do"], ["doctor"]),
+    (["dagz", "history", ""], ["export", "import", "prune"]),
+    (["dagz", "history", "import", ""], ["durations.json"]),
 ]
 
 
 @pytest.mark.parametrize("words, expected", COMPLETIONS)
 def test_bash_completes(tmp_path, words, expected):
     script = dagz("completion", "bash", cwd=tmp_path).stdout
+    (tmp_path / "durations.json").touch()
     script += (
         'COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _dagz; printf "%s\\n" "${COMPREPLY[@]}"\n'
     )
     result = subprocess.run(
-        ["bash", "-euc", script, "bash", *words], capture_output=True, text=True, timeout=60
+        ["bash", "-euc", script, "bash", *words], capture_output=True, text=True, timeout=60,
+        cwd=tmp_path,
     )
     assert result.stderr == ""
     assert result.stdout.split() == expected

@@ -279,7 +279,7 @@ TEST_CASE("history: bounded by bytes, the newest job always stays", "[report]") 
   }
   CHECK(history.list(10).value.size() == 1);
   CHECK(history.load("last").value->full_id == "job-5");
-  REQUIRE_FALSE(history.prune());
+  REQUIRE_FALSE(history.prune().problem);
   CHECK(fs::file_size(history.path()) < 300'000);
 }
 
@@ -317,7 +317,7 @@ TEST_CASE("history: damage in the middle is found when it is read", "[report]") 
   {
     History history(folder.state());
     for (int number = 1; number <= 3; ++number) REQUIRE_FALSE(history.record(numbered(number)));
-    REQUIRE_FALSE(history.prune());
+    REQUIRE_FALSE(history.prune().problem);
   }
   {
     std::fstream file(folder.file("history.db"), std::ios::in | std::ios::out | std::ios::binary);
@@ -338,7 +338,7 @@ TEST_CASE("history: whatever the damage, it ends in a sentence or in a new file"
   {
     History history(folder.state());
     for (int number = 1; number <= 5; ++number) REQUIRE_FALSE(history.record(numbered(number)));
-    REQUIRE_FALSE(history.prune());
+    REQUIRE_FALSE(history.prune().problem);
   }
   const std::string path = folder.file("history.db");
   const std::string whole = content(path);
@@ -446,20 +446,77 @@ TEST_CASE("history: exported here, imported there", "[report]") {
   const Folder other;
   History history(folder.state());
   for (int number = 1; number <= 3; ++number) REQUIRE_FALSE(history.record(numbered(number)));
-  const std::string file = folder.file("export.db");
-  REQUIRE_FALSE(history.export_to(file));
-  CHECK(history.export_to(file));
+  const auto exported = [](History& from) {
+    std::string text;
+    REQUIRE_FALSE(from.export_lines([&text](std::string_view piece) {
+      text += piece;
+      return true;
+    }));
+    return text;
+  };
+  const std::string text = exported(history);
   History target(other.state());
   REQUIRE_FALSE(target.record(numbered(2)));
-  REQUIRE_FALSE(target.import_from(file));
-  CHECK(target.list(10).value.size() == 3);
-  CHECK(target.durations().value.size() == 5);
-  CHECK(target.import_from(other.file("none.db")));
-  CHECK(target.import_from(other.file(".gitignore")));
-  CHECK(target.list(10).value.size() == 3);
+  auto counts = target.import_texts({{"file", text, "d"}}, {0});
+  REQUIRE_FALSE(counts.problem);
+  CHECK((counts.value.jobs == 2 && counts.value.known_jobs == 1));
+  CHECK(exported(target).size() == text.size());
+  for (const char* key : {"job-1", "job-2", "job-3"}) {
+    CHECK(format_json(*target.load(key).value) == format_json(*history.load(key).value));
+  }
+  CHECK(target.durations().value.size() == history.durations().value.size());
+  // A second time there is nothing new.
+  counts = target.import_texts({{"file", text, "d"}}, {0});
+  CHECK((counts.value.jobs == 0 && counts.value.known_jobs == 3));
+  CHECK(exported(target).size() == text.size());
 }
 
-// Hidden: run it by its tag to see the times.
+TEST_CASE("history: when anything is wrong nothing is imported", "[report]") {
+  const Folder folder;
+  const Folder other;
+  History history(folder.state());
+  REQUIRE_FALSE(history.record(numbered(1)));
+  std::string text;
+  REQUIRE_FALSE(history.export_lines([&text](std::string_view piece) {
+    text += piece;
+    return true;
+  }));
+  History target(other.state());
+  const std::string cut = text.substr(0, text.size() / 2);
+  const auto problem = target.import_texts({{"good", text, "d"}, {"cut", cut, "e"}}, {0}).problem;
+  REQUIRE(problem);
+  CHECK(problem->starts_with("cut:"));
+  CHECK(target.list(9).value.empty());
+  CHECK(target.durations().value.empty());
+  CHECK(target.import_texts({{"x", "nonsense", ""}}, {0}).problem ==
+        "x:1: this is no exported history, no JUnit XML and no .test_durations");
+}
+
+TEST_CASE("history: JUnit files and durations of others serve the plan", "[report]") {
+  const Folder folder;
+  History history(folder.state());
+  const std::string junit =
+      "<testsuite timestamp='2026-05-17T10:11:12'>"
+      "<testcase classname='t.a' name='test_ok' time='0.25'/></testsuite>";
+  const auto counts = history.import_texts(
+      {{"j.xml", junit, "abc"}, {".test_durations", R"({"b.py::test_b": 1.5})", "def"}}, {5'000});
+  REQUIRE_FALSE(counts.problem);
+  CHECK((counts.value.jobs == 1 && counts.value.durations == 1));
+  const auto durations = history.durations().value;
+  REQUIRE(durations.size() == 2);
+  CHECK((durations[0].id == "t/a.py::test_ok" && durations[0].duration.us() == 250'000));
+  CHECK((durations[1].file == "b.py" && durations[1].duration.us() == 1'500'000));
+  CHECK(history.list(9).value.at(0).short_id == "j0517.1");
+  // The same content is the same job; and ids that are known need not be guessed.
+  const std::string other =
+      "<testsuite><testcase classname='t.b.lower' name='test_c'/></testsuite>";
+  REQUIRE_FALSE(history.record(job({test("t/b.py::lower::test_c", {attempt(Outcome::kPassed)})})));
+  REQUIRE_FALSE(
+      history.import_texts({{"j.xml", junit, "abc"}, {"k.xml", other, "k"}}, {5'000}).problem);
+  CHECK(history.list(9).value.size() == 3);
+  CHECK(history.load("junit-k").value->tests.at(0).id == "t/b.py::lower::test_c");
+}
+
 TEST_CASE("history: the largest suites are kept and planned from in time", "[.bench]") {
   const Folder folder;
   std::vector<TestSummary> tests;

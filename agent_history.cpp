@@ -1,0 +1,143 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "commands.hpp"
+#include "mesh/io/seal.hpp"
+#include "mesh/io/system_clock.hpp"
+#include "report/exit_code.hpp"
+#include "report/io/history.hpp"
+#include "report/io/terminal.hpp"
+#include "report/text.hpp"
+
+// `dagz history`: the history on its way between machines, and its limits.
+
+namespace dagz {
+namespace {
+
+void say(const std::string& sentence) { std::fprintf(stderr, "dagz: %s\n", sentence.c_str()); }
+
+int fail(int code, const std::string& sentence) {
+  say(sentence);
+  return code;
+}
+
+bool exists(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::exists(path, error);
+}
+
+std::string shown(const std::string& path) { return report::visible(path); }
+
+int export_to_stdout(report::History& history) {
+  report::Terminal terminal(STDOUT_FILENO, false, 80, 24);
+  const auto problem = history.export_lines([&terminal](std::string_view lines) {
+    terminal.print(lines);
+    return terminal.flush();
+  });
+  return problem ? fail(report::kExitInternalError, *problem) : report::kExitPassed;
+}
+
+// Whole or not at all.
+int export_to_file(report::History& history, const std::string& path) {
+  const std::string temporary = path + ".new-" + std::to_string(getpid());
+  errno = 0;
+  std::ofstream file(temporary, std::ios::binary);
+  if (!file) {
+    return fail(report::kExitUsage, shown(path) + " cannot be written: " + std::strerror(errno));
+  }
+  const auto problem = history.export_lines([&file](std::string_view lines) {
+    file << lines;
+    return file.good();
+  });
+  file.close();
+  if (!problem && file && std::rename(temporary.c_str(), path.c_str()) == 0) {
+    return report::kExitPassed;
+  }
+  const std::string reason = problem.value_or(std::strerror(errno));
+  std::remove(temporary.c_str());
+  return fail(report::kExitInternalError, shown(path) + " could not be written: " + reason);
+}
+
+int export_history(const HistoryOptions& options) {
+  report::History history(options.place.state_dir);
+  if (!exists(history.path())) {
+    return fail(report::kExitUsage, "no history is kept in " + history.path());
+  }
+  const std::string& path = options.files.front();
+  const int code = path == "-" ? export_to_stdout(history) : export_to_file(history, path);
+  for (const std::string& message : history.take_messages()) say(message);
+  return code;
+}
+
+int import_history(const HistoryOptions& options) {
+  std::vector<report::ImportText> texts;
+  for (const std::string& path : options.files) {
+    std::error_code error;
+    if (std::filesystem::is_directory(path, error)) {
+      return fail(report::kExitUsage, shown(path) + " is a directory: nothing was imported");
+    }
+    errno = 0;
+    std::ifstream file(path == "-" ? "/dev/stdin" : path, std::ios::binary);
+    std::string content{std::istreambuf_iterator<char>(file), {}};
+    if (!file.is_open() || file.bad()) {
+      return fail(report::kExitUsage, shown(path) + " cannot be read: " + std::strerror(errno) +
+                                          ": nothing was imported");
+    }
+    std::string digest = mesh::short_digest(content);
+    texts.push_back({shown(path), std::move(content), std::move(digest)});
+  }
+  report::History history(options.place.state_dir);
+  const auto imported = history.import_texts(texts, mesh::wall_now());
+  for (const std::string& message : history.take_messages()) say(message);
+  if (imported.problem) {
+    return fail(report::kExitUsage, *imported.problem + ": nothing was imported");
+  }
+  const report::ImportCounts& counts = imported.value;
+  say(fmt::format("imported {} ({} known already) and the durations of {}",
+                  report::counted(counts.jobs, "job"), counts.known_jobs,
+                  report::counted(counts.durations, "test")));
+  return report::kExitPassed;
+}
+
+int prune_history(const HistoryOptions& options) {
+  report::HistoryLimits limits;
+  limits.jobs = options.jobs;
+  limits.age = Duration::seconds(int64_t{options.age_days} * 24 * 3'600);
+  limits.bytes = uint64_t{options.size_mb} << 20;
+  report::History history(options.place.state_dir, limits);
+  if (!exists(history.path())) {
+    return fail(report::kExitUsage, "no history is kept in " + history.path());
+  }
+  const auto pruned = history.prune();
+  for (const std::string& message : history.take_messages()) say(message);
+  if (pruned.problem) return fail(report::kExitInternalError, *pruned.problem);
+  say(fmt::format("removed {}, kept {}", report::counted(pruned.value.removed, "job"),
+                  pruned.value.kept));
+  return report::kExitPassed;
+}
+
+}  // namespace
+
+int history_command(const HistoryOptions& options) {
+  switch (options.action) {
+    case HistoryAction::kExport:
+      return export_history(options);
+    case HistoryAction::kImport:
+      return import_history(options);
+    case HistoryAction::kPrune:
+      break;
+  }
+  return prune_history(options);
+}
+
+}  // namespace dagz
