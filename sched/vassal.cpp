@@ -210,8 +210,16 @@ void Vassal::feed(Instant now, Slot slot, Output& out) {
   out.commands.emplace_back(RunTests{slot, std::move(tests), names_of(worker, count)});
 }
 
-// Of everything held, summed; stops counting once there is enough.
-Duration Vassal::time_left(Duration enough) const {
+// What has run for longer than expected is expected to take as long again.
+Duration Vassal::running_left(const Worker& worker, Instant now) const {
+  const Duration guess = estimates_.of(worker.sent.front().test);
+  const Duration ran = now - worker.head_since;
+  return ran < guess ? guess - ran : ran;
+}
+
+// Of everything held, summed; stops counting once there is enough. A long test that runs keeps one
+// worker busy, and is no work for its neighbours.
+Duration Vassal::time_left(Instant now, Duration enough) const {
   Duration total;
   const auto count = [&](const std::deque<Item>& items) {
     for (const Item& item : items) {
@@ -221,7 +229,9 @@ Duration Vassal::time_left(Duration enough) const {
   };
   for (const Worker& worker : workers_) {
     count(worker.group);
-    count(worker.sent);
+    if (worker.sent.empty()) continue;
+    total += std::min(config_.ask_below, running_left(worker, now));
+    count({worker.sent.begin() + 1, worker.sent.end()});
   }
   for (const Group& group : queue_) count(group.items);
   count(tail_);
@@ -244,7 +254,7 @@ void Vassal::advance(Instant now, Output& out) {
   if (now < next_deadline()) return;
   next_question_at_ = now + config_.ask_every;
   const auto workers = static_cast<int64_t>(workers_.size());
-  const Duration left = time_left(config_.ask_below * workers) / workers;
+  const Duration left = time_left(now, config_.ask_below * workers) / workers;
   if (left < config_.ask_below) out.steal_request = left;
 }
 

@@ -161,7 +161,8 @@ class Vassal {
   void refuse(const std::vector<Item>& items, Output& out);
   Duration expected(const std::deque<Item>& items) const;
   report::QueueKind queue_of(const Item& item) const;
-  Duration time_left(Duration enough) const;
+  Duration running_left(const Worker& worker, Instant now) const;
+  Duration time_left(Instant now, Duration enough) const;
   void give_up(const std::vector<Item>& items, uint64_t recall, Output& out);
   std::vector<Item> take_everything();
   uint32_t live_workers() const;

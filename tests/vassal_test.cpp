@@ -429,7 +429,7 @@ TEST_CASE("vassal: it asks for more before it runs dry, and not too often", "[sc
   while (bench.written<report::Finished>().size() < 8) {
     bench.done(bench.queues[0].empty() ? 1 : 0);
   }
-  bench.now = bench.now + Duration::seconds(1);
+  bench.now = bench.now + Duration::milliseconds(100);
   bench.advance();
   REQUIRE(bench.steal_request.has_value());
   CHECK(*bench.steal_request == Duration::milliseconds(200));
@@ -441,6 +441,24 @@ TEST_CASE("vassal: it asks for more before it runs dry, and not too often", "[sc
   CHECK(bench.vassal.next_deadline() <= bench.now);
   bench.advance();
   CHECK(bench.steal_request.has_value());
+}
+
+TEST_CASE("vassal: a long test keeps one worker busy, and no more", "[sched]") {
+  // Of both nobody knew that they would be long.
+  Bench bench(2, 2, Duration::milliseconds(50));
+  bench.begin(2);
+  bench.now = bench.now + Duration::milliseconds(100);
+  bench.advance();
+  CHECK(bench.steal_request.has_value());
+  bench.steal_request.reset();
+  bench.now = bench.now + Duration::seconds(10);
+  bench.advance();
+  CHECK_FALSE(bench.steal_request.has_value());
+  bench.done(1);
+  bench.now = bench.now + Duration::seconds(1);
+  bench.advance();
+  REQUIRE(bench.steal_request.has_value());
+  CHECK(*bench.steal_request == Duration::milliseconds(150));
 }
 
 TEST_CASE("vassal: events of workers that do not exist are ignored", "[sched]") {
