@@ -59,17 +59,19 @@ class Node:
         command: list[str],
         extra: dict[str, str],
         stdout: int | None = None,
+        prefix: Iterable[str] = (),
+        state: pathlib.Path | None = None,
     ):
         temporary = place / "tmp"
         temporary.mkdir(parents=True)
-        self.state = place / "state"
+        self.state = state or place / "state"
         self.suite = suite
         self.key = key
         # One user on one host: the nodes of a job share what belongs to the user.
         self.environment = clean_environment(place.parent / "user")
         self.environment.update({"TMPDIR": str(temporary), **extra})
         self.process = subprocess.Popen(
-            [BINARY, "run", "--job", key, "--state-dir", str(self.state), *options, "--", *command],
+            [*prefix, BINARY, "run", "--job", key, "--state-dir", str(self.state), *options, "--", *command],
             cwd=suite,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -197,13 +199,16 @@ class Job:
         pytest: list[str] | None = None,
         command: list[str] | None = None,
         stdout: int | None = None,
+        prefix: Iterable[str] = (),
+        state: pathlib.Path | None = None,
         **extra: str,
     ) -> Node:
-        """Starts a node; `extra` goes into its environment. `stdout`: a descriptor instead of a pipe."""
+        """Starts a node; `extra` goes into its environment. `stdout`: a descriptor instead of a pipe;
+        `prefix`: a command that starts the node; `state`: another directory than its own."""
         if command is None:
             command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *(pytest or [])]
         place = self.folder / f"node-{next(self._numbers)}"
-        node = Node(place, self.suite, self.key, list(options), command, extra, stdout)
+        node = Node(place, self.suite, self.key, list(options), command, extra, stdout, prefix, state)
         self.nodes.append(node)
         return node
 
