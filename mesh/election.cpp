@@ -2,7 +2,21 @@
 
 #include <algorithm>
 
+#include "mesh/mark.hpp"
+#include "mesh/planted.hpp"
+
 namespace dagz::mesh {
+namespace {
+
+struct {
+  Mark stepped_down{"election: a scheduler steps down for a better claim"};
+  Mark succeeded{"election: the eldest takes over"};
+  Mark lapsed{"election: a claim lapses"};
+  Mark outbid{"election: a scheduler claims beyond one that is gone"};
+  Mark was_patient{"election: a younger node founds the lineage, no elder having come forward"};
+} marks;
+
+}  // namespace
 
 Election::Election(const Config& config, Instant started_at)
     : lapses_after_(config.claim_lapses_after),
@@ -45,6 +59,9 @@ bool Election::receive(Instant now, const Claim& claim, const Membership& member
   // tell the new one, who then claims beyond it.
   const bool vacant = claim_.exists() && is_vacant(membership);
   if (!vacant && !is_better(claim, claim_)) return false;
+  const bool acting = claim_.exists() && claim_.scheduler == membership.self().profile.birth();
+  if (acting && is_planted(Planted::kIgnoresBetterClaims)) return false;
+  if (acting) marks.stepped_down.reach();
   adopt(now, claim);
   return true;
 }
@@ -59,6 +76,7 @@ bool Election::advance(Instant now, const Membership& membership) {
       settle_at_ = patience_ends_at_;
       return false;
     }
+    if (!eldest) marks.was_patient.reach();
     adopt(now, {me.profile.birth(), 1, me.profile.birth()});
     return true;
   }
@@ -75,6 +93,7 @@ bool Election::take_over(Instant now, const Membership& membership) {
   const Member& me = membership.self();
   if (now >= lapses_at_) {
     lapsed_ = claim_.scheduler.node != me.profile.id;
+    if (lapsed_) marks.lapsed.reach();
     lapses_at_ = Instant::never();
   }
   const bool behind = is_better(best_heard_, claim_);
@@ -83,6 +102,7 @@ bool Election::take_over(Instant now, const Membership& membership) {
   } else if (membership.eldest().profile.id != me.profile.id) {
     return false;
   }
+  (behind ? marks.outbid : marks.succeeded).reach();
   const Claim& last = behind ? best_heard_ : claim_;
   const uint64_t term = std::max(last.term, highest_term_[last.lineage]) + 1;
   adopt(now, {last.lineage, term, me.profile.birth()});

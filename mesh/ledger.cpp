@@ -4,8 +4,18 @@
 
 #include "mesh/check.hpp"
 #include "mesh/digest.hpp"
+#include "mesh/mark.hpp"
+#include "mesh/planted.hpp"
 
 namespace dagz::mesh {
+namespace {
+
+struct {
+  Mark gap{"ledger: a batch comes before the one that it follows"};
+  Mark known{"ledger: a batch comes again"};
+} marks;
+
+}  // namespace
 
 Buffer Ledger::signed_part(const LogBatch& batch) const {
   Buffer out;
@@ -63,7 +73,10 @@ Ledger::Verdict Ledger::accept(const LogBatch& batch, const PublicKey& key) {
   if (batch.entries.empty()) return Verdict::kForged;
   Log& log = logs_[batch.origin];
   if (log.forked) return Verdict::kForked;
-  if (batch.first > log.length) return Verdict::kGap;
+  if (batch.first > log.length && !is_planted(Planted::kSkipsGaps)) {
+    marks.gap.reach();
+    return Verdict::kGap;
+  }
   const Buffer bytes = signed_part(batch);
   if (batch.first < log.length) {
     // Known, unless its author tells two stories: same place, both signed, different content.
@@ -72,6 +85,7 @@ Ledger::Verdict Ledger::accept(const LogBatch& batch, const PublicKey& key) {
                          [](const LogBatch& other, uint64_t first) { return other.first < first; });
     if (held != log.batches.end() && held->first == batch.first &&
         held->signature == batch.signature) {
+      marks.known.reach();
       return Verdict::kKnown;
     }
     if (!crypto_.verify(key, bytes, batch.signature)) return Verdict::kForged;
@@ -79,7 +93,7 @@ Ledger::Verdict Ledger::accept(const LogBatch& batch, const PublicKey& key) {
     return Verdict::kForked;
   }
   if (!crypto_.verify(key, bytes, batch.signature)) return Verdict::kForged;
-  if (batch.previous != log.head) {
+  if (batch.previous != log.head && !is_planted(Planted::kSkipsGaps)) {
     log.forked = true;
     return Verdict::kForked;
   }

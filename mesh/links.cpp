@@ -2,7 +2,20 @@
 
 #include <algorithm>
 
+#include "mesh/mark.hpp"
+
 namespace dagz::mesh {
+namespace {
+
+struct {
+  Mark hello_again{"links: a hello is said again"};
+  Mark given_up{"links: a handshake is given up"};
+  Mark both_dialled{"links: both sides have dialled"};
+  Mark from_the_shadow{"links: a link in the shadow takes over"};
+  Mark rejected{"links: a message is rejected"};
+} marks;
+
+}  // namespace
 
 Links::Links(const Config& config, const Crypto& crypto, Rng& rng, Profile self)
     : config_(config), crypto_(crypto), rng_(rng), self_(std::move(self)) {}
@@ -124,11 +137,15 @@ void Links::review_handshakes(Instant now) {
     const auto found = links_.find(id);
     if (found == links_.end() || !found->second.peer.is_zero()) continue;
     if (now >= found->second.give_up_at) {
+      marks.given_up.reach();
       close(id);
       link_down(now, id, LinkLoss::kTimedOut);
       continue;
     }
-    if (found->second.up) say_hello(found->second, id, false);
+    if (found->second.up) {
+      marks.hello_again.reach();
+      say_hello(found->second, id, false);
+    }
     handshakes_.emplace_back(now + config_.hello_every, id);
   }
 }
@@ -203,6 +220,7 @@ void Links::lose_control(Instant now, const NodeId& id, Peer& peer, LinkId link)
   peer.control = 0;
   std::erase(connected_, id);
   if (!peer.shadows.empty()) {
+    marks.from_the_shadow.reach();
     const LinkId next = peer.shadows.back();
     set_control(id, peer, next);
     return;
@@ -297,6 +315,7 @@ void Links::bind(LinkId id, Link& link, const Profile& profile) {
   if (serves) {
     set_control(profile.id, peer, id);
   } else if (std::find(peer.shadows.begin(), peer.shadows.end(), id) == peer.shadows.end()) {
+    marks.both_dialled.reach();
     peer.shadows.push_back(id);
   }
 }
@@ -323,6 +342,7 @@ std::optional<Links::Received> Links::receive(Instant now, LinkId id, Lane lane,
   }
   if (link.peer.is_zero() || envelope.from != link.peer || envelope.to != self_.id ||
       !verify_envelope(crypto_, link.key, envelope) || !link.seen.accept(envelope.sequence)) {
+    marks.rejected.reach();
     ++stats_.rejected;
     return std::nullopt;
   }

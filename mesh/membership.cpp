@@ -4,8 +4,22 @@
 
 #include "mesh/check.hpp"
 #include "mesh/digest.hpp"
+#include "mesh/mark.hpp"
+#include "mesh/planted.hpp"
 
 namespace dagz::mesh {
+namespace {
+
+struct {
+  Mark refuted{"membership: an accused member objects"};
+  Mark confirmed{"membership: a suspicion is confirmed by somebody else"};
+  Mark certain{"membership: refused dials make a death certain"};
+  Mark ran_out{"membership: a suspicion runs out"};
+  Mark accused_early{"membership: an accusation is ahead of its subject"};
+  Mark back{"membership: one believed dead is back"};
+} marks;
+
+}  // namespace
 
 Membership::Membership(const Config& config, const Crypto& crypto, Profile self, Listener listener)
     : config_(config), crypto_(crypto), self_(self.id), listener_(std::move(listener)) {
@@ -54,7 +68,10 @@ bool Membership::receive(Instant now, const Statement& statement) {
   // Only its owner raises an incarnation: an accusation that does is a lie, or too early.
   const bool accuses =
       statement.state == MemberState::kSuspect || statement.state == MemberState::kDead;
-  if (accuses && statement.incarnation > member.incarnation) return true;
+  if (accuses && statement.incarnation > member.incarnation) {
+    marks.accused_early.reach();
+    return true;
+  }
   const bool confirms = statement.state == MemberState::kSuspect &&
                         member.state == MemberState::kSuspect &&
                         statement.incarnation == member.incarnation;
@@ -92,6 +109,7 @@ void Membership::confirm(Instant now, Member& member, const Statement& accusatio
   const auto found = suspicions_.find(member.profile.id);
   if (found == suspicions_.end()) return;
   if (!found->second.confirm(accusation.author, accusation.refused)) return;
+  marks.confirmed.reach();
   if (accusation.state == MemberState::kSuspect) gossip_.push(accusation);
   if (found->second.is_certain(self_, observers())) bury(now, member);
 }
@@ -100,10 +118,10 @@ void Membership::accuse(Instant now, const NodeId& id, bool refused) {
   const auto found = members_.find(id);
   if (found == members_.end() || id == self_ || !takes_part(found->second.state)) return;
   Member& member = found->second;
-  const Statement accusation =
-      make_statement(crypto_, id, member.incarnation, MemberState::kSuspect, refused);
+  const Incarnation spoken = member.incarnation + (is_planted(Planted::kSpeaksForOthers) ? 1 : 0);
+  const Statement accusation = make_statement(crypto_, id, spoken, MemberState::kSuspect, refused);
   if (member.state == MemberState::kAlive) {
-    set_state(now, member, member.incarnation, MemberState::kSuspect, accusation);
+    set_state(now, member, spoken, MemberState::kSuspect, accusation);
   } else {
     confirm(now, member, accusation);
   }
@@ -118,6 +136,7 @@ void Membership::bury(Instant now, Member& member) {
   const NodeId& id = member.profile.id;
   const auto suspicion = suspicions_.find(id);
   const bool refused = suspicion != suspicions_.end() && suspicion->second.was_refused(self_);
+  if (refused) marks.certain.reach();
   const Statement verdict =
       make_statement(crypto_, id, member.incarnation, MemberState::kDead, refused);
   set_state(now, member, member.incarnation, MemberState::kDead, verdict);
@@ -134,6 +153,7 @@ void Membership::leave(Instant now) {
 }
 
 void Membership::refute(Instant now, Incarnation at_least) {
+  marks.refuted.reach();
   Member& me = members_.at(self_);
   me.incarnation = std::max(me.incarnation, at_least) + 1;
   me.since = now;
@@ -160,6 +180,7 @@ void Membership::set_state(Instant now, Member& member, Incarnation incarnation,
   gossip_.push(statement);
   switch (state) {
     case MemberState::kAlive:
+      if (!takes_part(before)) marks.back.reach();
       listener_(now, member, takes_part(before) ? MemberChange::kCleared : MemberChange::kReturned);
       break;
     case MemberState::kSuspect:
@@ -180,7 +201,10 @@ void Membership::advance(Instant now) {
   for (const auto& [id, suspicion] : suspicions_) {
     if (suspicion.dead_at(observers()) <= now) expired.push_back(id);
   }
-  for (const NodeId& id : expired) bury(now, members_.at(id));
+  for (const NodeId& id : expired) {
+    marks.ran_out.reach();
+    bury(now, members_.at(id));
+  }
 }
 
 Instant Membership::next_deadline() const {
