@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <fstream>
 
+#include "agent_ended.hpp"
 #include "commands.hpp"
 #include "mesh/io/address.hpp"
 #include "mesh/io/system_clock.hpp"
@@ -72,26 +73,26 @@ mesh::LinkLoss loss_of(mesh::DownReason reason) {
   return mesh::LinkLoss::kClosed;
 }
 
-// What can be asked for but is not there yet must not be passed over in silence.
-std::string refuse_unbuilt(const RunOptions& options) {
-  if (options.on_isolation == IsolationPolicy::kSlice) {
-    return "--on-isolation slice is not built yet; run-all is what nodes do";
-  }
-  return {};
+// Which of how many nodes this is, as far as the CI tells.
+std::optional<sched::Slice> slice_of(const CiRun& run) {
+  if (!run.node_index || !run.node_total || *run.node_total == 0) return std::nullopt;
+  return sched::Slice{*run.node_index, *run.node_total};
 }
 
 }  // namespace
 
 int run_command(const RunOptions& options) {
-  if (const std::string refusal = refuse_unbuilt(options); !refusal.empty()) {
-    std::fprintf(stderr, "dagz: %s\n", refusal.c_str());
-    return report::kExitUsage;
-  }
   if (options.plan) return plan_command(options);
   MeshAccess access = open_mesh_access(options.network, options.place);
   if (!access.error.empty()) {
     std::fprintf(stderr, "dagz: %s\n", access.error.c_str());
     return access.exit_code;
+  }
+  if (options.on_isolation == IsolationPolicy::kSlice && !slice_of(access.run)) {
+    std::fprintf(stderr,
+                 "dagz: --on-isolation slice: this CI does not say which of how many nodes this "
+                 "is; leave the option out, or run everything\n");
+    return report::kExitUsage;
   }
   return Agent(options, std::move(access)).run();
 }
@@ -131,7 +132,12 @@ int Agent::run() {
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   signal_fd_ = open_end_signals();
 
-  if (!open_files() || !start_network() || !start_node()) return *failed_with_;
+  if (!open_files()) return *failed_with_;
+  if (const auto ended = find_ended(access_, lasting_place(), history_)) {
+    if (!ended->rerun) return conclude_late(ended->summary);
+    run_again(ended->summary);
+  }
+  if (!start_network() || !start_node()) return *failed_with_;
   start_runner();
   loop();
   if (failed_with_) {
@@ -139,6 +145,14 @@ int Agent::run() {
     return *failed_with_;
   }
   return conclude();
+}
+
+// A later attempt runs what did not pass in the earlier one.
+void Agent::run_again(const report::JobSummary& earlier) {
+  passed_before_ = passed_tests(earlier);
+  if (passed_before_.empty()) return;
+  say("this is a rerun of " + earlier.short_id + ": the " + std::to_string(passed_before_.size()) +
+      (passed_before_.size() == 1 ? " test" : " tests") + " that passed there are not run again");
 }
 
 // ---- setting up -------------------------------------------------------------------------------
@@ -195,6 +209,10 @@ bool Agent::start_network() {
   config.scheduler.max_fail_now = options_.max_fail.now;
   config.scheduler.deadline = options_.deadline.value_or(Duration{});
   config.scheduler.drain_within = options_.grace;
+  config.scheduler.passed_before = passed_before_;
+  if (options_.on_isolation == IsolationPolicy::kSlice) {
+    config.scheduler.slice = slice_of(access_.run);
+  }
   config.vassal.max_worker_memory = options_.max_worker_memory.value_or(0);
   config.vassal.test_timeout = options_.test_timeout.value_or(Duration{});
   config.expected_nodes = options_.nodes.value_or(access_.run.node_total.value_or(0));
@@ -244,7 +262,9 @@ void Agent::start_runner() {
   config.argv = options_.command;
   config.extra_env = {{"DAGZ_JOB", job_label()}, {"DAGZ_NODE", short_name(node_->id())}};
   config.grace = options_.grace;
-  config.collect = collect_word(options_.collect);
+  // Of a rerun little is run, and what is not must be known before anybody begins.
+  const bool rerun = !passed_before_.empty() && options_.collect == CollectMode::kAuto;
+  config.collect = rerun ? "whole" : collect_word(options_.collect);
   config.measure_memory = options_.max_worker_memory.has_value();
   runner_started_ = true;
   if (const auto failure = runner_.start(config)) {
@@ -490,6 +510,46 @@ std::string Agent::own_name() const {
   return "node-" + std::to_string(node_->job().nodes()[index].enlisted->number);
 }
 
+// Everywhere where it was asked for, and into the history.
+void Agent::print_report(const report::JobSummary& summary) {
+  const std::string failures = report::format_failures(summary);
+  if (!failures.empty()) terminal_.print(failures);
+  const auto hash = [this](Bytes bytes) { return access_.crypto->hash(bytes); };
+  terminal_.print(report::to_text(report::format_job_report(summary, hash), color_));
+  terminal_.flush();
+  if (!options_.junit.empty()) {
+    write_file(options_.junit, "JUnit file", report::format_junit(summary));
+  }
+  if (!options_.trace.empty()) write_file(options_.trace, "trace", report::format_trace(summary));
+  if (const auto problem = history_.record(summary)) say(*problem);
+  for (const std::string& message : history_.take_messages()) say(message);
+}
+
+int Agent::exit_code_of(const report::JobSummary& summary) {
+  report::ExitPolicy policy;
+  policy.flaky_fails = options_.flaky == FlakyPolicy::kFail;
+  policy.collections_differ = options_.strict_collection && summary.collections_differ;
+  if (options_.exit == ExitPolicy::kOwn) policy.own_node = node_ ? own_name() : "nobody";
+  policy.max_warnings = runner_status_ == report::kExitMaxWarnings;
+  return report::exit_code(summary, policy);
+}
+
+// Where jobs that are over leave their report: only if the key names this one job. By default all
+// runs of a checkout outside of a CI have the same.
+std::string Agent::lasting_place() const {
+  const bool one_job = access_.run.platform != "local" || !options_.network.job.empty();
+  return one_job ? options_.network.rendezvous : "";
+}
+
+// The others were done before this node came.
+int Agent::conclude_late(const report::JobSummary& ended) {
+  say("job " + ended.short_id + " was over before this node came; its report is in " +
+      options_.network.rendezvous + ", and nothing runs again (another --job would)");
+  print_report(ended);
+  if (const auto problem = keep_ended(access_, lasting_place(), ended)) say(*problem);
+  return exit_code_of(ended);
+}
+
 int Agent::conclude() {
   const NodeEnd end = *node_->end();
   const Moment at = moment_now();
@@ -523,27 +583,19 @@ int Agent::conclude() {
       return code;
     }
   }
-  const std::string failures = report::format_failures(end.summary);
-  if (!failures.empty()) terminal_.print(failures);
-  const auto hash = [this](Bytes bytes) { return access_.crypto->hash(bytes); };
-  terminal_.print(report::to_text(report::format_job_report(end.summary, hash), color_));
-  terminal_.flush();
-  if (!options_.junit.empty()) {
-    write_file(options_.junit, "JUnit file", report::format_junit(end.summary));
+  print_report(end.summary);
+  // Not for a job that was cancelled, could not begin, or was only a part.
+  const bool over = end.reason == report::CloseReason::kComplete ||
+                    end.reason == report::CloseReason::kStopped ||
+                    end.reason == report::CloseReason::kDeadline;
+  if (over) {
+    if (const auto problem = keep_ended(access_, lasting_place(), end.summary)) {
+      say(*problem);
+    }
   }
-  if (!options_.trace.empty()) {
-    write_file(options_.trace, "trace", report::format_trace(end.summary));
-  }
-  if (const auto problem = history_.record(end.summary)) say(*problem);
-  for (const std::string& message : history_.take_messages()) say(message);
   transport_.flush_and_close(Duration::milliseconds(500));
   if (nobody) return static_cast<int>(end.unable_code);
-  report::ExitPolicy policy;
-  policy.flaky_fails = options_.flaky == FlakyPolicy::kFail;
-  policy.collections_differ = options_.strict_collection && end.summary.collections_differ;
-  if (options_.exit == ExitPolicy::kOwn) policy.own_node = own_name();
-  policy.max_warnings = runner_status_ == report::kExitMaxWarnings;
-  const int code = report::exit_code(end.summary, policy);
+  const int code = exit_code_of(end.summary);
   // All tests passed, and yet a plug-in of the session says no (a coverage limit, for instance).
   if (code == report::kExitPassed && runner_status_ != 0 && end.summary.counts.total > 0) {
     say("pytest's session ended with status " + std::to_string(runner_status_) +

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "agent_setup.hpp"
@@ -51,6 +52,11 @@ class Agent {
   std::string own_name() const;
   std::string job_label() const;
   int conclude();
+  std::string lasting_place() const;
+  int conclude_late(const report::JobSummary& ended);
+  void run_again(const report::JobSummary& earlier);
+  void print_report(const report::JobSummary& summary);
+  int exit_code_of(const report::JobSummary& summary);
   bool open_files();
   void write_file(const std::string& path, const char* what, const std::string& text);
   void say(const std::string& line);
@@ -74,6 +80,7 @@ class Agent {
   int interrupts_ = 0;
   std::map<mesh::LinkId, std::string> dialled_;
   std::vector<std::string> given_addresses_;  // by --peers
+  std::unordered_set<std::string> passed_before_;
   std::size_t members_seen_ = 1;
   Instant began_at_;
   bool runner_started_ = false;

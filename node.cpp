@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "mesh/check.hpp"
+#include "mesh/mark.hpp"
 
 namespace dagz {
 
@@ -11,6 +12,15 @@ using mesh::Member;
 using mesh::MemberChange;
 
 namespace {
+
+struct {
+  Mark relayed{"node: passes on words between two others"};
+  Mark through_another{"node: speaks through somebody else"};
+  Mark stalled{"node: accuses nobody after a stall"};
+  Mark held{"node: a scheduler holds its decisions after a long stall"};
+  Mark views_differ{"node: a digest shows another view"};
+  Mark logs_differ{"node: a digest shows other logs"};
+} marks;
 
 constexpr uint32_t kViewsAskedMax = 3;
 constexpr std::size_t kViewUnit = 32;
@@ -72,6 +82,7 @@ void Node::link_down(Moment at, mesh::LinkId link, mesh::LinkLoss loss) {
 }
 
 void Node::receive(Moment at, mesh::LinkId link, Lane lane, Bytes bytes) {
+  if (deaf_) return;
   std::optional<mesh::Profile> new_peer;
   const auto received = links_.receive(at.now, link, lane, bytes, new_peer);
   if (new_peer && lane == Lane::kControl) on_new_peer(at, *new_peer);
@@ -188,6 +199,7 @@ bool Node::send_through_another(Instant now, const NodeId& to, Buffer content) {
     if (peer == nullptr) return false;
     via = *peer;
   }
+  marks.through_another.reach();
   const Message wrapped = relay_.wrap(member->profile, std::move(content));
   return links_.send(now, *via, Lane::kControl, encode(wrapped));
 }
@@ -195,6 +207,7 @@ bool Node::send_through_another(Instant now, const NodeId& to, Buffer content) {
 void Node::on(Moment at, const NodeId& from, const mesh::Relayed& message) {
   if (message.to != self_.id) {
     if (message.from != from || !links_.is_connected(message.to)) return;
+    marks.relayed.reach();
     relays_ = true;
     links_.send(at.now, message.to, Lane::kControl, encode(Message{message}));
     return;
@@ -266,11 +279,13 @@ void Node::on(Moment at, const NodeId& from, const mesh::PushPull& message) {
 void Node::on(Moment at, const NodeId& from, const mesh::StateDigest& message) {
   // A view grows with the mesh, so a large one is sent less often.
   if (message.view != membership_.digest() && at.now >= next_view_at_) {
+    marks.views_differ.reach();
     const auto scale = 1 + static_cast<int64_t>(membership_.live_count() / kViewUnit);
     next_view_at_ = at.now + config_.mesh.view_every * scale;
     send(at.now, from, view(false));
   }
   if (message.logs != ledger_.digest()) {
+    marks.logs_differ.reach();
     send(at.now, from, mesh::LogDigest{false, ledger_.positions()});
   }
 }
@@ -328,6 +343,7 @@ void Node::advance_gossip(Moment at) {
       send(at.now, *peer, mesh::Rumours{some_rumours()});
     }
   }
+  if (end_ && job_.closed_by() == self_.id) remind_of_end(at);
   if (at.now < next_digest_at_) return;
   const bool young = at.now < started_at_ + config_.mesh.young_for;
   next_digest_at_ = at.now + (young ? config_.mesh.digest_young_every : config_.mesh.digest_every);
@@ -336,6 +352,16 @@ void Node::advance_gossip(Moment at) {
   // Nodes that wait for the end ask the one who has it.
   if (job_.closed() && !end_) {
     send(at.now, job_.closed_by(), mesh::LogDigest{false, ledger_.positions()});
+  }
+}
+
+// When this node has gone, nobody may be left who could tell the others of the end.
+void Node::remind_of_end(Moment at) {
+  if (at.now < next_reminder_at_) return;
+  next_reminder_at_ = at.now + config_.mesh.remind_of_end_every;
+  for (const auto& [id, member] : membership_.members()) {
+    if (id == self_.id || !mesh::takes_part(member.state)) continue;
+    send(at.now, id, mesh::LogDigest{false, ledger_.positions()});
   }
 }
 
@@ -368,9 +394,11 @@ void Node::claim_changed(Moment at) {
 void Node::guard_against_stall(Instant now) {
   if (expected_at_ == Instant::never() || now < expected_at_ + config_.mesh.stall_min) return;
   const Duration stall = now - expected_at_;
+  marks.stalled.reach();
   awareness_.poorly();
   const bool alone = membership_.live_count() == 1;
   if (stall >= config_.mesh.stall_long && !alone) {
+    marks.held.reach();
     held_until_ = now + config_.mesh.hold_after_stall;
   }
   membership_.excuse(stall);

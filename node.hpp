@@ -160,6 +160,7 @@ class Node {
   void advance_mesh(Moment at);
   void guard_against_stall(Instant now);
   void advance_gossip(Moment at);
+  void remind_of_end(Moment at);
   void claim_changed(Moment at);
 
   // events (node_events.cpp)
@@ -229,6 +230,7 @@ class Node {
   Instant next_digest_at_;
   Instant next_view_at_;
   Instant next_announce_at_;
+  Instant next_reminder_at_{};  // of the end
   Instant next_log_flush_at_ = Instant::never();
   Instant next_fan_out_at_;
   Instant next_worker_report_at_;
@@ -258,6 +260,8 @@ class Node {
   std::optional<Instant> closed_seen_at_;
   std::optional<Instant> ended_at_;
   bool goodbye_said_ = false;
+  // Has closed a slice: whoever comes now must not take that for the whole job.
+  bool deaf_ = false;
 };
 
 }  // namespace dagz

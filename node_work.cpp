@@ -1,6 +1,8 @@
 #include <algorithm>
 
 #include "mesh/check.hpp"
+#include "mesh/mark.hpp"
+#include "mesh/planted.hpp"
 #include "node.hpp"
 
 // The part of a node that deals with logs and work: entries are folded into the job's state, the
@@ -12,6 +14,13 @@ using report::Change;
 using report::Entry;
 
 namespace {
+
+struct {
+  Mark fenced_off{"work: a grant under an outdated claim is refused"};
+  Mark nameless{"work: a grant overtakes the names of its tests"};
+  Mark left{"work: a node leaves before the end"};
+  Mark incomplete{"work: a node ends without all of the closed job's logs"};
+} marks;
 
 // So much of a log in one message; the rest follows the next digest.
 constexpr std::size_t kPushBytesMax = 512 * 1024;
@@ -184,7 +193,8 @@ void Node::tests_changed(Moment at) {
 
 // Of the last attempt, by the node that ran it and by the scheduler.
 void Node::tell_progress(Moment at, const report::Test& test) {
-  if (test.attempts.empty()) return;
+  // What comes after the end, from the other side of a split, is no news any more.
+  if (test.attempts.empty() || end_) return;
   const report::Attempt& attempt = test.attempts.back();
   if (job_.nodes()[attempt.node].id != self_.id && !is_scheduler()) return;
   const report::Finished& result = attempt.result;
@@ -209,7 +219,9 @@ void Node::folded(Moment at, const NodeId& origin, const Entry& entry) {
     election_.heard(granted->claim);
     if (granted->to == self_.id) {
       const bool stale =
-          mesh::is_stale(granted->claim, fence_) || granted->claim.scheduler.node != origin;
+          !is_planted(Planted::kObeysStaleClaims) &&
+          (mesh::is_stale(granted->claim, fence_) || granted->claim.scheduler.node != origin);
+      if (stale) marks.fenced_off.reach();
       if (!stale) fence_ = granted->claim;
       for (const report::Run& run : granted->runs) {
         waiting_grants_.push_back({run, !stale, granted->tail});
@@ -243,7 +255,10 @@ void Node::take_grants(Moment at) {
   std::vector<report::Run> fenced;
   std::erase_if(waiting_grants_, [&](const WaitingGrant& grant) {
     const auto version = job_.files().find(grant.run.file);
-    if (version == job_.files().end() || !version->second.known()) return false;
+    if (version == job_.files().end() || !version->second.known()) {
+      marks.nameless.reach();
+      return false;
+    }
     (!grant.valid ? fenced : grant.tail ? tail : valid).push_back(grant.run);
     return true;
   });
@@ -489,6 +504,7 @@ void Node::close(report::Closed closed) {
       closed.lost.push_back(id);
     }
   }
+  deaf_ = closed.reason == report::CloseReason::kSlice;
   write(std::move(closed));
   flush_now_ = true;
 }
@@ -579,6 +595,7 @@ void Node::finish(Moment at) {
     publish_logs(at);
     end_ = NodeEnd{};
     end_->kind = NodeEnd::Kind::kDeparted;
+    marks.left.reach();
     end_->summary = job_.summary();
     ended_at_ = at.now;
     return;
@@ -587,6 +604,7 @@ void Node::finish(Moment at) {
   if (!closed_seen_at_) closed_seen_at_ = at.now;
   if (!ledger_.covers(closed.positions)) {
     if (at.now < *closed_seen_at_ + config_.grace) return;
+    marks.incomplete.reach();
     actions_.notices.push_back(
         "a part of the job's logs is gone with its nodes: this report may "
         "differ from that of others");
@@ -618,6 +636,7 @@ void Node::finish(Moment at) {
 
 bool Node::may_exit(Instant now) const {
   if (!end_) return false;
+  if (is_planted(Planted::kLeavesUnheard)) return true;
   if (now >= *ended_at_ + config_.linger) return true;
   if (end_->kind == NodeEnd::Kind::kDeparted) return now >= *ended_at_ + Duration::milliseconds(50);
   // Whoever closed the job stays until the others have left or are lost; whoever passes on words

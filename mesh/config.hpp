@@ -51,6 +51,8 @@ struct Config {
   Duration digest_every = Duration::seconds(1);
   Duration view_every = Duration::milliseconds(250);
   Duration young_for = Duration::seconds(3);
+  // Whoever closed the job stays for a few seconds only: what it says must not be lost by chance.
+  Duration remind_of_end_every = Duration::milliseconds(250);
 
   // Dials of one address: doubling from min to max.
   Duration dial_retry_min = Duration::milliseconds(50);

@@ -266,6 +266,7 @@ enum class CloseReason : uint8_t {
   kStopped = 2,      // --max-fail
   kDeadline = 3,
   kUnable = 4,  // no node can run what is left
+  kSlice = 5,   // a node that met nobody has run its slice: the rest is for the others
 };
 
 // The scheduler ends the job. The report is made from exactly these lengths of the logs.
@@ -355,8 +356,21 @@ struct Required {
   }
 };
 
-using Entry = std::variant<Opened, Offered, Listed, Grouped, CollectionFailed, Collected, Unable,
-                           Named, Enlisted, Planned, Granted, Recalled, GaveUp, Finished, Draining,
-                           Drained, Departed, Closed, Found, Expanded, Missing, Settled, Required>;
+// The scheduler: these passed in an earlier attempt of this job and are not run again.
+struct Redundant {
+  mesh::Claim claim;
+  std::vector<Run> runs;
+  Duration each;  // what one of them would have taken, on average
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(claim, bounded(runs, kRunsPerEntryMax), each);
+  }
+};
+
+using Entry =
+    std::variant<Opened, Offered, Listed, Grouped, CollectionFailed, Collected, Unable, Named,
+                 Enlisted, Planned, Granted, Recalled, GaveUp, Finished, Draining, Drained,
+                 Departed, Closed, Found, Expanded, Missing, Settled, Required, Redundant>;
 
 }  // namespace dagz::report

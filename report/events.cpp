@@ -41,6 +41,8 @@ std::string_view to_string(CloseReason reason) {
       return "deadline";
     case CloseReason::kUnable:
       return "unable";
+    case CloseReason::kSlice:
+      return "slice";
   }
   return "unknown";
 }

@@ -3,8 +3,17 @@
 #include <algorithm>
 #include <iterator>
 
+#include "mesh/mark.hpp"
+#include "mesh/planted.hpp"
+
 namespace dagz::report {
 namespace {
+
+struct {
+  Mark ungranted{"job: a result comes before its grant, or without one"};
+  Mark closed_twice{"job: it is closed a second time"};
+  Mark early_news{"job: news of a test come before its name"};
+} marks;
 
 // What a node says of times may be absurd, and sums of it must not overflow.
 Duration sane(Duration duration) {
@@ -292,6 +301,7 @@ void JobState::for_each_test(NodeIndex origin, const std::vector<Run>& runs, con
           part);
       if (auto* granted = std::get_if<Granted>(&part)) granted->stolen = false;
       files_[run.file].waiting.emplace_back(origin, std::move(part));
+      marks.early_news.reach();
       continue;
     }
     const uint64_t end = std::min<uint64_t>(uint64_t{run.first} + run.count, version.tests.size());
@@ -369,6 +379,7 @@ void JobState::on(NodeIndex origin, const Departed&) { nodes_[origin].departed =
 
 void JobState::on(NodeIndex origin, const Closed& entry) {
   if (!entry.claim.exists() || nodes_[origin].id != entry.claim.scheduler.node) return;
+  if (closed_) marks.closed_twice.reach();
   if (closed_ && !mesh::is_better(entry.claim, closed_->claim)) return;
   closed_ = entry;
   closed_->duration = sane(entry.duration);
@@ -388,6 +399,17 @@ void JobState::on(NodeIndex origin, const Settled& entry) {
   });
 }
 
+void JobState::on(NodeIndex origin, const Redundant& entry) {
+  if (nodes_[origin].id != entry.claim.scheduler.node) return;
+  for_each_test(origin, entry.runs, entry, [&](TestIndex index) {
+    Test& test = tests_[index];
+    test.redundant = true;
+    test.redundant_took = std::max(test.redundant_took, sane(entry.each));
+    judge(test);
+    changes_.push_back({Change::Kind::kSettled, index, kNone});
+  });
+}
+
 // A result counts only from a node that was given that test.
 void JobState::judge(Test& test) {
   std::vector<Outcome> outcomes;
@@ -395,15 +417,20 @@ void JobState::judge(Test& test) {
   bool amended = false;
   std::size_t tries = 0;
   for (const Attempt& attempt : test.attempts) {
-    if (assignment(test, attempt.node).grants == 0) continue;
+    if (assignment(test, attempt.node).grants == 0) {
+      marks.ungranted.reach();
+      continue;
+    }
     outcomes.push_back(attempt.result.outcome);
     amended |= attempt.result.amends;
     if (!attempt.result.amends) ++tries;
   }
   // What failed to be torn down is not mended by another run of the test.
   if (amended) std::erase_if(outcomes, [](Outcome outcome) { return !is_failure(outcome); });
+  if (is_planted(Planted::kLastOutcomeWins) && !outcomes.empty()) outcomes = {outcomes.back()};
   const bool final = closed_.has_value() || amended || test.settled || tries > max_retries();
-  const Verdict verdict = decide(outcomes, final);
+  Verdict verdict = decide(outcomes, final);
+  if (verdict == Verdict::kPending && test.redundant) verdict = Verdict::kRedundant;
   if (verdict == test.verdict) return;
   const auto counter = [this](Verdict which) -> uint64_t& {
     switch (bucket_of(which)) {
@@ -424,7 +451,8 @@ void JobState::judge(Test& test) {
     }
     return counts_.unfinished;
   };
-  --counter(test.verdict);
+  const bool forgotten = is_planted(Planted::kCountsTwice) && test.verdict == Verdict::kRetry;
+  if (!forgotten) --counter(test.verdict);
   ++counter(verdict);
   if (test.verdict == Verdict::kRetry) --retrying_;
   if (verdict == Verdict::kRetry) ++retrying_;
@@ -496,7 +524,11 @@ void JobState::summarize_times(JobSummary& summary) const {
   if (summary.duration.ns > 0) {
     summary.efficiency_permille = static_cast<uint32_t>(std::min<int64_t>(
         1000, summary.ideal.us() * 1000 / std::max<int64_t>(1, summary.duration.us())));
-    summary.saved = std::max(Duration{}, total - summary.duration);
+    Duration redundant;
+    for (const Test& test : tests_) {
+      if (test.verdict == Verdict::kRedundant) redundant += test.redundant_took;
+    }
+    summary.saved = std::max(Duration{}, total + redundant - summary.duration);
   }
 }
 
@@ -586,8 +618,15 @@ JobSummary JobState::summary() const {
   out.steals = steals_;
   out.counts = counts_;
   out.counts.errors += collection_errors_.size();
+  const bool sliced = closed_ && closed_->reason == CloseReason::kSlice;
   for (const Test& test : tests_) {
-    if (!test.collects) out.tests.push_back(summarize(test, out.started.ms));
+    if (test.collects) continue;
+    if (sliced && test.verdict == Verdict::kPending) {
+      --out.counts.total;
+      --out.counts.unfinished;
+      continue;
+    }
+    out.tests.push_back(summarize(test, out.started.ms));
   }
   std::stable_sort(out.tests.begin(), out.tests.end(),
                    [](const TestSummary& a, const TestSummary& b) {

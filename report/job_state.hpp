@@ -61,6 +61,8 @@ struct Test {
   bool exclusive = false;
   Verdict verdict = Verdict::kPending;
   bool settled = false;       // not tried again
+  bool redundant = false;     // passed in an earlier attempt of the job
+  Duration redundant_took;    // so long, at a guess
   std::vector<Place> places;  // one, unless nodes collected the file differently
   std::vector<Assignment> assignments;
   std::vector<Attempt> attempts;
@@ -98,7 +100,7 @@ struct NodeState {
 
 // What the last `apply` did to tests, for those who keep books of their own.
 struct Change {
-  // Of a settled test there is no node.
+  // Of a settled or redundant test there is no node.
   enum class Kind : uint8_t { kKnown, kGranted, kReleased, kFinished, kSettled } kind;
   TestIndex test = 0;
   NodeIndex node = 0;
@@ -179,6 +181,7 @@ class JobState {
   void on(NodeIndex origin, const Expanded& entry);
   void on(NodeIndex origin, const Missing& entry);
   void on(NodeIndex origin, const Settled& entry);
+  void on(NodeIndex origin, const Redundant& entry);
   void on(NodeIndex origin, const Required& entry);
   template <class Visit>
   void for_each_test(NodeIndex origin, const std::vector<Run>& runs, const Entry& whole,

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "mesh/check.hpp"
+#include "mesh/mark.hpp"
+#include "mesh/planted.hpp"
 
 namespace dagz::sched {
 
@@ -13,6 +15,15 @@ using report::TestIndex;
 using report::Verdict;
 
 namespace {
+
+struct {
+  Mark shared_out_again{"scheduler: what a lost node held is open again"};
+  Mark stolen{"scheduler: a victim gives up work"};
+  Mark nothing_given{"scheduler: a victim has nothing to give"};
+  Mark recall_expired{"scheduler: a recall is not answered in time"};
+  Mark limited{"scheduler: the limit of failures is reached"};
+  Mark drained_late{"scheduler: closes without the last word of all"};
+} marks;
 
 uint64_t pair_key(TestIndex test, NodeIndex node) { return (uint64_t{test} << 32) | node; }
 
@@ -103,17 +114,34 @@ bool Scheduler::is_ready(const NodeId& id) const {
 bool Scheduler::is_open(TestIndex index) const {
   const report::Test& test = job_.tests()[index];
   if (test.verdict != Verdict::kPending && test.verdict != Verdict::kRetry) return false;
+  if (is_for_others(test)) return false;
   return std::none_of(test.assignments.begin(), test.assignments.end(),
                       [this](const report::Assignment& one) {
-                        return one.held() && is_live(one.node) && !job_.nodes()[one.node].departed;
+                        return one.held() && !job_.nodes()[one.node].departed &&
+                               (is_live(one.node) || is_planted(Planted::kForgetsTheDead));
                       });
+}
+
+// Of another slice than that of a node which has met nobody.
+bool Scheduler::is_for_others(const report::Test& test) const {
+  return config_.slice && !has_company_ && !test.collects && !config_.slice->has(test.id);
+}
+
+bool Scheduler::is_redundant(const report::Test& test) const {
+  return !test.collects && test.verdict == Verdict::kPending &&
+         config_.passed_before.contains(test.id);
 }
 
 void Scheduler::review(TestIndex test) {
   if (!active_) return;
   open_.erase(test);
   tail_.erase(test);
+  redundant_.erase(test);
   if (!is_open(test)) return;
+  if (is_redundant(job_.tests()[test])) {
+    redundant_.insert(test);
+    return;
+  }
   (job_.tests()[test].verdict == Verdict::kRetry ? tail_ : open_).insert(test);
 }
 
@@ -125,7 +153,12 @@ void Scheduler::set_live(const std::vector<LiveNode>& live) {
   live_ = live;
   live_ids_.clear();
   for (const LiveNode& node : live) live_ids_.insert(node.id);
+  const auto enlisted = std::count_if(job_.nodes().begin(), job_.nodes().end(),
+                                      [](const auto& node) { return node.enlisted.has_value(); });
+  has_company_ = has_company_ || live.size() > 1 || enlisted > 1;
+  const std::size_t open = open_.size();
   review_all();
+  if (active_ && open_.size() > open) marks.shared_out_again.reach();
 }
 
 void Scheduler::seen(Instant now, const NodeId& origin, const report::Entry& entry) {
@@ -140,6 +173,7 @@ void Scheduler::seen(Instant now, const NodeId& origin, const report::Entry& ent
   // What was given up is open now; the thief's standing request takes it from there, or turns to
   // another victim.
   thieves_.insert(recall->second.thief);
+  (gave_up->runs.empty() ? marks.nothing_given : marks.stolen).reach();
   if (gave_up->runs.empty()) {
     barren_until_[origin] = now + config_.empty_answer_holds;
   } else {
@@ -162,6 +196,7 @@ void Scheduler::begin(Instant now, const mesh::Claim& claim, report::Named name)
   draining_since_.reset();
   locks_from_.reset();
   open_.clear();
+  redundant_.clear();
   tail_.clear();
   review_all();
 }
@@ -181,6 +216,7 @@ void Scheduler::stop_at_failures() {
   if (config_.max_fail == 0 || stop_reason_) return;
   const uint64_t failures = job_.counts().failed + job_.counts().errors + job_.collection_errors();
   if (failures < config_.max_fail) return;
+  marks.limited.reach();
   stop_now_ = config_.max_fail_now;
   stop(report::CloseReason::kStopped, "stopped after " + std::to_string(config_.max_fail) +
                                           (config_.max_fail == 1 ? " failure" : " failures"));
@@ -197,14 +233,46 @@ void Scheduler::advance(Instant now, Output& out) {
     stop(report::CloseReason::kDeadline, "stopped at the deadline");
   }
   if (!draining_since_ && !stop_reason_) {
+    skip_redundant(out);
     grant_shares(now, out);
     serve_tail(now, out);
     const std::set<NodeId> thieves = std::exchange(thieves_, {});
     for (const NodeId& thief : thieves) serve_thief(now, thief, out);
-    std::erase_if(recalls_, [now](const auto& one) { return one.second.expires_at <= now; });
+    const std::size_t expired =
+        std::erase_if(recalls_, [now](const auto& one) { return one.second.expires_at <= now; });
+    if (expired > 0) marks.recall_expired.reach();
   }
   // What was just decided has to be in the books before the end can be seen.
   if (out.entries.empty()) end(now, out);
+}
+
+void Scheduler::skip_redundant(Output& out) {
+  if (redundant_.empty()) return;
+  report::Redundant skipped{claim_, {}, {}};
+  Duration total;
+  uint32_t count = 0;
+  const auto write = [&] {
+    skipped.each = total / std::max<uint32_t>(1, count);
+    out.entries.emplace_back(skipped);
+    skipped.runs.clear();
+    total = {};
+    count = 0;
+  };
+  for (const TestIndex test : redundant_) {
+    const report::Place place = job_.tests()[test].places.front();
+    total += estimates_.of(test);
+    ++count;
+    const bool joins = !skipped.runs.empty() && skipped.runs.back().file == place.file &&
+                       skipped.runs.back().first + skipped.runs.back().count == place.index;
+    if (joins) {
+      ++skipped.runs.back().count;
+      continue;
+    }
+    skipped.runs.push_back({place.file, place.index, 1});
+    if (skipped.runs.size() == report::kRunsPerEntryMax / 8) write();
+  }
+  if (!skipped.runs.empty()) write();
+  redundant_.clear();
 }
 
 void Scheduler::name_and_enlist(Output& out) {
@@ -428,19 +496,27 @@ void Scheduler::end(Instant now, Output& out) {
       finished = true;
     } else if (everything_known()) {
       // Tests that no live node has in its collection will never run.
-      finished = !is_work_held() && nobody_can_run(open_) && nobody_can_run(tail_);
+      finished = (!is_work_held() && nobody_can_run(open_) && nobody_can_run(tail_)) ||
+                 is_planted(Planted::kClosesEarly);
     }
     if (!finished) return;
     draining_since_ = now;
     out.entries.emplace_back(report::Draining{claim_, stop_now_});
     return;
   }
-  if (!all_drained() && now < *draining_since_ + config_.drain_within) return;
+  const bool complete = all_drained();
+  if (!complete && now < *draining_since_ + config_.drain_within) return;
+  if (!complete) marks.drained_late.reach();
   closed_ = true;
   report::Closed closed;
   closed.claim = claim_;
   closed.reason = stop_reason_.value_or(report::CloseReason::kComplete);
   closed.detail = stop_detail_;
+  if (!stop_reason_ && config_.slice && config_.slice->total > 1 && !has_company_) {
+    closed.reason = report::CloseReason::kSlice;
+    closed.detail = "only slice " + std::to_string(config_.slice->index + 1) + " of " +
+                    std::to_string(config_.slice->total) + ": the other nodes were never met";
+  }
   out.closed = std::move(closed);
 }
 

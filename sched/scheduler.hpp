@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "mesh/claim.hpp"
@@ -16,6 +17,7 @@
 #include "sched/groups.hpp"
 #include "sched/plan.hpp"
 #include "sched/retry.hpp"
+#include "sched/slice.hpp"
 #include "sched/speed.hpp"
 
 // Decides who runs what, on the node that is the scheduler; on all others it keeps the books, so
@@ -41,6 +43,10 @@ struct SchedulerConfig {
   // For so long after a takeover no mutex is granted: the one who held it may not have been heard.
   Duration mutex_after_takeover = Duration::seconds(2);
   RetryLimits retry_limits;
+  // Ids of tests that passed in an earlier attempt of the job, which had failed: not run again.
+  std::unordered_set<std::string> passed_before;
+  // What it runs as long as it has met nobody; nothing: everything.
+  std::optional<Slice> slice;
 };
 
 // A member that takes part, as the mesh sees it.
@@ -101,6 +107,9 @@ class Scheduler {
   bool is_live(report::NodeIndex node) const;
   bool is_ready(const NodeId& id) const;
   bool is_open(report::TestIndex test) const;
+  bool is_for_others(const report::Test& test) const;
+  bool is_redundant(const report::Test& test) const;
+  void skip_redundant(Output& out);
   void review(report::TestIndex test);
   void review_all();
   void learn_speed(const report::Change& change);
@@ -143,7 +152,9 @@ class Scheduler {
   // Tests that nobody has, and failed ones that are tried again last; kept only while active.
   std::set<report::TestIndex> open_;
   std::set<report::TestIndex> tail_;
+  std::set<report::TestIndex> redundant_;  // and that is not written yet
   bool retries_stopped_ = false;
+  bool has_company_ = false;  // or had
 
   bool active_ = false;
   mesh::Claim claim_;

@@ -2,6 +2,7 @@
 #include <tuple>
 #include <utility>
 
+#include "mesh/mark.hpp"
 #include "sched/scheduler.hpp"
 
 // The tail of the job: failed tests whose try at once, by the node that ran them, has failed as
@@ -14,6 +15,12 @@ using report::NodeIndex;
 using report::TestIndex;
 
 namespace {
+
+struct {
+  Mark landslide{"scheduler: too much fails for retries"};
+  Mark elsewhere{"scheduler: the last try of a test goes to another node"};
+  Mark settled{"scheduler: a test is not tried again, though tries are left"};
+} marks;
 
 bool has_run(const report::Test& test, NodeIndex node) {
   return std::any_of(test.attempts.begin(), test.attempts.end(),
@@ -61,7 +68,10 @@ bool Scheduler::is_work_held() const {
 }
 
 void Scheduler::serve_tail(Instant now, Output& out) {
-  retries_stopped_ = retries_stopped_ || is_landslide(job_, config_.retry_limits);
+  if (!retries_stopped_ && is_landslide(job_, config_.retry_limits)) {
+    marks.landslide.reach();
+    retries_stopped_ = true;
+  }
   if (tail_.empty()) return;
   struct Candidate {
     const LiveNode* node = nullptr;
@@ -98,6 +108,7 @@ void Scheduler::serve_tail(Instant now, Output& out) {
     if (const uint32_t mutex = job_.tests()[test].mutex; mutex != 0) {
       locked_now_[mutex] = best->index;
     }
+    if (!has_run(job_.tests()[test], best->index)) marks.elsewhere.reach();
     best->given.push_back(test);
     best->load += estimates_.of(test) / best->node->workers;
   }
@@ -112,6 +123,7 @@ void Scheduler::serve_tail(Instant now, Output& out) {
 void Scheduler::settle(const std::vector<TestIndex>& tests, Output& out) {
   report::Settled settled{claim_, {}};
   for (const TestIndex test : tests) {
+    marks.settled.reach();
     tail_.erase(test);
     const report::Place place = job_.tests()[test].places.front();
     settled.runs.push_back({place.file, place.index, 1});

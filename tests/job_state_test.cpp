@@ -460,3 +460,26 @@ TEST_CASE("job_state: absurd times from elsewhere do not overflow", "[report]") 
   CHECK(summary.ideal > Duration{});
   CHECK(summary.saved > Duration{});
 }
+
+TEST_CASE("job: a redundant test that runs all the same has its outcome", "[report]") {
+  const auto redundant = report::Redundant{test::claim_by(kA), {{test::kFile, 0, 2}}, {}};
+  const auto fold = [&](bool late) {
+    JobState job;
+    job.apply(kA, report::Offered{test::kFile, 2});
+    if (!late) job.apply(kA, redundant);
+    job.apply(kA, test::listed(test::kFile, "f", 2));
+    job.apply(kA, test::granted(kA, kB, {{test::kFile, 0, 1}}));
+    job.apply(kB, test::finished(test::kFile, 0, Outcome::kFailed));
+    // Only the claimant may say so.
+    job.apply(kB, report::Redundant{test::claim_by(kA), {{test::kFile, 1, 1}}, {}});
+    if (late) {
+      CHECK(job.tests()[1].verdict == Verdict::kPending);
+      job.apply(kA, redundant);
+    }
+    CHECK(job.tests()[0].verdict == Verdict::kFailed);
+    CHECK(job.tests()[1].verdict == Verdict::kRedundant);
+    CHECK(job.counts().redundant == 1);
+  };
+  fold(false);
+  fold(true);
+}

@@ -639,3 +639,43 @@ TEST_CASE("scheduler: a node without workers is given nothing", "[sched]") {
   bench.ask(kA);
   CHECK(bench.held(kA).size() == 10);
 }
+
+TEST_CASE("scheduler: what passed in an earlier attempt is not run again", "[sched]") {
+  SchedulerConfig config;
+  for (const char* id : {"f::t0", "f::t1", "f::t3", "gone::t0"}) config.passed_before.insert(id);
+  std::vector<KnownDuration> known;
+  for (const std::string& id : names_of("f", 5)) known.push_back({id, Duration::seconds(2)});
+  SchedulerBench bench(config, known);
+  bench.join_ready(kA, 5);
+  bench.advance();
+  CHECK(bench.held(kA).size() == 2);
+  CHECK(bench.job.counts().redundant == 3);
+  CHECK(bench.job.counts().unfinished == 2);
+  bench.finish(kA);
+  bench.ask(kA);
+  bench.drain(kA);
+  bench.advance();
+  const report::JobSummary summary = bench.job.summary();
+  CHECK(summary.status == report::JobStatus::kPassed);
+  CHECK(bench.job.tests()[0].redundant_took == Duration::seconds(2));
+  // A successor that knows nothing of it leaves it at that.
+  SchedulerBench heir;
+  heir.self = kB;
+  for (const auto& [origin, entry] : bench.log) {
+    if (!std::holds_alternative<report::Closed>(entry)) heir.write(origin, entry);
+  }
+  CHECK(heir.job.counts().redundant == 3);
+}
+
+TEST_CASE("scheduler: a rerun in which everything is redundant ends, and passes", "[sched]") {
+  SchedulerConfig config;
+  for (const std::string& id : names_of("f", 3)) config.passed_before.insert(id);
+  SchedulerBench bench(config);
+  bench.join_ready(kA, 3);
+  bench.advance();
+  REQUIRE(bench.written<report::Draining>().size() == 1);
+  bench.drain(kA);
+  bench.advance();
+  REQUIRE(bench.closed.size() == 1);
+  CHECK(bench.job.summary().status == report::JobStatus::kPassed);
+}

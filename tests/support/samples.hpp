@@ -42,9 +42,9 @@ inline std::vector<report::Entry> sample_entries() {
           report::Found{{{78, "tests/test_c.py", 4096}}},
           report::Expanded{78, {77}},
           report::Missing{{{77, 1, 1}}},
-
           report::Settled{claim_by(a), {{77, 2, 1}}},
-          report::Required{77, true, 2, "database", {1, 2}}};
+          report::Required{77, true, 2, "database", {1, 2}},
+          report::Redundant{claim_by(a), {{77, 0, 2}}, Duration::milliseconds(40)}};
 }
 
 inline mesh::LogBatch sample_batch() {

@@ -1,0 +1,162 @@
+#include "agent_ended.hpp"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <system_error>
+#include <vector>
+
+#include "report/json_report.hpp"
+#include "report/verdict.hpp"
+
+namespace dagz {
+namespace {
+
+constexpr std::size_t kReportBytesMax = std::size_t{8} << 20;
+constexpr const char* kSuffix = ".ended";
+constexpr uint32_t kJobsLookedAt = 100;
+
+std::string prefix_of(const mesh::Keyring& keyring) { return to_hex(keyring.run_tag()) + "-"; }
+
+std::string own_name(const MeshAccess& access) {
+  const auto& index = access.run.node_index;
+  return prefix_of(*access.keyring) + (index ? std::to_string(*index) : "any") + kSuffix;
+}
+
+Bytes bytes_of(const std::string& text) {
+  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
+}
+
+// The MAC covers a label, so that no other file of the run can be taken for one of these.
+std::string labelled(const std::string& text) { return "dagz ended job" + text; }
+
+std::optional<report::JobSummary> read_ended(const mesh::Keyring& keyring,
+                                             const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text((std::istreambuf_iterator<char>(file)), {});
+  mesh::Mac mac;
+  if (!file || text.size() < mac.size() || text.size() > kReportBytesMax + mac.size()) {
+    return std::nullopt;
+  }
+  std::memcpy(mac.data(), text.data(), mac.size());
+  text.erase(0, mac.size());
+  if (!keyring.verify_mac(bytes_of(labelled(text)), mac)) return std::nullopt;
+  return report::parse_json(text);
+}
+
+int64_t age_seconds(const std::filesystem::path& path) {
+  struct stat status {};
+  if (stat(path.c_str(), &status) != 0) return INT64_MAX;
+  return std::max<int64_t>(0, std::time(nullptr) - status.st_mtime);
+}
+
+// Those of one attempt, in the order of their names.
+std::vector<std::filesystem::path> ended_files(const mesh::Keyring& keyring,
+                                               const std::string& rendezvous) {
+  std::vector<std::filesystem::path> found;
+  std::error_code error;
+  const std::string prefix = prefix_of(keyring);
+  for (std::filesystem::directory_iterator at(rendezvous, error), end; !error && at != end;
+       at.increment(error)) {
+    const std::string name = at->path().filename();
+    if (name.starts_with(prefix) && name.ends_with(kSuffix)) found.push_back(at->path());
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+std::optional<report::JobSummary> read_first(const mesh::Keyring& keyring,
+                                             const std::vector<std::filesystem::path>& files,
+                                             int64_t age_max) {
+  for (const auto& path : files) {
+    if (age_seconds(path) > age_max) continue;
+    if (auto summary = read_ended(keyring, path)) return summary;
+  }
+  return std::nullopt;
+}
+
+std::optional<EndedJob> find_in_directory(const MeshAccess& access, const std::string& rendezvous) {
+  const auto files = ended_files(*access.keyring, rendezvous);
+  const bool knows_its_place = access.run.node_index.has_value();
+  const bool took_part = std::any_of(files.begin(), files.end(), [&](const auto& path) {
+    return path.filename() == own_name(access);
+  });
+  if (knows_its_place && took_part) {
+    auto summary = read_first(*access.keyring, files, INT64_MAX - 1);
+    std::error_code error;
+    for (const auto& path : files) std::filesystem::remove(path, error);
+    if (summary) return EndedJob{std::move(*summary), true};
+    return std::nullopt;
+  }
+  const int64_t limit = knows_its_place ? kEndedSeconds : kEndedWithoutIndexSeconds;
+  if (auto summary = read_first(*access.keyring, files, limit)) {
+    return EndedJob{std::move(*summary), false};
+  }
+  if (!access.earlier) return std::nullopt;
+  auto summary =
+      read_first(*access.earlier, ended_files(*access.earlier, rendezvous), INT64_MAX - 1);
+  if (!summary) return std::nullopt;
+  return EndedJob{std::move(*summary), true};
+}
+
+// A build of a CI has its own key, so the same key again is the same build again. Outside of a CI
+// every run of a checkout has the same key, and what passed before says nothing about now.
+std::optional<EndedJob> find_in_history(const MeshAccess& access, report::History& history) {
+  if (access.run.platform == "local") return std::nullopt;
+  const auto rows = history.list(kJobsLookedAt);
+  for (const report::JobRow& row : rows.value) {
+    if (!row.full_id.starts_with(access.job + "/")) continue;
+    auto job = history.load(row.full_id);
+    if (!job.value) return std::nullopt;
+    return EndedJob{std::move(*job.value), true};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<std::string> keep_ended(const MeshAccess& access, const std::string& rendezvous,
+                                      const report::JobSummary& summary) {
+  if (rendezvous.empty()) return std::nullopt;
+  const auto text = report::format_json_within(summary, kReportBytesMax);
+  if (!text) return std::nullopt;
+  const std::filesystem::path path = std::filesystem::path(rendezvous) / own_name(access);
+  const std::filesystem::path temporary =
+      path.string() + "." + to_hex(access.keyring->node_id()) + ".tmp";
+  const mesh::Mac mac = access.keyring->mac(bytes_of(labelled(*text)));
+  std::ofstream file(temporary, std::ios::binary);
+  file.write(reinterpret_cast<const char*>(mac.data()), static_cast<std::streamsize>(mac.size()));
+  file << *text;
+  file.close();
+  std::error_code error;
+  if (file) std::filesystem::rename(temporary, path, error);
+  if (file && !error) return std::nullopt;
+  std::filesystem::remove(temporary, error);
+  return "the report could not be left in " + rendezvous + " for nodes that come late";
+}
+
+std::optional<EndedJob> find_ended(const MeshAccess& access, const std::string& rendezvous,
+                                   report::History& history) {
+  if (!rendezvous.empty()) {
+    if (auto ended = find_in_directory(access, rendezvous)) return ended;
+  }
+  return find_in_history(access, history);
+}
+
+std::unordered_set<std::string> passed_tests(const report::JobSummary& earlier) {
+  std::unordered_set<std::string> passed;
+  if (earlier.status == report::JobStatus::kPassed) return passed;
+  for (const report::TestSummary& test : earlier.tests) {
+    const bool unfinished = report::bucket_of(test.verdict) == report::Bucket::kUnfinished;
+    if (!unfinished && !report::is_failure(test.verdict)) passed.insert(test.id);
+  }
+  return passed;
+}
+
+}  // namespace dagz

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <unordered_set>
+
+#include "agent_setup.hpp"
+#include "report/io/history.hpp"
+#include "report/summary.hpp"
+
+// What a job leaves behind when it is over, for nodes of its step that come after the end, and for
+// later attempts of it: its report. In the rendezvous directory it lies under a MAC of the run's
+// keys; each node that took part writes one, named after its place in the step ("<run tag>-<node
+// index>.ended"). Who finds one of another node but none of its own is late and takes the report
+// for its own; who finds its own, or one of the attempt before, is a rerun. So is who finds the job
+// in its own history.
+
+namespace dagz {
+
+// Where the CI does not tell a node's place all have the same name, and a report counts only for so
+// long.
+inline constexpr int64_t kEndedWithoutIndexSeconds = 600;
+inline constexpr int64_t kEndedSeconds = 3600;
+
+// Nothing on success (or without a directory), else a sentence.
+std::optional<std::string> keep_ended(const MeshAccess& access, const std::string& rendezvous,
+                                      const report::JobSummary& summary);
+
+struct EndedJob {
+  report::JobSummary summary;
+  bool rerun = false;  // else this node has come too late
+};
+
+// A rerun clears what the last run of this attempt has left in the directory.
+std::optional<EndedJob> find_ended(const MeshAccess& access, const std::string& rendezvous,
+                                   report::History& history);
+
+// The tests that a rerun after this attempt need not run: all that had a good verdict, if it failed
+// or was not complete; else none.
+std::unordered_set<std::string> passed_tests(const report::JobSummary& earlier);
+
+}  // namespace dagz

@@ -1,0 +1,111 @@
+"""Nodes that never meet the others: because they come after the end, or because nothing connects them."""
+
+import re
+
+import pytest
+
+from job import report_of
+
+SECRET = "no secret, but as long as one"
+
+SUITE = """
+import os, pytest
+@pytest.mark.parametrize("i", range(60))
+def test_it(i):
+    with open(os.environ["RAN"], "a") as file: print(i, file=file)
+"""
+
+
+@pytest.fixture
+def place(job, tmp_path):
+    job.write("test_it.py", SUITE)
+    (tmp_path / "rendezvous").mkdir()
+    return tmp_path
+
+
+def start(job, place, *options, pytest_options=(), **variables):
+    meeting = ["--rendezvous", str(place / "rendezvous"), "--listen", "127.0.0.1", "--no-beacon"]
+    return job.start("-n", "1", *meeting, *options, pytest=list(pytest_options),
+                     RAN=str(place / "ran"), **variables)
+
+
+def ran(place):
+    return len((place / "ran").read_text().split())
+
+
+def alone(place, number):
+    """A user of its own: nodes of one user on one host find each other."""
+    user = place / f"user-{number}"
+    user.mkdir(mode=0o700)
+    return {name: str(user) for name in ("HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR")}
+
+
+def circle(index, total):
+    return {"CIRCLECI": "true", "CIRCLE_NODE_INDEX": str(index), "CIRCLE_NODE_TOTAL": str(total),
+            "CIRCLE_WORKFLOW_ID": "w1", "CIRCLE_JOB": "test"}
+
+
+def test_a_late_node_prints_the_report_and_runs_nothing(job, place):
+    first = start(job, place)
+    assert first.wait() == 0
+    late = start(job, place)
+    assert late.wait() == 0
+    assert late.report() == first.report()
+    assert not late.progress() and ran(place) == 60
+    assert "was over before this node came" in late.errors
+    assert late.kept_report().splitlines() == first.report()
+
+
+def test_a_late_node_exits_with_the_verdict(job, place):
+    job.write("test_fails.py", "def test_fails(): assert 0\n")
+    assert start(job, place, "--retries", "0").wait() == 1
+    late = start(job, place)
+    assert late.wait() == 1
+    assert "1 failed, 60 passed" in late.summary()
+
+
+def test_a_node_that_took_part_runs_again(job, place):
+    for number in range(2):
+        node = start(job, place, DAGZ_SECRET=SECRET, **circle(0, 3))
+        assert node.wait() == 0
+        assert ran(place) == 60 * (number + 1)
+    other = start(job, place, DAGZ_SECRET=SECRET, **circle(1, 3))
+    assert other.wait() == 0
+    assert other.report() == node.report() and ran(place) == 120
+
+
+def test_a_report_by_somebody_else_is_not_believed(job, place):
+    assert start(job, place).wait() == 0
+    (ended,) = (place / "rendezvous").glob("*.ended")
+    ended.write_bytes(ended.read_bytes().replace(b"PASSED", b"FAILED", 1))
+    again = start(job, place)
+    assert again.wait() == 0
+    assert ran(place) == 120
+
+
+def test_who_stays_alone_runs_its_slice(job, place):
+    nodes = []
+    for index in range(3):
+        variables = {**circle(index, 3), **alone(place, index), "DAGZ_SECRET": SECRET}
+        nodes.append(job.start("-n", "1", "--listen", "127.0.0.1", "--no-beacon", "--on-isolation",
+                               "slice", RAN=str(place / "ran"), **variables))
+    assert [node.wait() for node in nodes] == [0, 0, 0]
+    counts = [int(re.search(r" of (\d+) tests", node.summary())[1]) for node in nodes]
+    assert sum(counts) == ran(place) == 60 and min(counts) > 5
+    assert "only slice 2 of 3: the other nodes were never met" in nodes[1].report()
+    ids = [match[7] for node in nodes for match in node.progress()]
+    assert len(ids) == len(set(ids)) == 60
+
+
+def test_who_meets_somebody_runs_no_slice(job, place):
+    nodes = [start(job, place, "--on-isolation", "slice", DAGZ_SECRET=SECRET, **circle(index, 3))
+             for index in range(2)]
+    assert [node.wait() for node in nodes] == [0, 0]
+    assert report_of(nodes[0].lines) == report_of(nodes[1].lines)
+    assert "of 60 tests" in nodes[0].summary()
+
+
+def test_a_slice_needs_a_place(job, place):
+    node = start(job, place, "--on-isolation", "slice")
+    assert node.wait() == 4
+    assert "does not say which of how many nodes this is" in node.errors
