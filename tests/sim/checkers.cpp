@@ -134,6 +134,7 @@ void Checkers::check_scheduler(const World& world, const Process& process) {
   const auto rival =
       std::find_if(world.processes().begin(), world.processes().end(), [&](const Process& other) {
         if (&other == &process || !other.node || other.exited || other.node->end()) return false;
+        if (!world.can_talk(process, other)) return false;
         const mesh::Claim& theirs = other.node->election().claim();
         return other.node->is_scheduler() && theirs.lineage == claim.lineage &&
                theirs.term == claim.term;
@@ -207,9 +208,29 @@ void Checkers::check_reports(const World& world) {
     }
   }
   check_one_job(world, jobs.size());
+  std::vector<const report::JobSummary*> summaries;
   for (const auto& [closer, job] : jobs) {
-    check_verdicts(world, job.first->end->summary, jobs.size() > 1);
+    summaries.push_back(&job.first->end->summary);
+    check_verdicts(world, *summaries.back(), jobs.size() > 1);
   }
+  check_slices(world, summaries);
+}
+
+// Nodes that may have run only their slices have run everything together.
+void Checkers::check_slices(const World& world,
+                            const std::vector<const report::JobSummary*>& jobs) {
+  const Scenario& scenario = world.scenario();
+  const bool all_stay = scenario.leavers == 0 && scenario.faults.crashes.empty();
+  if (!scenario.slices || !all_stay || scenario.max_fail > 0) return;
+  auto missing = world.suite().expected(2);
+  for (const report::JobSummary* job : jobs) {
+    for (const report::TestSummary& test : job->tests) {
+      if (report::bucket_of(test.verdict) != report::Bucket::kUnfinished) missing.erase(test.id);
+    }
+  }
+  std::erase_if(missing, [&](const auto& one) { return world.suite().is_fickle(one.first); });
+  if (missing.empty()) return;
+  violated(world, nullptr, missing.begin()->first + " is in nobody's slice");
 }
 
 // Nodes that were there together have one job, not several.
@@ -222,6 +243,7 @@ void Checkers::check_one_job(const World& world, std::size_t jobs) {
   }
   // A lost hello costs a handshake's time; along a chain of addresses these times add up.
   const Duration meeting = Duration::seconds(world.scenario().chain_discovery ? 30 : 5);
+  if (world.scenario().alone) return;
   // Who is believed dead is heard of again when its address is dialled the next time.
   const Instant healed = world.scenario().faults.over_at();
   if (first_end > std::max(last_start, healed) + meeting && jobs > 1) {
@@ -241,7 +263,8 @@ void Checkers::check_verdicts(const World& world, const report::JobSummary& summ
              "the report has " + std::to_string(summary.collection_errors.size()) +
                  " collection errors, the suite " + std::to_string(world.suite().broken_files()));
   }
-  if (!partly_known && summary.tests.size() != expected.size()) {
+  const bool sliced = world.scenario().slices && several_jobs;
+  if (!partly_known && !sliced && summary.tests.size() != expected.size()) {
     violated(world, nullptr,
              "the report has " + std::to_string(summary.tests.size()) + " tests, the suite " +
                  std::to_string(expected.size()));
@@ -256,6 +279,9 @@ void Checkers::check_verdicts(const World& world, const report::JobSummary& summ
   for (const report::TestSummary& test : summary.tests) {
     const report::Verdict wanted = expected.at(test.id);
     if (test.verdict == wanted) continue;
+    if (test.verdict == report::Verdict::kRedundant && world.passed_before().contains(test.id)) {
+      continue;
+    }
     // Only the process that collected it first has it, and that may be gone.
     if (test.verdict == report::Verdict::kPending && world.suite().is_fickle(test.id)) continue;
     // What --max-fail cut short.

@@ -7,11 +7,12 @@ namespace dagz::sim {
 using report::Outcome;
 
 FakeRunner::FakeRunner(const Suite& suite, bool shared, std::map<std::string, uint32_t>& tries,
-                       Duration collect, Later later, Alarm alarm)
+                       Duration collect, double speed, Later later, Alarm alarm)
     : suite_(suite),
       shared_(shared),
       tries_(tries),
       collect_(collect),
+      speed_(speed),
       later_(std::move(later)),
       alarm_(std::move(alarm)) {}
 
@@ -114,6 +115,10 @@ void FakeRunner::next(sched::Slot slot) {
   }
 }
 
+Duration FakeRunner::here(Duration duration) const {
+  return {static_cast<int64_t>(static_cast<double>(duration.ns) / speed_)};
+}
+
 void FakeRunner::begin(sched::Slot slot) {
   Worker& worker = workers_[slot];
   worker.running = true;
@@ -129,7 +134,7 @@ void FakeRunner::begin(sched::Slot slot) {
     next(slot);
     return;
   }
-  alarm_(collects ? file.import : file.tests[order.index].duration, slot, worker.life);
+  alarm_(here(collects ? file.import : file.tests[order.index].duration), slot, worker.life);
 }
 
 void FakeRunner::test_ran(sched::Slot slot, uint64_t life) {
@@ -177,7 +182,7 @@ void FakeRunner::complete(sched::Slot slot) {
   Worker& worker = workers_[slot];
   const Order order = worker.queue.front();
   const SuiteTest& spec = suite_.files[order.file].tests[order.index];
-  const uint32_t attempt = tries_[spec.id]++;
+  const uint32_t attempt = spec.outcomes.size() == 1 ? 0 : tries_[spec.id]++;
   const Outcome outcome = spec.outcomes[std::min<std::size_t>(attempt, spec.outcomes.size() - 1)];
   if (outcome == Outcome::kCrashed) return die(slot);
   worker.queue.pop_front();
@@ -186,8 +191,8 @@ void FakeRunner::complete(sched::Slot slot) {
   done.slot = slot;
   done.test = order.test;
   done.outcome = outcome;
-  done.duration = spec.duration;
-  done.cpu = spec.duration / 2;
+  done.duration = here(spec.duration);
+  done.cpu = done.duration / 2;
   if (report::is_failure(outcome)) done.output = "assert False\n";
   later_(Duration::microseconds(50), std::move(done));
   next(slot);

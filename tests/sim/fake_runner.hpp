@@ -22,9 +22,10 @@ class FakeRunner {
   // Calls back into this runner after a while: a worker's test has run its time.
   using Alarm = std::function<void(Duration after, sched::Slot slot, uint64_t life)>;
 
-  // `shared`: the start finds files, and the workers collect them.
+  // `shared`: the start finds files, and the workers collect them. `speed`: so many times as fast
+  // as the suite says.
   FakeRunner(const Suite& suite, bool shared, std::map<std::string, uint32_t>& tries,
-             Duration collect, Later later, Alarm alarm);
+             Duration collect, double speed, Later later, Alarm alarm);
 
   void start();
   void perform(const sched::RunnerCommand& command);
@@ -49,6 +50,7 @@ class FakeRunner {
     uint64_t life = 0;
   };
 
+  Duration here(Duration duration) const;
   void begin(sched::Slot slot);
   void complete(sched::Slot slot);
   void collected(sched::Slot slot);
@@ -59,6 +61,7 @@ class FakeRunner {
   bool shared_;
   std::map<std::string, uint32_t>& tries_;
   Duration collect_;
+  double speed_;
   Later later_;
   Alarm alarm_;
   std::map<sched::Slot, Worker> workers_;

@@ -106,6 +106,13 @@ Scenario draw_scenario(uint64_t seed, uint32_t nodes) {
     scenario.max_fail = static_cast<uint32_t>(more.between(1, 5));
     scenario.max_fail_now = more.chance(1, 2);
   }
+  scenario.slices = more.chance(1, 8);
+  if (scenario.slices && more.chance(1, 2)) {
+    scenario.alone = true;
+    scenario.leavers = 0;
+    faults.crashes.clear();
+  }
+  scenario.rerun = more.chance(1, 8);
   // A chain that loses a member in the middle is two chains.
   if (!faults.crashes.empty()) scenario.chain_discovery = false;
   // Not drawn: so all other seeds stay what they were.
@@ -136,6 +143,8 @@ std::string describe(const Scenario& s) {
   }
   if (s.max_fail > 0) text += " max-fail=" + std::to_string(s.max_fail);
   if (s.max_fail_now) text += ":now";
+  if (s.rerun) text += " rerun";
+  if (s.slices) text += s.alone ? " slices, alone" : " slices";
   const auto ms = [](Instant at) { return std::to_string((at - Instant{}).ms()); };
   for (const Crash& crash : s.faults.crashes) {
     text += " crash " + std::to_string(crash.process) + "@" + ms(crash.at);

@@ -63,6 +63,14 @@ struct Faults {
   Instant over_at() const;
 };
 
+// A suite that is not drawn, for measurements.
+struct GivenSuite {
+  Suite suite;
+  std::vector<sched::KnownDuration> known;  // to every node's history
+  uint32_t workers_each = 1;
+  std::vector<double> speeds;  // of each node: how much faster than the suite's durations
+};
+
 struct Scenario {
   uint64_t seed = 1;
   uint32_t nodes = 3;
@@ -79,7 +87,13 @@ struct Scenario {
   // As --max-fail; 0: never.
   uint32_t max_fail = 0;
   bool max_fail_now = false;
+  // As --on-isolation slice; alone: and no two nodes ever reach each other.
+  bool slices = false;
+  bool alone = false;
+  // A later attempt: most nodes know of some tests that they passed before.
+  bool rerun = false;
   Duration give_up_after = Duration::seconds(300);
+  const GivenSuite* given = nullptr;
   // Prints what the nodes tell their users.
   bool narrated = false;
 };
@@ -104,7 +118,6 @@ struct Outcome {
   Duration job_time;
   Duration ideal;
   Tally faults;
-  Tally marks;
   // Since the last start until every node saw every other.
   Duration formed_after;
 };

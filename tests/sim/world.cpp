@@ -5,11 +5,34 @@
 #include <tuple>
 
 #include "mesh/check.hpp"
+#include "mesh/planted.hpp"
 
 namespace dagz::sim {
+namespace {
+
+class CredulousCrypto : public test::FakeCrypto {
+ public:
+  using FakeCrypto::FakeCrypto;
+  bool verify(const PublicKey&, Bytes, const Signature&) const override { return true; }
+};
+
+std::unique_ptr<Crypto> make_crypto(uint64_t number, uint64_t mesh) {
+  if (is_planted(Planted::kBelievesTheUnsigned)) {
+    return std::make_unique<CredulousCrypto>(number, mesh);
+  }
+  return std::make_unique<test::FakeCrypto>(number, mesh);
+}
+
+}  // namespace
 
 World::World(const Scenario& scenario) : scenario_(scenario), rng_(scenario.seed) {
-  suite_ = draw_suite(rng_, scenario_.suite);
+  suite_ = scenario_.given ? scenario_.given->suite : draw_suite(rng_, scenario_.suite);
+  if (scenario_.rerun) {
+    Rng drawn(scenario_.seed);
+    for (const auto& [id, verdict] : suite_.expected(0)) {
+      if (!report::is_failure(verdict) && drawn.chance(3, 4)) passed_before_.insert(id);
+    }
+  }
   // Nodes that come back are processes of their own; the list must not move under its pointers.
   processes_.reserve(scenario_.nodes + scenario_.faults.crashes.size());
   for (uint32_t i = 0; i < scenario_.nodes; ++i) {
@@ -32,11 +55,11 @@ void World::add_process(Instant starts_at) {
   process.address = "node" + std::to_string(number) + ":1";
   process.wall_offset_ms = 1'700'000'000'000 + rng_.between(-2000, 2000);
   process.starts_at = starts_at;
-  process.crypto =
-      std::make_unique<test::FakeCrypto>(scenario_.seed * 100'003 + number, scenario_.seed);
+  process.crypto = make_crypto(scenario_.seed * 100'003 + number, scenario_.seed);
   by_address_[process.address] = number;
   by_address_["node" + std::to_string(number) + ":2"] = number;
   links_of_.emplace_back();
+  bytes_sent_.push_back(0);
   post(starts_at, number, Start{});
 }
 
@@ -50,20 +73,33 @@ void World::post_disasters() {
   }
 }
 
-bool World::is_cut(uint32_t from, uint32_t to) const {
+bool World::is_walled(uint32_t one, uint32_t other) const {
+  if (scenario_.alone && one != other) return true;
   const auto& walls = scenario_.faults.walls;
-  const bool walled = std::any_of(walls.begin(), walls.end(), [&](const Wall& wall) {
-    return (wall.one == from && wall.other == to) || (wall.one == to && wall.other == from);
+  return std::any_of(walls.begin(), walls.end(), [&](const Wall& wall) {
+    return (wall.one == one && wall.other == other) || (wall.one == other && wall.other == one);
   });
-  return walled || std::any_of(scenario_.faults.cuts.begin(), scenario_.faults.cuts.end(),
-                               [&](const Cut& cut) {
-                                 if (now_ < cut.at || now_ >= cut.until) return false;
-                                 const auto in_first = [&cut](uint32_t process) {
-                                   return process < cut.in_first.size() && cut.in_first[process];
-                                 };
-                                 if (in_first(from) == in_first(to)) return false;
-                                 return !cut.one_way || in_first(from);
-                               });
+}
+
+bool World::is_cut(uint32_t from, uint32_t to) const {
+  if (is_walled(from, to)) return true;
+  const auto& cuts = scenario_.faults.cuts;
+  return std::any_of(cuts.begin(), cuts.end(), [&](const Cut& cut) {
+    if (now_ < cut.at || now_ >= cut.until) return false;
+    const auto in_first = [&cut](uint32_t process) {
+      return process < cut.in_first.size() && cut.in_first[process];
+    };
+    if (in_first(from) == in_first(to)) return false;
+    return !cut.one_way || in_first(from);
+  });
+}
+
+bool World::can_talk(const Process& one, const Process& other) const {
+  if (!is_walled(one.number, other.number)) return true;
+  return std::any_of(processes_.begin(), processes_.end(), [&](const Process& third) {
+    return third.node && !third.exited && !is_walled(one.number, third.number) &&
+           !is_walled(third.number, other.number);
+  });
 }
 
 void World::post(Instant at, uint32_t process, What what) {
@@ -87,22 +123,32 @@ void World::start(Process& process) {
   config.profile.control_address = process.address;
   config.profile.bulk_address = "node" + std::to_string(process.number) + ":2";
   config.profile.host = "host" + std::to_string(process.number);
+  const GivenSuite* given = scenario_.given;
   config.profile.workers = static_cast<uint32_t>(rng_.between(1, scenario_.workers_max));
+  if (given != nullptr) config.profile.workers = given->workers_each;
   config.vassal.workers = config.profile.workers;
   config.scheduler.max_fail = scenario_.max_fail;
   config.scheduler.max_fail_now = scenario_.max_fail_now;
+  if (process.number % 4 != 3) config.scheduler.passed_before = passed_before_;
+  if (scenario_.slices) {
+    config.scheduler.slice = sched::Slice{process.number % scenario_.nodes, scenario_.nodes};
+  }
   config.job_id = "job-" + std::to_string(scenario_.seed);
   config.short_id = "j0101.1";
   config.seed = rng_.next();
   process.node = std::make_unique<Node>(config, *process.crypto,
-                                        std::vector<sched::KnownDuration>{}, moment(process));
+                                        given ? given->known : std::vector<sched::KnownDuration>{},
+                                        moment(process));
   const uint32_t number = process.number;
+  const Duration collect = Duration::milliseconds(given ? 100 : rng_.between(100, 1500));
+  const double speed = given ? given->speeds.at(number) : 1.0;
   process.runner = std::make_unique<FakeRunner>(
-      suite_, scenario_.shared, tries_, Duration::milliseconds(rng_.between(100, 1500)),
+      suite_, scenario_.shared, tries_, collect, speed,
       [this, number](Duration after, sched::RunnerEvent event) {
         post(now_ + after, number, Runner{std::move(event)});
       },
       [this, number](Duration after, sched::Slot slot, uint64_t life) {
+        first_test_began_ = std::min(first_test_began_, now_);
         post(now_ + after, number, Ran{slot, life});
       });
   process.runner->start();
@@ -177,6 +223,7 @@ void World::happen(Process& process, const What& what) {
   } else if (const auto* runner = std::get_if<Runner>(&what)) {
     process.node->runner_event(at, runner->event);
   } else if (const auto* ran = std::get_if<Ran>(&what)) {
+    last_test_ended_ = now_;
     process.runner->test_ran(ran->slot, ran->life);
   }
 }
@@ -232,6 +279,7 @@ void World::carry(Process& process, const mesh::LinkActions::Send& send) {
   if (!end.open) return;
   ++outcome_.messages;
   outcome_.bytes += send.bytes.size();
+  bytes_sent_[process.number] += send.bytes.size();
   const Faults& faults = scenario_.faults;
   if (is_cut(process.number, end.other_process)) {
     ++outcome_.faults["cut off"];

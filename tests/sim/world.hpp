@@ -6,6 +6,7 @@
 #include <optional>
 #include <queue>
 #include <string>
+#include <unordered_set>
 #include <variant>
 #include <vector>
 
@@ -20,7 +21,7 @@ struct Process {
   int64_t wall_offset_ms = 0;
   Instant starts_at;
   std::optional<Instant> leaves_at;
-  std::unique_ptr<test::FakeCrypto> crypto;
+  std::unique_ptr<Crypto> crypto;
   std::unique_ptr<Node> node;
   std::unique_ptr<FakeRunner> runner;
   Instant wake_at = Instant::never();
@@ -42,10 +43,18 @@ class World {
 
   const Scenario& scenario() const { return scenario_; }
   const Suite& suite() const { return suite_; }
+  // What an earlier attempt has left over for this one.
+  const std::unordered_set<std::string>& passed_before() const { return passed_before_; }
   const std::vector<Process>& processes() const { return processes_; }
   Instant now() const { return now_; }
   bool timed_out() const { return timed_out_; }
+  // Directly or through a third, as soon as nothing is cut off any more.
+  bool can_talk(const Process& one, const Process& other) const;
   Outcome outcome() const;
+  Instant first_test_began() const { return first_test_began_; }
+  Instant last_test_ended() const { return last_test_ended_; }
+  // By each process so far.
+  const std::vector<uint64_t>& bytes_sent() const { return bytes_sent_; }
 
  private:
   struct Start {};
@@ -99,6 +108,7 @@ class World {
   void post_disasters();
   void start(Process& process);
   void happen(Process& process, const What& what);
+  bool is_walled(uint32_t one, uint32_t other) const;
   bool is_cut(uint32_t from, uint32_t to) const;
   void hang_up(Process& process);
   void perform(Process& process);
@@ -114,6 +124,7 @@ class World {
   Scenario scenario_;
   Rng rng_;
   Suite suite_;
+  std::unordered_set<std::string> passed_before_;
   std::map<std::string, uint32_t> tries_;
   std::vector<Process> processes_;
   std::map<std::string, uint32_t> by_address_;
@@ -125,8 +136,11 @@ class World {
   Instant last_start_{};
   const Process* touched_ = nullptr;
   bool timed_out_ = false;
+  Instant first_test_began_ = Instant::never();
+  Instant last_test_ended_{};
   bool formed_ = false;
   Outcome outcome_;
+  std::vector<uint64_t> bytes_sent_;
 };
 
 }  // namespace dagz::sim

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace dagz::sim {
+
+struct MakespanOptions {
+  // One file of tests a line: its path, then for each test how long it takes on a node of speed 1
+  // and how long the history says that it takes (0: it does not know), both in microseconds.
+  std::string durations;
+  uint32_t workers_each = 1;
+  std::vector<double> speeds;  // one for each node
+};
+
+// Runs this suite on a quiet mesh and prints the seconds from the first test's start to the last
+// one's end, and how many were stolen. An exit code.
+int print_makespan(const MakespanOptions& options);
+
+}  // namespace dagz::sim
