@@ -1,0 +1,192 @@
+#!/usr/bin/env python3
+"""How near the plan and the stealing come to the best there is: dagz beside the policies of its peers.
+
+    makespan.py [--workers 2,8,32,128] [SUITE…]
+
+Everything is simulated. For dagz that means the real cores of every node, with their messages, in virtual
+time (dagz_sim --makespan); the peers are their rules alone, without any cost of messages, collection or
+forking. Suites are recorded durations (bench/durations/NAME.txt.gz: one file of tests a line, its path and the
+microseconds of its tests) and "tail", 5,000 tests of a heavy-tailed distribution. The bound is max(total / sum
+of speeds, longest / fastest): nobody can be faster. Rows differ in what is known beforehand:
+
+  exact    the history has every duration
+  noise    it is off by up to 30 %, and nodes are 0.7 to 1.3 times as fast
+  unknown  it does not know a quarter of the tests, and is off by up to 30 % for the rest
+  none     there is no history
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import heapq
+import pathlib
+import random
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+SIMULATOR = ROOT / "build" / "dagz_sim"
+RECORDED = pathlib.Path(__file__).parent / "durations"
+
+Files = list[tuple[str, list[float]]]
+
+
+def suite_of(name: str) -> Files:
+    if name == "tail":
+        rng = random.Random(1)
+        return [(f"test_{file:03}.py", [min(8.0, 0.004 * rng.paretovariate(1.1)) for _ in range(50)])
+                for file in range(100)]
+    with gzip.open(RECORDED / f"{name}.txt.gz", "rt") as lines:
+        rows = (line.split() for line in lines)
+        return [(path, [int(took) / 1e6 for took in times]) for path, *times in rows]
+
+
+class Case:
+    """A suite, what the history says of it, and the machines."""
+
+    def __init__(self, files: Files, known: str, workers: int):
+        rng = random.Random(workers)
+        self.files = files
+        self.times = [took for _, times in files for took in times]
+        self.path_of = [path for path, times in files for _ in times]
+        # As CI steps are cut: up to 4 workers on a node.
+        self.each = min(4, max(1, workers // 2))
+        nodes = workers // self.each
+        mixed = known in ("noise", "unknown")
+        self.node_speeds = [rng.uniform(0.7, 1.3) if mixed else 1.0 for _ in range(nodes)]
+        self.speeds = [speed for speed in self.node_speeds for _ in range(self.each)]
+        self.known = [self._known(took, known, rng) for took in self.times]
+        self.bound = max(sum(self.times) / sum(self.speeds), max(self.times) / max(self.speeds))
+
+    @staticmethod
+    def _known(took: float, known: str, rng: random.Random) -> float:
+        if known == "none" or (known == "unknown" and rng.random() < 0.25):
+            return 0.0
+        return took if known == "exact" else took * rng.uniform(0.7, 1.3)
+
+    def guesses(self) -> list[float]:
+        """With the mean for what is unknown, as pytest-split does."""
+        some = [one for one in self.known if one]
+        mean = sum(some) / len(some) if some else 1.0
+        return [one or mean for one in self.known]
+
+
+def dagz(case: Case) -> float:
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        at = 0
+        for path, times in case.files:
+            cells = [f"{took * 1e6:.0f} {case.known[at + i] * 1e6:.0f}" for i, took in enumerate(times)]
+            at += len(times)
+            print(path, *cells, file=file)
+        file.flush()
+        speeds = ",".join(f"{speed:.4f}" for speed in case.node_speeds)
+        done = subprocess.run([SIMULATOR, "--makespan", file.name, "--workers", str(case.each), "--speeds", speeds],
+                              check=True, capture_output=True, text=True)
+    return float(done.stdout.split()[0])
+
+
+def fixed(case: Case, lists: list[list[int]]) -> float:
+    return max(sum(case.times[i] for i in mine) / speed for mine, speed in zip(lists, case.speeds))
+
+
+def by_count(case: Case) -> float:
+    total, parts = len(case.times), len(case.speeds)
+    return fixed(case, [list(range(total * i // parts, total * (i + 1) // parts)) for i in range(parts)])
+
+
+def by_duration(case: Case) -> float:
+    guesses, lists = case.guesses(), [[] for _ in case.speeds]
+    heap = [(0.0, i) for i in range(len(lists))]
+    for test in sorted(range(len(guesses)), key=lambda i: -guesses[i]):
+        load, part = heapq.heappop(heap)
+        lists[part].append(test)
+        heapq.heappush(heap, (load + guesses[test], part))
+    return fixed(case, lists)
+
+
+def central_queue(case: Case, units: list[list[int]] | None = None) -> float:
+    """The next of the queue to whoever is free."""
+    units = units if units is not None else [[i] for i in range(len(case.times))]
+    heap = [(0.0, worker) for worker in range(len(case.speeds))]
+    for unit in units:
+        at, worker = heapq.heappop(heap)
+        heapq.heappush(heap, (at + sum(case.times[i] for i in unit) / case.speeds[worker], worker))
+    return max(at for at, _ in heap)
+
+
+def xdist_loadfile(case: Case) -> float:
+    files: dict[str, list[int]] = {}
+    for test, path in enumerate(case.path_of):
+        files.setdefault(path, []).append(test)
+    # Larger files first, as pytest-xdist orders its scopes.
+    return central_queue(case, sorted(files.values(), key=len, reverse=True))
+
+
+def xdist_load(case: Case) -> float:
+    """LoadScheduling: a first batch of a quarter, then top-ups when fewer than two are pending."""
+    workers, rest = len(case.speeds), list(range(len(case.times)))[::-1]
+    queues: list[list[int]] = [[] for _ in range(workers)]
+
+    def send(worker: int, count: int) -> None:
+        for _ in range(min(count, len(rest))):
+            queues[worker].append(rest.pop())
+
+    for worker in range(workers):
+        send(worker, max(len(case.times) // (4 * workers), 2))
+    heap, end = [(0.0, worker) for worker in range(workers)], 0.0
+    heapq.heapify(heap)
+    while heap:
+        at, worker = heapq.heappop(heap)
+        end = max(end, at)
+        if len(queues[worker]) < max(2, len(rest) // workers // 4):
+            send(worker, max(2, len(rest) // workers // 2) - len(queues[worker]))
+        if queues[worker]:
+            heapq.heappush(heap, (at + case.times[queues[worker].pop(0)] / case.speeds[worker], worker))
+    return end
+
+
+def xdist_worksteal(case: Case) -> float:
+    """WorkStealingScheduling: even shares, then half of the longest queue."""
+    workers, total = len(case.speeds), len(case.times)
+    queues = [list(range(total * i // workers, total * (i + 1) // workers)) for i in range(workers)]
+    heap, end = [(0.0, worker) for worker in range(workers)], 0.0
+    while heap:
+        at, worker = heapq.heappop(heap)
+        end = max(end, at)
+        if not queues[worker]:
+            victim = max(range(workers), key=lambda i: len(queues[i]))
+            keep = max(2, len(queues[victim]) - len(queues[victim]) // 2)
+            queues[worker], queues[victim] = queues[victim][keep:], queues[victim][:keep]
+        if queues[worker]:
+            heapq.heappush(heap, (at + case.times[queues[worker].pop(0)] / case.speeds[worker], worker))
+    return end
+
+
+POLICIES = {"dagz": dagz, "xdist load": xdist_load, "xdist worksteal": xdist_worksteal,
+            "xdist loadfile": xdist_loadfile, "split by durations": by_duration,
+            "split by count": by_count, "central queue": central_queue}
+
+
+def main() -> None:
+    recorded = sorted(file.name.removesuffix(".txt.gz") for file in RECORDED.glob("*.txt.gz"))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--workers", default="2,8,32,128")
+    parser.add_argument("suites", nargs="*", default=[*recorded, "tail"])
+    options = parser.parse_args()
+    subprocess.run(["cmake", "--build", "--preset", "release", "--target", "dagz_sim"], cwd=ROOT,
+                   check=True, stdout=subprocess.DEVNULL)
+    print("times the bound\n\n| suite | known | workers | bound s |", " | ".join(POLICIES), "|")
+    print("|---" * (4 + len(POLICIES)) + "|")
+    for suite in options.suites:
+        files = suite_of(suite)
+        for known in ("exact", "noise", "unknown", "none"):
+            for workers in map(int, options.workers.split(",")):
+                case = Case(files, known, workers)
+                cells = [f"{policy(case) / case.bound:.3f}" for policy in POLICIES.values()]
+                print(f"| {suite} | {known} | {workers} | {case.bound:.2f} |", " | ".join(cells), "|", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

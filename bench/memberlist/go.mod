@@ -1,0 +1,3 @@
+module dagz.example/bench/memberlist
+
+go 1.24
