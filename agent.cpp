@@ -455,6 +455,7 @@ void Agent::check_formation(Moment at) {
   const std::size_t members = node_->membership().live_count();
   if (members == members_seen_ || node_->end()) return;
   members_seen_ = members;
+  if (members > 1) lonely_told_ = true;  // whoever is lost later is no news of that kind
   const std::string elapsed = report::format_clock(at.now - began_at_);
   say(std::to_string(members) + (members == 1 ? " node" : " nodes") + " after " + elapsed);
 }

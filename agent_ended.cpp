@@ -3,7 +3,6 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <cstring>
 #include <ctime>
 #include <filesystem>
@@ -12,6 +11,7 @@
 #include <system_error>
 #include <vector>
 
+#include "mesh/io/node_directory.hpp"
 #include "report/json_report.hpp"
 #include "report/verdict.hpp"
 
@@ -65,7 +65,8 @@ std::vector<std::filesystem::path> ended_files(const mesh::Keyring& keyring,
   for (std::filesystem::directory_iterator at(rendezvous, error), end; !error && at != end;
        at.increment(error)) {
     const std::string name = at->path().filename();
-    if (name.starts_with(prefix) && name.ends_with(kSuffix)) found.push_back(at->path());
+    const bool ours = name.starts_with(prefix) && name.ends_with(kSuffix);
+    if (ours && !at->is_symlink(error)) found.push_back(at->path());
   }
   std::sort(found.begin(), found.end());
   return found;
@@ -126,19 +127,16 @@ std::optional<std::string> keep_ended(const MeshAccess& access, const std::strin
   if (rendezvous.empty()) return std::nullopt;
   const auto text = report::format_json_within(summary, kReportBytesMax);
   if (!text) return std::nullopt;
-  const std::filesystem::path path = std::filesystem::path(rendezvous) / own_name(access);
-  const std::filesystem::path temporary =
-      path.string() + "." + to_hex(access.keyring->node_id()) + ".tmp";
   const mesh::Mac mac = access.keyring->mac(bytes_of(labelled(*text)));
-  std::ofstream file(temporary, std::ios::binary);
-  file.write(reinterpret_cast<const char*>(mac.data()), static_cast<std::streamsize>(mac.size()));
-  file << *text;
-  file.close();
-  std::error_code error;
-  if (file) std::filesystem::rename(temporary, path, error);
-  if (file && !error) return std::nullopt;
-  std::filesystem::remove(temporary, error);
-  return "the report could not be left in " + rendezvous + " for nodes that come late";
+  Buffer content(mac.begin(), mac.end());
+  content.insert(content.end(), text->begin(), text->end());
+  const int error = mesh::write_entry(rendezvous, own_name(access), content);
+  // Where all have the same name they write the same, and somebody may have been first.
+  std::error_code ignored;
+  const auto path = std::filesystem::path(rendezvous) / own_name(access);
+  if (error == 0 || std::filesystem::exists(path, ignored)) return std::nullopt;
+  return "the report could not be left in " + rendezvous +
+         " for nodes that come late: " + std::strerror(error);
 }
 
 std::optional<EndedJob> find_ended(const MeshAccess& access, const std::string& rendezvous,
