@@ -199,7 +199,7 @@ void Vassal::feed(Instant now, Slot slot, Output& out) {
       continue;
     }
     if (busy) ahead += cost(item);
-    send(now, slot, std::move(item), tests);
+    send(now, slot, item, tests);
   }
   if (!tests.empty()) worker.fresh = false;
   if (worker.sent.empty()) take_tail(now, slot, tests, missing);

@@ -31,7 +31,7 @@ struct SchedulerBench {
   std::vector<std::pair<NodeId, std::vector<report::FileKey>>> names_wanted;
   std::vector<report::Closed> closed;
 
-  explicit SchedulerBench(SchedulerConfig config = {},
+  explicit SchedulerBench(const SchedulerConfig& config = {},
                           const std::vector<KnownDuration>& history = {})
       : estimates(history), scheduler(config, job, estimates) {
     scheduler.begin(now, claim_by(kA), named(0));
