@@ -98,13 +98,18 @@ class Memberlist:
 
 
 def last_of(members: list[Member], pattern: str, since: float) -> float | None:
-    """Seconds until the last of them has said it; nothing when one of them does not."""
-    while time.monotonic() < since + PATIENCE_S:
+    """When the last of them has said it; nothing when one of them does not."""
+    until = time.monotonic() + PATIENCE_S
+    while time.monotonic() < until:
         said = [member.when(pattern, since) for member in members]
         if all(said):
-            return max(said) - since
+            return max(said)
         time.sleep(0.02)
     return None
+
+
+def after(moment: float | None, since: float) -> float | None:
+    return None if moment is None else max(0.0, moment - since)
 
 
 def measure(kind, count: int, folder: pathlib.Path) -> dict[str, float | None]:
@@ -113,15 +118,14 @@ def measure(kind, count: int, folder: pathlib.Path) -> dict[str, float | None]:
         for number in range(count):
             members.append(Member(f"member-{number}", kind.command(number), folder))
         last_start = time.monotonic()
-        formed = last_of(members, kind.all_seen(count), last_start - PATIENCE_S)
-        found["join"] = None if formed is None else max(0.0, formed - PATIENCE_S)
+        found["join"] = after(last_of(members, kind.all_seen(count), 0), last_start)
         time.sleep(3)  # young meshes gossip faster
         for row, number, victim in (("kill -9", signal.SIGKILL, 1), ("SIGSTOP", signal.SIGSTOP, 2)):
             pattern = kind.lost(members[victim])
             since = time.monotonic()
             members[victim].process.send_signal(number)
             others = [member for i, member in enumerate(members) if i not in (1, victim)]
-            found[row] = last_of(others, pattern, since)
+            found[row] = after(last_of(others, pattern, since), since)
     finally:
         for member in members:
             member.end()
