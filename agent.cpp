@@ -35,18 +35,6 @@ constexpr Duration kDrawEvery = Duration::milliseconds(200);
 
 Moment moment_now() { return {mesh::monotonic_now(), mesh::wall_now().ms}; }
 
-report::ColorChoice color_choice(ColorMode mode) {
-  switch (mode) {
-    case ColorMode::kAuto:
-      return report::ColorChoice::kAuto;
-    case ColorMode::kAlways:
-      return report::ColorChoice::kAlways;
-    case ColorMode::kNever:
-      return report::ColorChoice::kNever;
-  }
-  return report::ColorChoice::kAuto;
-}
-
 std::string collect_word(CollectMode mode) {
   switch (mode) {
     case CollectMode::kShared:
@@ -57,20 +45,6 @@ std::string collect_word(CollectMode mode) {
       break;
   }
   return "auto";
-}
-
-mesh::LinkLoss loss_of(mesh::DownReason reason) {
-  switch (reason) {
-    case mesh::DownReason::kClosed:
-      return mesh::LinkLoss::kClosed;
-    case mesh::DownReason::kRefused:
-      return mesh::LinkLoss::kRefused;
-    case mesh::DownReason::kRejected:
-      return mesh::LinkLoss::kRejected;
-    case mesh::DownReason::kTimedOut:
-      return mesh::LinkLoss::kTimedOut;
-  }
-  return mesh::LinkLoss::kClosed;
 }
 
 // Which of how many nodes this is, as far as the CI tells.
@@ -104,7 +78,7 @@ Agent::Agent(const RunOptions& options, MeshAccess access)
       terminal_(STDOUT_FILENO, report::may_draw_live(traits_), traits_.columns, traits_.rows),
       history_(options.place.state_dir),
       transport_(*access_.keyring) {
-  color_ = report::use_color(color_choice(options.place.color), traits_);
+  color_ = wants_color(options.place, access_.run.platform != "local");
   for (const Endpoint& peer : options.network.peers) {
     given_addresses_.push_back(peer.host + ":" + std::to_string(peer.port));
   }
@@ -184,11 +158,8 @@ bool Agent::start_network() {
     fail(report::kExitUnusableEnvironment, error);
     return false;
   }
-  const std::string host = options_.network.listen ? options_.network.listen->host
-                           : access_.loopback_only ? "127.0.0.1"
-                                                   : mesh::route_address(access_.discovery.peers);
-  const uint16_t port = options_.network.listen ? options_.network.listen->port : uint16_t{0};
-  const mesh::Listen listen = transport_.listen(host, port);
+  const Binding binding = choose_binding(options_.network, access_);
+  const mesh::Listen listen = transport_.listen(binding.host, binding.port);
   if (!listen.error.empty()) {
     fail(options_.network.listen ? report::kExitUsage : report::kExitUnusableEnvironment,
          listen.error);
@@ -326,7 +297,7 @@ void Agent::poll_network(Moment at) {
     } else if (const auto* up = std::get_if<mesh::LinkUp>(&event)) {
       node_->link_up(at, up->link);
     } else if (const auto* down = std::get_if<mesh::LinkDown>(&event)) {
-      node_->link_down(at, down->link, loss_of(down->reason));
+      node_->link_down(at, down->link, link_loss(down->reason));
       const auto dialled = dialled_.find(down->link);
       if (dialled == dialled_.end()) continue;
       const bool given = std::find(given_addresses_.begin(), given_addresses_.end(),

@@ -7,7 +7,6 @@
 #include <ctime>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <system_error>
 #include <vector>
 
@@ -38,12 +37,13 @@ std::string labelled(const std::string& text) { return "dagz ended job" + text; 
 
 std::optional<report::JobSummary> read_ended(const mesh::Keyring& keyring,
                                              const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text((std::istreambuf_iterator<char>(file)), {});
   mesh::Mac mac;
-  if (!file || text.size() < mac.size() || text.size() > kReportBytesMax + mac.size()) {
-    return std::nullopt;
-  }
+  std::error_code error;
+  const auto size = std::filesystem::file_size(path, error);
+  if (error || size < mac.size() || size > kReportBytesMax + mac.size()) return std::nullopt;
+  std::string text(size, '\0');
+  std::ifstream file(path, std::ios::binary);
+  if (!file.read(text.data(), static_cast<std::streamsize>(size))) return std::nullopt;
   std::memcpy(mac.data(), text.data(), mac.size());
   text.erase(0, mac.size());
   if (!keyring.verify_mac(bytes_of(labelled(text)), mac)) return std::nullopt;
@@ -66,7 +66,9 @@ std::vector<std::filesystem::path> ended_files(const mesh::Keyring& keyring,
        at.increment(error)) {
     const std::string name = at->path().filename();
     const bool ours = name.starts_with(prefix) && name.ends_with(kSuffix);
-    if (ours && !at->is_symlink(error)) found.push_back(at->path());
+    // Neither a link nor a pipe, which somebody else may have left there.
+    const bool plain = at->symlink_status(error).type() == std::filesystem::file_type::regular;
+    if (ours && plain) found.push_back(at->path());
   }
   std::sort(found.begin(), found.end());
   return found;

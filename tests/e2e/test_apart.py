@@ -1,5 +1,6 @@
 """Nodes that never meet the others: because they come after the end, or because nothing connects them."""
 
+import os
 import re
 
 import pytest
@@ -109,3 +110,13 @@ def test_a_slice_needs_a_place(job, place):
     node = start(job, place, "--on-isolation", "slice")
     assert node.wait() == 4
     assert "does not say which of how many nodes this is" in node.errors
+
+
+def test_what_is_no_report_is_passed_over(job, place):
+    assert start(job, place).wait() == 0
+    (ended,) = (place / "rendezvous").glob("*.ended")
+    ended.unlink()
+    os.mkfifo(ended)
+    again = start(job, place)
+    assert again.wait() == 0
+    assert ran(place) == 120
