@@ -49,7 +49,8 @@ Node::Node(NodeConfig config, const Crypto& crypto,
                   [this](Instant now, const Member& member, MemberChange change) {
                     on_member_change(now, member, change);
                   }),
-      prober_(config_.mesh, rng_, awareness_, at.now),
+      prober_(
+          config_.mesh, rng_, awareness_, [this] { return watched(); }, at.now),
       election_(config_.mesh, at.now),
       ledger_(crypto_),
       estimates_(history),
@@ -89,6 +90,7 @@ void Node::receive(Moment at, mesh::LinkId link, Lane lane, Bytes bytes) {
   if (!received) return;
   Message message;
   if (!decode(received->content, message)) return;
+  if (!received->is_signed && envelope_of(message) != mesh::EnvelopeKind::kUpkeep) return;
   handle(at, received->from, message, received->from_observer);
 }
 
@@ -98,13 +100,19 @@ void Node::on_new_peer(Moment at, const mesh::Profile& profile) {
     return;
   }
   if (profile.observer) return;
-  membership_.introduce(at.now, profile);
-  // A newcomer asks its first few peers for their view; everybody else then hears of it when it
-  // dials them. Views on every link would cost the cube of the members. Who was given up for dead
-  // and comes back is told so, or it could never object.
-  const bool back = membership_.find(profile.id)->state == mesh::MemberState::kDead;
+  const bool unheard_of = membership_.introduce(at.now, profile);
+  // A newcomer asks its first few peers for their view; everybody else then hears of it by rumour.
+  // Views on every link would cost the cube of the members. Who was given up for dead and comes
+  // back is told so, or it could never object. Somebody new may bring a whole mesh along.
+  const Member* member = membership_.find(profile.id);
+  if (member == nullptr) return;
+  const bool back = member->state == mesh::MemberState::kDead;
   const bool ask = ++links_made_ <= kViewsAskedMax || back;
-  if (ask) send(at.now, profile.id, view(false), Lane::kControl);
+  if (ask) {
+    send(at.now, profile.id, view(false), Lane::kControl);
+  } else if (unheard_of) {
+    send(at.now, profile.id, mesh::StateDigest{membership_.digest(), ledger_.digest()});
+  }
   if (is_scheduler()) send(at.now, profile.id, mesh::Announce{election_.claim()});
   if (links_made_ == 1 || back) {
     send(at.now, profile.id, mesh::LogDigest{false, ledger_.positions()});
@@ -119,11 +127,12 @@ void Node::on_member_change(Instant now, const Member& member, MemberChange chan
   view_changed_at_ = now;
   next_gossip_at_ = std::min(next_gossip_at_, now + config_.mesh.gossip_fast_every);
   live_nodes_dirty_ = true;
+  weave_by_ = std::min(weave_by_, now + config_.mesh.weave_within);
   tell_member(now, member, change);
   const std::string name = member.profile.control_address;
   switch (change) {
     case MemberChange::kJoined:
-      links_.want(now, member.profile);
+      links_.know(member.profile);
       break;
     case MemberChange::kDied:
       actions_.notices.push_back("lost node " + name);
@@ -132,7 +141,7 @@ void Node::on_member_change(Instant now, const Member& member, MemberChange chan
       break;
     case MemberChange::kReturned:
       actions_.notices.push_back("node " + name + " is back");
-      links_.want(now, member.profile);
+      links_.know(member.profile);
       break;
     case MemberChange::kLeft:
       links_.forget(member.profile.id);
@@ -142,6 +151,12 @@ void Node::on_member_change(Instant now, const Member& member, MemberChange chan
     case MemberChange::kCleared:
       break;
   }
+}
+
+// Second-hand: the profile proves itself.
+void Node::meet(Moment at, mesh::Profile profile) {
+  if (profile.observer || membership_.find(crypto_.node_id_of(profile.key)) != nullptr) return;
+  if (mesh::verify_profile(crypto_, profile)) membership_.introduce(at.now, profile);
 }
 
 void Node::take_rumours(Moment at, const std::vector<mesh::Statement>& rumours) {
@@ -155,6 +170,12 @@ std::vector<mesh::Statement> Node::some_rumours() {
   return membership_.gossip().take(
       config_.mesh.gossip_batch_max,
       mesh::transmit_limit(config_.mesh.gossip_multiplier, membership_.live_count()));
+}
+
+std::vector<mesh::Profile> Node::some_newcomers() {
+  return membership_.newcomers().take(
+      config_.mesh.newcomer_batch_max,
+      mesh::transmit_limit(config_.mesh.newcomer_multiplier, membership_.live_count()));
 }
 
 mesh::PushPull Node::view(bool answer) const {
@@ -184,24 +205,37 @@ const NodeId* Node::random_peer(bool also_dead) {
 
 bool Node::send(Instant now, const NodeId& to, const Message& message, Lane lane) {
   Buffer content = encode(message);
-  if (links_.is_connected(to)) return links_.send(now, to, lane, std::move(content));
+  if (links_.is_connected(to)) {
+    return links_.send(now, to, lane, envelope_of(message), std::move(content));
+  }
   return send_through_another(now, to, std::move(content));
 }
 
 bool Node::send_through_another(Instant now, const NodeId& to, Buffer content) {
   const Member* member = membership_.find(to);
   if (member == nullptr || !mesh::takes_part(member->state)) return false;
-  if (now < member->since + config_.mesh.relay_after) return false;
+  const auto hubs = mesh::hubs(membership_, election_.claim().scheduler.node);
+  const bool link_expected = neighbours_.contains(to) || hubs.contains(self_.id);
+  if (link_expected && now < member->since + config_.mesh.relay_after) return false;
   if (content.size() > mesh::kControlMessageMax / 2) return false;
-  std::optional<NodeId> via = relay_.route(to);
-  if (!via || !links_.is_connected(*via)) {
-    const NodeId* peer = random_peer();
-    if (peer == nullptr) return false;
-    via = *peer;
-  }
+  const std::optional<NodeId> via = go_between(to);
+  if (!via) return false;
   marks.through_another.reach();
-  const Message wrapped = relay_.wrap(member->profile, std::move(content));
-  return links_.send(now, *via, Lane::kControl, encode(wrapped));
+  return send(now, *via, relay_.wrap(member->profile, std::move(content)));
+}
+
+// Somebody through whom it was heard; else a hub, which should have a link to everybody; else
+// whoever is there, and another one the next time.
+std::optional<NodeId> Node::go_between(const NodeId& to) {
+  const std::optional<NodeId> known = relay_.route(to);
+  if (known && links_.is_connected(*known)) return known;
+  std::vector<NodeId> reached;
+  for (const NodeId& hub : mesh::hubs(membership_, election_.claim().scheduler.node)) {
+    if (hub != to && links_.is_connected(hub)) reached.push_back(hub);
+  }
+  if (!reached.empty() && rng_.chance(3, 4)) return reached[rng_.below(reached.size())];
+  const NodeId* peer = random_peer();
+  return peer == nullptr ? std::nullopt : std::optional(*peer);
 }
 
 void Node::on(Moment at, const NodeId& from, const mesh::Relayed& message) {
@@ -209,7 +243,7 @@ void Node::on(Moment at, const NodeId& from, const mesh::Relayed& message) {
     if (message.from != from || !links_.is_connected(message.to)) return;
     marks.relayed.reach();
     relays_ = true;
-    links_.send(at.now, message.to, Lane::kControl, encode(Message{message}));
+    send(at.now, message.to, message);
     return;
   }
   const Member* author = membership_.find(message.from);
@@ -257,19 +291,13 @@ void Node::on(Moment at, const NodeId& from, const mesh::PingRequest& message) {
 }
 
 void Node::on(Moment at, const NodeId&, const mesh::Rumours& message) {
+  for (const mesh::Profile& newcomer : message.newcomers) meet(at, newcomer);
   take_rumours(at, message.rumours);
 }
 
 void Node::on(Moment at, const NodeId& from, const mesh::PushPull& message) {
-  for (const mesh::MemberRecord& record : message.records) {
-    mesh::Profile profile = record.profile;
-    if (profile.observer) continue;
-    const NodeId id = crypto_.node_id_of(profile.key);
-    if (membership_.find(id) == nullptr) {
-      if (!mesh::verify_profile(crypto_, profile)) continue;
-      membership_.introduce(at.now, profile);
-    }
-  }
+  view_heard_ = true;
+  for (const mesh::MemberRecord& record : message.records) meet(at, record.profile);
   for (const mesh::MemberRecord& record : message.records) {
     if (!record.statement.subject.is_zero()) membership_.receive(at.now, record.statement);
   }
@@ -326,8 +354,36 @@ void Node::perform(Instant now, const mesh::Prober::Requests& requests) {
     // The subject hears it first, so that it can object.
     const Member* member = membership_.find(accused);
     if (member != nullptr && member->state == mesh::MemberState::kSuspect) {
-      send(now, accused, mesh::Rumours{{member->statement}});
+      send(now, accused, mesh::Rumours{{member->statement}, {}});
     }
+  }
+}
+
+// Those that this node should reach by itself, and those that it does reach.
+std::vector<NodeId> Node::watched() const {
+  std::set<NodeId> all = neighbours_;
+  all.insert(links_.connected().begin(), links_.connected().end());
+  return {all.begin(), all.end()};
+}
+
+Instant Node::next_weave_at() const {
+  return std::min(weave_by_, view_changed_at_ + config_.mesh.weave_after);
+}
+
+// Links follow the view: whoever became a neighbour is dialled, whoever is none any more is not
+// sought. The dead are: a link to one of them heals a split.
+void Node::weave_overlay(Instant now) {
+  if (weave_by_ == Instant::never() || now < next_weave_at()) return;
+  weave_by_ = Instant::never();
+  std::set<NodeId> before = std::exchange(
+      neighbours_, mesh::neighbours(config_.mesh, membership_, election_.claim().scheduler.node));
+  const bool mutual = membership_.live_count() <= config_.mesh.full_mesh_max;
+  for (const NodeId& id : neighbours_) {
+    if (before.erase(id) == 0) links_.want(now, membership_.find(id)->profile, mutual);
+  }
+  for (const NodeId& id : before) {
+    const Member* member = membership_.find(id);
+    if (member != nullptr && mesh::takes_part(member->state)) links_.unwant(id);
   }
 }
 
@@ -337,10 +393,10 @@ void Node::advance_gossip(Moment at) {
     next_gossip_at_ =
         at.now + (fast ? config_.mesh.gossip_fast_every : config_.mesh.gossip_slow_every);
     for (uint32_t i = 0; i < config_.mesh.gossip_fanout; ++i) {
-      if (membership_.gossip().empty()) break;
+      if (membership_.gossip().empty() && membership_.newcomers().empty()) break;
       const NodeId* peer = random_peer();
       if (peer == nullptr) break;
-      send(at.now, *peer, mesh::Rumours{some_rumours()});
+      send(at.now, *peer, mesh::Rumours{some_rumours(), some_newcomers()});
     }
   }
   if (end_ && job_.closed_by() == self_.id) remind_of_end(at);
@@ -366,6 +422,7 @@ void Node::remind_of_end(Moment at) {
 }
 
 void Node::claim_changed(Moment at) {
+  weave_by_ = at.now;
   vassal_.resume();
   tell_scheduler(at.now);
   const Member* scheduler = membership_.find(election_.claim().scheduler.node);
@@ -406,6 +463,15 @@ void Node::guard_against_stall(Instant now) {
   election_.excuse(stall);
 }
 
+// Processes that start together on a busy machine answer one another late. Each would claim to be
+// the scheduler of a mesh of its own, and all would have to be told otherwise.
+void Node::await_first_view(Instant now) {
+  const Instant latest = started_at_ + config_.mesh.settle + config_.mesh.claim_patience;
+  const bool expects = membership_.live_count() > 1 || links_.is_dialling();
+  if (now >= latest || view_heard_ || !expects) return;
+  election_.postpone(std::min(latest, now + config_.mesh.glance_every));
+}
+
 void Node::advance_mesh(Moment at) {
   guard_against_stall(at.now);
   for (const NodeId& gone : links_.take_refusals()) membership_.accuse(at.now, gone, true);
@@ -414,7 +480,9 @@ void Node::advance_mesh(Moment at) {
   perform(at.now, requests);
   membership_.advance(at.now);
   advance_gossip(at);
+  await_first_view(at.now);
   if (election_.advance(at.now, membership_)) claim_changed(at);
+  weave_overlay(at.now);
   if (is_scheduler() && at.now >= next_announce_at_) {
     next_announce_at_ = at.now + config_.mesh.announce_every;
     for (const auto& [id, member] : membership_.members()) {
@@ -440,7 +508,10 @@ Instant Node::next_deadline() const {
       std::min({links_.next_deadline(), membership_.next_deadline(), prober_.next_deadline(),
                 election_.next_deadline(), scheduler_.next_deadline(), vassal_.next_deadline(),
                 next_digest_at_, next_log_flush_at_, next_worker_report_at_, depart_by_});
-  if (!membership_.gossip().empty()) next = std::min(next, next_gossip_at_);
+  if (weave_by_ != Instant::never()) next = std::min(next, next_weave_at());
+  if (!membership_.gossip().empty() || !membership_.newcomers().empty()) {
+    next = std::min(next, next_gossip_at_);
+  }
   if (is_scheduler()) next = std::min({next, next_announce_at_, next_status_at_, held_until_});
   return next;
 }
@@ -457,7 +528,7 @@ void Node::say_goodbye(Moment at) {
   membership_.leave(at.now);
   const mesh::Statement farewell = membership_.self().statement;
   for (const auto& [id, member] : membership_.members()) {
-    if (id != self_.id) send(at.now, id, mesh::Rumours{{farewell}});
+    if (links_.is_connected(id)) send(at.now, id, mesh::Rumours{{farewell}, {}});
   }
 }
 

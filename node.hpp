@@ -14,6 +14,7 @@
 #include "mesh/ledger.hpp"
 #include "mesh/links.hpp"
 #include "mesh/membership.hpp"
+#include "mesh/overlay.hpp"
 #include "mesh/probe.hpp"
 #include "mesh/relay.hpp"
 #include "mesh/rng.hpp"
@@ -152,13 +153,20 @@ class Node {
   bool send(Instant now, const NodeId& to, const Message& message,
             mesh::Lane lane = mesh::Lane::kControl);
   bool send_through_another(Instant now, const NodeId& to, Buffer content);
+  std::optional<NodeId> go_between(const NodeId& to);
+  void meet(Moment at, mesh::Profile profile);
   void take_rumours(Moment at, const std::vector<mesh::Statement>& rumours);
   std::vector<mesh::Statement> some_rumours();
+  std::vector<mesh::Profile> some_newcomers();
   mesh::PushPull view(bool answer) const;
   const NodeId* random_peer(bool also_dead = false);
   void perform(Instant now, const mesh::Prober::Requests& requests);
   void advance_mesh(Moment at);
   void guard_against_stall(Instant now);
+  void await_first_view(Instant now);
+  std::vector<NodeId> watched() const;
+  Instant next_weave_at() const;
+  void weave_overlay(Instant now);
   void advance_gossip(Moment at);
   void remind_of_end(Moment at);
   void claim_changed(Moment at);
@@ -237,6 +245,9 @@ class Node {
   Instant next_status_at_;
   bool flush_now_ = false;
   bool live_nodes_dirty_ = true;
+  Instant weave_by_ = Instant::never();
+  bool view_heard_ = false;  // somebody else's
+  std::set<NodeId> neighbours_;
 
   std::map<report::FileKey, sched::FileCollected> catalog_;
   std::set<report::FileKey> listed_;

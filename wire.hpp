@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <type_traits>
 #include <variant>
 
 #include "mesh/archive.hpp"
@@ -37,5 +38,21 @@ using Message =
                  mesh::Announce, mesh::LogDigest, mesh::LogPush, sched::NamesWanted,
                  sched::StealRequest, sched::WorkerReport, sched::StopRequest, Query, QueryAnswer,
                  mesh::StateDigest, mesh::Relayed>;
+
+// What moves no work and hands out none: it needs no signature of its own. Statements, profiles,
+// batches of logs and relayed words are signed inside.
+inline mesh::EnvelopeKind envelope_of(const Message& message) {
+  const bool upkeep = std::visit(
+      [](const auto& one) {
+        using One = std::decay_t<decltype(one)>;
+        return std::is_same_v<One, mesh::Ping> || std::is_same_v<One, mesh::Ack> ||
+               std::is_same_v<One, mesh::PingRequest> || std::is_same_v<One, mesh::Rumours> ||
+               std::is_same_v<One, mesh::PushPull> || std::is_same_v<One, mesh::StateDigest> ||
+               std::is_same_v<One, mesh::LogDigest> || std::is_same_v<One, mesh::LogPush> ||
+               std::is_same_v<One, mesh::Relayed>;
+      },
+      message);
+  return upkeep ? mesh::EnvelopeKind::kUpkeep : mesh::EnvelopeKind::kMessage;
+}
 
 }  // namespace dagz

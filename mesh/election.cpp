@@ -109,6 +109,10 @@ bool Election::take_over(Instant now, const Membership& membership) {
   return true;
 }
 
+void Election::postpone(Instant until) {
+  if (!claim_.exists()) settle_at_ = std::max(settle_at_, until);
+}
+
 void Election::excuse(Duration stall) {
   if (lapses_at_ != Instant::never()) lapses_at_ = lapses_at_ + stall;
 }

@@ -30,6 +30,8 @@ class Election {
   void heard(const Claim& claim);
   // Settles, claims, takes over. True if the claim changed.
   bool advance(Instant now, const Membership& membership);
+  // Claims nothing before that: others are about to be met.
+  void postpone(Instant until);
   // This node stood still and may have announcements to read.
   void excuse(Duration stall);
   Instant next_deadline() const { return claim_.exists() ? lapses_at_ : settle_at_; }

@@ -50,6 +50,8 @@ using MeshId = FixedBytes<struct MeshIdTag, 16>;
 using Hash = FixedBytes<struct HashTag, 32>;
 using PublicKey = FixedBytes<struct PublicKeyTag, 32>;
 using Signature = FixedBytes<struct SignatureTag, 64>;
+// Known to two nodes alone.
+using SharedKey = FixedBytes<struct SharedKeyTag, 32>;
 // Proof that the holder of the trust root vouches for a public key.
 using Endorsement = FixedBytes<struct EndorsementTag, 32>;
 

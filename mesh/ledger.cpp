@@ -77,7 +77,6 @@ Ledger::Verdict Ledger::accept(const LogBatch& batch, const PublicKey& key) {
     marks.gap.reach();
     return Verdict::kGap;
   }
-  const Buffer bytes = signed_part(batch);
   if (batch.first < log.length) {
     // Known, unless its author tells two stories: same place, both signed, different content.
     const auto held =
@@ -88,10 +87,11 @@ Ledger::Verdict Ledger::accept(const LogBatch& batch, const PublicKey& key) {
       marks.known.reach();
       return Verdict::kKnown;
     }
-    if (!crypto_.verify(key, bytes, batch.signature)) return Verdict::kForged;
+    if (!crypto_.verify(key, signed_part(batch), batch.signature)) return Verdict::kForged;
     log.forked = true;
     return Verdict::kForked;
   }
+  const Buffer bytes = signed_part(batch);
   if (!crypto_.verify(key, bytes, batch.signature)) return Verdict::kForged;
   if (batch.previous != log.head && !is_planted(Planted::kSkipsGaps)) {
     log.forked = true;

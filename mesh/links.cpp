@@ -57,15 +57,42 @@ void Links::add_candidate(Instant at, const std::string& address, Lane lane) {
 }
 
 void Links::candidate(Instant now, const std::string& address) {
-  add_candidate(now, address, Lane::kControl);
+  if (homes_.contains(address)) return;
+  // One after the other, as they were given.
+  last_candidate_at_ = std::max(now, last_candidate_at_ + Duration{1});
+  add_candidate(last_candidate_at_, address, Lane::kControl);
 }
 
-void Links::want(Instant now, const Profile& profile) {
-  const bool mine = self_.id < profile.id;
+void Links::know(const Profile& profile) {
+  homes_.insert(profile.control_address);
+  const auto found = candidates_.find(profile.control_address);
+  if (found == candidates_.end()) return;
+  name(found->first, found->second, profile.id);
+  unwant(profile.id);
+}
+
+void Links::want(Instant now, const Profile& profile, bool mutual) {
+  const bool mine = !mutual || self_.id < profile.id;
   add_candidate(mine ? now : now + config_.dial_retry_min * 6, profile.control_address,
                 Lane::kControl);
   const auto found = candidates_.find(profile.control_address);
   if (found != candidates_.end()) name(found->first, found->second, profile.id);
+}
+
+void Links::unwant(const NodeId& id) {
+  const auto found = peers_.find(id);
+  if (found == peers_.end() || found->second.control != 0) return;
+  for (const std::string& address : found->second.addresses) {
+    Candidate& candidate = candidates_.at(address);
+    candidate.wanted = false;
+    schedule(address, candidate, Instant::never());
+  }
+}
+
+void Links::want_bulk(Instant now, const NodeId& id, const Peer& peer) {
+  add_candidate(now, peer.bulk_address, Lane::kBulk);
+  const auto found = candidates_.find(peer.bulk_address);
+  if (found != candidates_.end()) name(found->first, found->second, id);
 }
 
 void Links::forget(const NodeId& id) {
@@ -74,6 +101,7 @@ void Links::forget(const NodeId& id) {
   const Peer lost = std::move(found->second);
   peers_.erase(found);
   std::erase(connected_, id);
+  for (const std::string& address : lost.addresses) homes_.erase(address);
   if (lost.control != 0) close(lost.control);
   for (const LinkId link : lost.shadows) close(link);
   if (lost.bulk != 0) close(lost.bulk);
@@ -96,65 +124,100 @@ void Links::hang_up(Instant now, const NodeId& id) {
     link_down(now, link, LinkLoss::kClosed);
   }
   for (const std::string& address : found->second.addresses) {
+    homes_.erase(address);
     Candidate& candidate = candidates_.at(address);
     candidate.lost = false;
     candidate.pause = config_.dial_retry_max;
+    if (candidate.lane == Lane::kBulk) candidate.wanted = false;
     if (candidate.link == 0) schedule(address, candidate, now + config_.dial_retry_max);
   }
+}
+
+// Some at once, then one by one, and slowly once a few have been met.
+Instant Links::next_stranger_at() const {
+  if (strangers_.empty()) return Instant::never();
+  if (self_.observer) return Instant{};
+  return next_stranger_at_ - config_.stranger_every * (config_.strangers_at_once - 1);
+}
+
+void Links::dial_strangers(Instant now) {
+  while (next_stranger_at() <= now) {
+    const std::string address = std::move(strangers_.front());
+    strangers_.pop_front();
+    Candidate& candidate = candidates_.at(address);
+    if (!candidate.wanted || candidate.link != 0 || !candidate.peer.is_zero()) continue;
+    const bool met_some = connected_.size() >= config_.strangers_at_once;
+    next_stranger_at_ = std::max(next_stranger_at_, now) +
+                        (met_some ? config_.stranger_slow_every : config_.stranger_every);
+    dial(now, address, candidate);
+  }
+}
+
+void Links::dial(Instant now, const std::string& address, Candidate& candidate) {
+  // Twice the pause each time, and a quarter of it up or down, so that nobody dials in step.
+  const Duration jitter{rng_.between(-candidate.pause.ns / 4, candidate.pause.ns / 4)};
+  schedule(address, candidate, now + candidate.pause + jitter);
+  candidate.pause = std::min(candidate.pause * 2, config_.dial_retry_max);
+  if (links_.size() < kLinksMax) actions_.dials.push_back({address, candidate.lane});
 }
 
 void Links::advance(Instant now) {
   while (!dials_due_.empty() && dials_due_.begin()->first <= now) {
     const std::string address = dials_due_.begin()->second;
     Candidate& candidate = candidates_.at(address);
+    const bool stranger = candidate.peer.is_zero() && candidate.lane == Lane::kControl;
     // The other side's link serves: this address is tried again when that one is lost.
-    if (!candidate.peer.is_zero() && candidate.lane == Lane::kControl &&
-        is_connected(candidate.peer)) {
-      schedule(address, candidate, Instant::never());
-      continue;
-    }
-    // Twice the pause each time, and a quarter of it up or down, so that nobody dials in step.
-    const Duration jitter{rng_.between(-candidate.pause.ns / 4, candidate.pause.ns / 4)};
-    schedule(address, candidate, now + candidate.pause + jitter);
-    candidate.pause = std::min(candidate.pause * 2, config_.dial_retry_max);
-    if (links_.size() >= kLinksMax) continue;
-    actions_.dials.push_back({address, candidate.lane});
+    const bool served = candidate.lane == Lane::kControl && is_connected(candidate.peer);
+    if (stranger || served) schedule(address, candidate, Instant::never());
+    if (stranger) strangers_.push_back(address);
+    if (!stranger && !served) dial(now, address, candidate);
   }
+  dial_strangers(now);
   review_handshakes(now);
 }
 
 void Links::await_hello(Instant now, LinkId id, Link& link) {
   link.give_up_at = now + config_.handshake_within;
-  handshakes_.emplace_back(now + config_.hello_every, id);
+  link.hello_pause = config_.hello_again;
+  handshakes_.emplace(now + link.hello_pause, id);
 }
 
 // A hello or its answer may have been lost: then one side believes in the link and the other does
 // not. It is said again until it is answered, or the link given up.
 void Links::review_handshakes(Instant now) {
-  while (!handshakes_.empty() && handshakes_.front().first <= now) {
-    const LinkId id = handshakes_.front().second;
-    handshakes_.pop_front();
+  while (!handshakes_.empty() && handshakes_.begin()->first <= now) {
+    const LinkId id = handshakes_.begin()->second;
+    handshakes_.erase(handshakes_.begin());
     const auto found = links_.find(id);
     if (found == links_.end() || !found->second.peer.is_zero()) continue;
-    if (now >= found->second.give_up_at) {
+    Link& link = found->second;
+    if (now >= link.give_up_at) {
       marks.given_up.reach();
       close(id);
       link_down(now, id, LinkLoss::kTimedOut);
       continue;
     }
-    if (found->second.up) {
+    if (link.up) {
       marks.hello_again.reach();
-      say_hello(found->second, id, false);
+      say_hello(link, id, false);
     }
-    handshakes_.emplace_back(now + config_.hello_every, id);
+    link.hello_pause = link.hello_pause * 2;
+    handshakes_.emplace(std::min(now + link.hello_pause, link.give_up_at), id);
   }
 }
 
 Instant Links::next_deadline() const {
-  Instant next = Instant::never();
-  if (!dials_due_.empty()) next = dials_due_.begin()->first;
-  if (!handshakes_.empty()) next = std::min(next, handshakes_.front().first);
+  Instant next = next_stranger_at();
+  if (!dials_due_.empty()) next = std::min(next, dials_due_.begin()->first);
+  if (!handshakes_.empty()) next = std::min(next, handshakes_.begin()->first);
   return next;
+}
+
+bool Links::is_dialling() const {
+  return std::any_of(handshakes_.begin(), handshakes_.end(), [this](const auto& handshake) {
+    const auto link = links_.find(handshake.second);
+    return link != links_.end() && link->second.dialled && link->second.peer.is_zero();
+  });
 }
 
 void Links::dialled(Instant now, const std::string& address, Lane lane, LinkId id) {
@@ -197,6 +260,9 @@ void Links::link_down(Instant now, LinkId id, LinkLoss loss) {
   if (peer->second.bulk == id) {
     peer->second.bulk = 0;
     peer->second.bulk_ready = false;
+    Candidate& bulk = candidates_.at(link.address);
+    bulk.wanted = false;
+    schedule(link.address, bulk, Instant::never());
   }
 }
 
@@ -249,11 +315,10 @@ void Links::say_hello(Link& link, LinkId id, bool answer) {
       {id, seal_envelope(crypto_, EnvelopeKind::kHello, link.peer, ++link.sent, encode(hello))});
 }
 
-std::optional<Profile> Links::hear_hello(Instant now, LinkId id, Link& link,
-                                         const Envelope& envelope) {
+std::optional<Profile> Links::hear_hello(LinkId id, Link& link, const Envelope& envelope) {
   Hello hello;
   if (!decode(envelope.content, hello) || hello.profile.version != kProtocolVersion ||
-      !verify_profile(crypto_, hello.profile) || hello.profile.id != envelope.from ||
+      !verify_own_profile(crypto_, hello.profile) || hello.profile.id != envelope.from ||
       hello.profile.id == self_.id || hello.lane != link.lane ||
       !verify_envelope(crypto_, hello.profile.key, envelope) ||
       (!envelope.to.is_zero() && envelope.to != self_.id)) {
@@ -270,12 +335,6 @@ std::optional<Profile> Links::hear_hello(Instant now, LinkId id, Link& link,
   bind(id, link, hello.profile);
   if (!hello.answer) say_hello(link, id, true);
   if (!first) return std::nullopt;
-  if (link.lane == Lane::kControl && !hello.profile.observer && !self_.observer) {
-    add_candidate(now, hello.profile.bulk_address, Lane::kBulk);
-    if (const auto bulk = candidates_.find(hello.profile.bulk_address); bulk != candidates_.end()) {
-      name(bulk->first, bulk->second, hello.profile.id);
-    }
-  }
   return hello.profile;
 }
 
@@ -301,6 +360,7 @@ void Links::bind(LinkId id, Link& link, const Profile& profile) {
     }
   }
   Peer& peer = peers_[profile.id];
+  if (peer.shared.is_zero()) peer.shared = crypto_.shared_key(profile.key);
   peer.bulk_address = profile.bulk_address;
   if (link.lane == Lane::kBulk) {
     if (link.dialled) {
@@ -337,16 +397,23 @@ std::optional<Links::Received> Links::receive(Instant now, LinkId id, Lane lane,
     await_hello(now, id, link);
   }
   if (envelope.kind == EnvelopeKind::kHello) {
-    new_peer = hear_hello(now, id, link, envelope);
+    new_peer = hear_hello(id, link, envelope);
     return std::nullopt;
   }
   if (link.peer.is_zero() || envelope.from != link.peer || envelope.to != self_.id ||
-      !verify_envelope(crypto_, link.key, envelope) || !link.seen.accept(envelope.sequence)) {
+      !is_proven(link, envelope) || !link.seen.accept(envelope.sequence)) {
     marks.rejected.reach();
     ++stats_.rejected;
     return std::nullopt;
   }
-  return Received{envelope.from, std::move(envelope.content), link.observer};
+  return Received{envelope.from, std::move(envelope.content), link.observer,
+                  envelope.kind == EnvelopeKind::kMessage};
+}
+
+bool Links::is_proven(const Link& link, const Envelope& envelope) const {
+  if (envelope.kind == EnvelopeKind::kMessage) return verify_envelope(crypto_, link.key, envelope);
+  const auto peer = peers_.find(link.peer);
+  return peer != peers_.end() && verify_upkeep(crypto_, peer->second.shared, envelope);
 }
 
 bool Links::is_connected(const NodeId& peer) const {
@@ -354,19 +421,26 @@ bool Links::is_connected(const NodeId& peer) const {
   return found != peers_.end() && found->second.control != 0;
 }
 
-bool Links::send(Instant, const NodeId& to, Lane lane, Buffer content) {
+bool Links::send(Instant now, const NodeId& to, Lane lane, EnvelopeKind kind, Buffer content) {
   const auto peer = peers_.find(to);
   if (peer == peers_.end()) return false;
   LinkId id = peer->second.control;
-  if (lane == Lane::kBulk && peer->second.bulk_ready) id = peer->second.bulk;
+  if (lane == Lane::kBulk && peer->second.bulk_ready) {
+    id = peer->second.bulk;
+  } else if (lane == Lane::kBulk && id != 0 && content.size() >= config_.bulk_message_min) {
+    want_bulk(now, to, peer->second);
+  }
   const auto link = links_.find(id);
   if (link == links_.end() || link->second.peer.is_zero()) return false;
   if (link->second.lane == Lane::kControl && content.size() + 1024 > kControlMessageMax) {
     return false;
   }
   ++stats_.sent;
-  actions_.sends.push_back({id, seal_envelope(crypto_, EnvelopeKind::kMessage, to,
-                                              ++link->second.sent, std::move(content))});
+  const uint64_t number = ++link->second.sent;
+  actions_.sends.push_back(
+      {id, kind == EnvelopeKind::kUpkeep
+               ? seal_upkeep(crypto_, peer->second.shared, to, number, std::move(content))
+               : seal_envelope(crypto_, kind, to, number, std::move(content))});
   return true;
 }
 

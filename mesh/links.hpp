@@ -18,7 +18,7 @@
 
 // Which connection leads to whom: dials candidates with a growing pause, exchanges hellos, seals
 // and opens envelopes, and keeps one control link per pair (the one dialled by the lower id)
-// whoever dialled first. Bulk links are one-way, each node dials its own.
+// whoever dialled first. Bulk links are one-way; each node dials its own once it has much to send.
 
 namespace dagz::mesh {
 
@@ -48,6 +48,7 @@ class Links {
     NodeId from;
     Buffer content;
     bool from_observer = false;
+    bool is_signed = false;  // else it may only be upkeep
   };
   struct Stats {
     uint64_t rejected = 0;
@@ -67,15 +68,22 @@ class Links {
                                   std::optional<Profile>& new_peer);
 
   // ---- the node uses
-  bool send(Instant now, const NodeId& to, Lane lane, Buffer content);
+  bool send(Instant now, const NodeId& to, Lane lane, EnvelopeKind kind, Buffer content);
   bool is_connected(const NodeId& peer) const;
+  // Somebody may be about to answer.
+  bool is_dialling() const;
   // Everybody that has a control link, in no order.
   const std::vector<NodeId>& connected() const { return connected_; }
   // Peers whose link broke and whose address refused the redial since the last call: their process
   // is gone, as far as can be seen from here.
   std::vector<NodeId> take_refusals() { return std::exchange(refusals_, {}); }
-  // Dials a member that has no link; the lower id dials at once, the other after a while.
-  void want(Instant now, const Profile& profile);
+  // Who lives at this address: it need not be dialled to find out.
+  void know(const Profile& profile);
+  // Dials a member that has no link. If that one wants a link as well, the lower id dials at once,
+  // the other after a while.
+  void want(Instant now, const Profile& profile, bool mutual);
+  // A link is kept while it lasts, but not sought any more.
+  void unwant(const NodeId& peer);
   void forget(const NodeId& peer);
   // Its links lead nowhere, as it seems: begins anew with fresh ones, now and then.
   void hang_up(Instant now, const NodeId& peer);
@@ -98,6 +106,7 @@ class Links {
     uint64_t sent = 0;
     bool up = false;
     Instant give_up_at;  // unless somebody has said hello by then
+    Duration hello_pause;
   };
   struct Candidate {
     Instant next_dial_at = Instant::never();
@@ -110,6 +119,7 @@ class Links {
     bool lost = false;  // its peer's last control link broke, and no other came up yet
   };
   struct Peer {
+    SharedKey shared;
     LinkId control = 0;
     std::vector<LinkId> shadows;  // other control links to the same peer
     std::vector<std::string> addresses;
@@ -119,8 +129,9 @@ class Links {
   };
 
   void say_hello(Link& link, LinkId id, bool answer);
-  std::optional<Profile> hear_hello(Instant now, LinkId id, Link& link, const Envelope& envelope);
+  std::optional<Profile> hear_hello(LinkId id, Link& link, const Envelope& envelope);
   void bind(LinkId id, Link& link, const Profile& profile);
+  bool is_proven(const Link& link, const Envelope& envelope) const;
   void schedule(const std::string& address, Candidate& candidate, Instant at);
   void name(const std::string& address, Candidate& candidate, const NodeId& peer);
   void set_control(const NodeId& id, Peer& peer, LinkId link);
@@ -130,6 +141,10 @@ class Links {
   void close(LinkId link);
   void forget_dial(LinkId link);
   void add_candidate(Instant at, const std::string& address, Lane lane);
+  Instant next_stranger_at() const;
+  void dial_strangers(Instant now);
+  void dial(Instant now, const std::string& address, Candidate& candidate);
+  void want_bulk(Instant now, const NodeId& id, const Peer& peer);
 
   const Config& config_;
   const Crypto& crypto_;
@@ -138,8 +153,12 @@ class Links {
   std::map<LinkId, Link> links_;
   std::map<NodeId, Peer> peers_;
   std::map<std::string, Candidate> candidates_;
+  std::set<std::string> homes_;  // control addresses of live members
+  Instant last_candidate_at_{-1};
+  std::deque<std::string> strangers_;  // those due, in the order in which they became so
+  Instant next_stranger_at_{};         // were they dialled one by one
   std::set<std::pair<Instant, std::string>> dials_due_;
-  std::deque<std::pair<Instant, LinkId>> handshakes_;  // when to look again, in that order
+  std::set<std::pair<Instant, LinkId>> handshakes_;  // when to look again
   std::vector<NodeId> connected_;
   std::vector<NodeId> refusals_;
   LinkActions actions_;

@@ -23,8 +23,8 @@ struct {
 
 Membership::Membership(const Config& config, const Crypto& crypto, Profile self, Listener listener)
     : config_(config), crypto_(crypto), self_(self.id), listener_(std::move(listener)) {
+  live_by_birth_.insert(self.birth());
   members_[self_] = Member{std::move(self), 0, MemberState::kAlive, Instant{}, {}};
-  live_count_ = 1;
 }
 
 const Member* Membership::find(const NodeId& id) const {
@@ -41,12 +41,7 @@ uint64_t Membership::digest() const {
 }
 
 const Member& Membership::eldest() const {
-  const Member* best = nullptr;
-  for (const auto& [id, member] : members_) {
-    if (!takes_part(member.state)) continue;
-    if (best == nullptr || member.profile.birth() < best->profile.birth()) best = &member;
-  }
-  return best == nullptr ? self() : *best;
+  return live_by_birth_.empty() ? self() : members_.at(live_by_birth_.begin()->node);
 }
 
 bool Membership::introduce(Instant now, const Profile& profile) {
@@ -54,7 +49,8 @@ bool Membership::introduce(Instant now, const Profile& profile) {
   if (members_.contains(profile.id) || members_.size() >= kMembersMax) return false;
   Member& member = members_[profile.id];
   member = Member{profile, 0, MemberState::kAlive, now, {}};
-  ++live_count_;
+  live_by_birth_.insert(profile.birth());
+  newcomers_.push(profile.id, profile);
   listener_(now, member, MemberChange::kJoined);
   return true;
 }
@@ -79,6 +75,12 @@ bool Membership::receive(Instant now, const Statement& statement) {
       statement.incarnation > member.incarnation ||
       (statement.incarnation == member.incarnation && statement.state > member.state);
   if (!newer && !confirms) return true;
+  // Rumours come many times, and a signature is verified in the time of a hundred of them.
+  const auto suspicion = suspicions_.find(statement.subject);
+  if (accuses && suspicion != suspicions_.end() &&
+      suspicion->second.has_heard(statement.author, statement.refused)) {
+    return true;
+  }
   if (!verify_statement(crypto_, author->profile.key, statement)) return false;
   if (statement.subject == self_) {
     const bool accusation =
@@ -110,7 +112,7 @@ void Membership::confirm(Instant now, Member& member, const Statement& accusatio
   if (found == suspicions_.end()) return;
   if (!found->second.confirm(accusation.author, accusation.refused)) return;
   marks.confirmed.reach();
-  if (accusation.state == MemberState::kSuspect) gossip_.push(accusation);
+  if (accusation.state == MemberState::kSuspect) gossip_.push(accusation.subject, accusation);
   if (found->second.is_certain(self_, observers())) bury(now, member);
 }
 
@@ -147,9 +149,9 @@ void Membership::leave(Instant now) {
   if (me.state == MemberState::kLeft) return;
   me.state = MemberState::kLeft;
   me.since = now;
-  --live_count_;
+  live_by_birth_.erase(me.profile.birth());
   me.statement = make_statement(crypto_, self_, me.incarnation, MemberState::kLeft);
-  gossip_.push(me.statement);
+  gossip_.push(self_, me.statement);
 }
 
 void Membership::refute(Instant now, Incarnation at_least) {
@@ -158,7 +160,7 @@ void Membership::refute(Instant now, Incarnation at_least) {
   me.incarnation = std::max(me.incarnation, at_least) + 1;
   me.since = now;
   me.statement = make_statement(crypto_, self_, me.incarnation, MemberState::kAlive);
-  gossip_.push(me.statement);
+  gossip_.push(self_, me.statement);
 }
 
 void Membership::set_state(Instant now, Member& member, Incarnation incarnation, MemberState state,
@@ -168,8 +170,11 @@ void Membership::set_state(Instant now, Member& member, Incarnation incarnation,
   member.state = state;
   member.since = now;
   member.statement = statement;
-  if (takes_part(before) && !takes_part(state)) --live_count_;
-  if (!takes_part(before) && takes_part(state)) ++live_count_;
+  if (takes_part(state)) {
+    live_by_birth_.insert(member.profile.birth());
+  } else {
+    live_by_birth_.erase(member.profile.birth());
+  }
   if (state == MemberState::kSuspect) {
     Suspicion suspicion(now, config_);
     suspicion.confirm(statement.author, statement.refused);
@@ -177,7 +182,7 @@ void Membership::set_state(Instant now, Member& member, Incarnation incarnation,
   } else {
     suspicions_.erase(member.profile.id);
   }
-  gossip_.push(statement);
+  gossip_.push(statement.subject, statement);
   switch (state) {
     case MemberState::kAlive:
       if (!takes_part(before)) marks.back.reach();

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 #include <vector>
 
 #include "mesh/config.hpp"
@@ -29,10 +30,11 @@ class Membership {
   const std::map<NodeId, Member>& members() const { return members_; }
   const Member* find(const NodeId& id) const;
   // Alive and suspected ones, this node included.
-  std::size_t live_count() const { return live_count_; }
+  std::size_t live_count() const { return live_by_birth_.size(); }
   // Of everything in this view.
   uint64_t digest() const;
-  // The eldest of those: the order of birth.
+  // The same in the order of birth.
+  const std::set<Birth>& live_by_birth() const { return live_by_birth_; }
   const Member& eldest() const;
 
   // A verified profile. True if it was new.
@@ -51,8 +53,11 @@ class Membership {
   void advance(Instant now);
   Instant next_deadline() const;
 
-  GossipQueue& gossip() { return gossip_; }
-  const GossipQueue& gossip() const { return gossip_; }
+  GossipQueue<Statement>& gossip() { return gossip_; }
+  const GossipQueue<Statement>& gossip() const { return gossip_; }
+  // Profiles that others may not have: no statement is believed about a member without one.
+  GossipQueue<Profile>& newcomers() { return newcomers_; }
+  const GossipQueue<Profile>& newcomers() const { return newcomers_; }
 
  private:
   void set_state(Instant now, Member& member, Incarnation incarnation, MemberState state,
@@ -60,7 +65,7 @@ class Membership {
   void refute(Instant now, Incarnation at_least);
   void confirm(Instant now, Member& member, const Statement& accusation);
   // Live members that could accuse another one.
-  std::size_t observers() const { return live_count_ - 1; }
+  std::size_t observers() const { return live_count() - 1; }
   void bury(Instant now, Member& member);
 
   const Config& config_;
@@ -69,8 +74,9 @@ class Membership {
   Listener listener_;
   std::map<NodeId, Member> members_;
   std::map<NodeId, Suspicion> suspicions_;
-  std::size_t live_count_ = 0;
-  GossipQueue gossip_;
+  std::set<Birth> live_by_birth_;
+  GossipQueue<Statement> gossip_;
+  GossipQueue<Profile> newcomers_;
 };
 
 }  // namespace dagz::mesh

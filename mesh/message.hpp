@@ -15,6 +15,7 @@
 namespace dagz::mesh {
 
 inline constexpr std::size_t kStatementsMax = 256;
+inline constexpr std::size_t kNewcomersMax = 256;
 inline constexpr std::size_t kRecordsMax = 12'000;
 inline constexpr std::size_t kBatchesMax = 4096;
 inline constexpr std::size_t kPositionsMax = 12'000;
@@ -65,10 +66,11 @@ struct PingRequest {
 
 struct Rumours {
   std::vector<Statement> rumours;
+  std::vector<Profile> newcomers;
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(bounded(rumours, kStatementsMax));
+    archive(bounded(rumours, kStatementsMax), bounded(newcomers, kNewcomersMax));
   }
 };
 

@@ -1,13 +1,16 @@
 #include "mesh/probe.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace dagz::mesh {
 
-Prober::Prober(const Config& config, Rng& rng, Awareness& awareness, Instant started_at)
+Prober::Prober(const Config& config, Rng& rng, Awareness& awareness, Watched watched,
+               Instant started_at)
     : config_(config),
       rng_(rng),
       awareness_(awareness),
+      watched_(std::move(watched)),
       // Nodes that start together must not probe in step.
       period_ends_at_(started_at + Duration{rng.between(0, config.probe_every.ns)}) {}
 
@@ -18,11 +21,8 @@ const NodeId* Prober::next_target(const Membership& membership) {
       const Member* member = membership.find(id);
       if (member != nullptr && takes_part(member->state)) return &id;
     }
-    order_.clear();
+    order_ = watched_();
     at_ = 0;
-    for (const auto& [id, member] : membership.members()) {
-      if (takes_part(member.state) && id != membership.self().profile.id) order_.push_back(id);
-    }
     rng_.shuffle(order_);
   }
   return nullptr;
@@ -31,13 +31,11 @@ const NodeId* Prober::next_target(const Membership& membership) {
 void Prober::advance(Instant now, const Membership& membership, Requests& out) {
   if (!answered_ && !asked_others_ && timeout_at_ <= now) {
     asked_others_ = true;
-    std::vector<NodeId> others;
-    for (const auto& [id, member] : membership.members()) {
-      if (member.state == MemberState::kAlive && id != target_ &&
-          id != membership.self().profile.id) {
-        others.push_back(id);
-      }
-    }
+    std::vector<NodeId> others = watched_();
+    std::erase_if(others, [&](const NodeId& id) {
+      const Member* member = membership.find(id);
+      return id == target_ || member == nullptr || member->state != MemberState::kAlive;
+    });
     rng_.shuffle(others);
     if (others.size() > config_.indirect_probes) others.resize(config_.indirect_probes);
     for (const NodeId& via : others) out.ping_requests.push_back({via, target_, number_});

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <vector>
 
@@ -9,9 +10,10 @@
 #include "mesh/membership.hpp"
 #include "mesh/rng.hpp"
 
-// SWIM's failure detector: each period one member, in a shuffled round robin (so that every member
-// is probed within 2N - 1 periods), is pinged; when it does not answer in time, others are asked to
-// ping it; when nobody reached it by the end of the period, it is accused.
+// SWIM's failure detector: each period one of the members that this node watches, in a shuffled
+// round robin (so that each is probed within 2N - 1 periods), is pinged; when it does not answer in
+// time, others are asked to ping it; when nobody reached it by the end of the period, it is
+// accused.
 
 namespace dagz::mesh {
 
@@ -37,7 +39,10 @@ class Prober {
     std::vector<NodeId> accused;
   };
 
-  Prober(const Config& config, Rng& rng, Awareness& awareness, Instant started_at);
+  // Whom to probe, asked once a round: members; those that take no part are passed over.
+  using Watched = std::function<std::vector<NodeId>()>;
+
+  Prober(const Config& config, Rng& rng, Awareness& awareness, Watched watched, Instant started_at);
 
   void advance(Instant now, const Membership& membership, Requests& out);
   // This node stood still: whatever it waits for may lie unread, so the probe begins anew.
@@ -62,6 +67,7 @@ class Prober {
   const Config& config_;
   Rng& rng_;
   Awareness& awareness_;
+  Watched watched_;
   std::vector<NodeId> order_;
   std::size_t at_ = 0;
   uint64_t last_number_ = 0;

@@ -12,7 +12,7 @@
 
 namespace dagz::mesh {
 
-inline constexpr uint32_t kProtocolVersion = 1;
+inline constexpr uint32_t kProtocolVersion = 2;
 inline constexpr std::size_t kAddressMax = 256;
 inline constexpr std::size_t kNameMax = 128;
 inline constexpr uint32_t kWorkersMax = 4096;
@@ -51,5 +51,7 @@ void sign_profile(const Crypto& crypto, Profile& profile);
 
 // True if the root vouches for the key and the key signed the rest; sets `id`.
 bool verify_profile(const Crypto& crypto, Profile& profile);
+// For one that is part of something else that the key signed.
+bool verify_own_profile(const Crypto& crypto, Profile& profile);
 
 }  // namespace dagz::mesh

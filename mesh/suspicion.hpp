@@ -17,6 +17,9 @@ class Suspicion {
  public:
   Suspicion(Instant started_at, const Config& config) : config_(&config), started_at_(started_at) {}
 
+  bool has_heard(const NodeId& accuser, bool refused) const {
+    return refused ? refused_.contains(accuser) : accusers_.contains(accuser);
+  }
   // True if this says something new.
   bool confirm(const NodeId& accuser, bool refused);
   // `observers`: how many live members could accuse it.

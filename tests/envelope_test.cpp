@@ -48,6 +48,33 @@ TEST_CASE("envelope: every field is under the signature", "[mesh]") {
   }
 }
 
+TEST_CASE("envelope: every field of upkeep is under its MAC", "[mesh]") {
+  const Actor a(1);
+  const Actor b(2);
+  const SharedKey key = b.crypto.shared_key(a.profile.key);
+  CHECK(key == a.crypto.shared_key(b.profile.key));
+  Envelope good;
+  REQUIRE(decode(seal_upkeep(a.crypto, key, b.id(), 5, {1, 2}), good));
+  CHECK(verify_upkeep(b.crypto, key, good));
+  CHECK_FALSE(verify_envelope(b.crypto, a.profile.key, good));
+  CHECK_FALSE(verify_upkeep(b.crypto, Actor(3).crypto.shared_key(a.profile.key), good));
+  const std::vector<std::function<void(Envelope&)>> changes{
+      [](Envelope& e) { e.kind = EnvelopeKind::kMessage; },
+      [&](Envelope& e) { e.from = b.id(); },
+      [&](Envelope& e) { e.to = a.id(); },
+      [](Envelope& e) { ++e.sequence; },
+      [](Envelope& e) { e.content.push_back(3); },
+      [](Envelope& e) { e.content[0] ^= 1; },
+      [](Envelope& e) { e.mac.bytes[0] ^= 1; },
+  };
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    INFO("change " << i);
+    Envelope forged = good;
+    changes[i](forged);
+    CHECK_FALSE(verify_upkeep(b.crypto, key, forged));
+  }
+}
+
 TEST_CASE("envelope: one of another run is refused", "[mesh]") {
   const Actor here(1, 1, 1);
   const Actor there(2, 2, 2);

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <map>
 
+#include "mesh/statement.hpp"
 #include "tests/support/members.hpp"
 
 using namespace dagz;
@@ -28,8 +29,8 @@ TEST_CASE("gossip: the limit grows with the logarithm of the members", "[mesh]")
 }
 
 TEST_CASE("gossip: a rumour is told as often as its limit, then dropped", "[mesh]") {
-  GossipQueue queue;
-  queue.push(about(1));
+  GossipQueue<Statement> queue;
+  queue.push(numbered_id(1), about(1));
   for (int i = 0; i < 3; ++i) {
     INFO(i);
     CHECK_FALSE(queue.empty());
@@ -40,11 +41,11 @@ TEST_CASE("gossip: a rumour is told as often as its limit, then dropped", "[mesh
 }
 
 TEST_CASE("gossip: the newest rumour of a subject replaces the older and is told anew", "[mesh]") {
-  GossipQueue queue;
-  queue.push(about(1, 1));
+  GossipQueue<Statement> queue;
+  queue.push(numbered_id(1), about(1, 1));
   queue.take(1, 3);
   queue.take(1, 3);
-  queue.push(about(1, 2));
+  queue.push(numbered_id(1), about(1, 2));
   CHECK(queue.size() == 1);
   for (int i = 0; i < 3; ++i) {
     const auto taken = queue.take(1, 3);
@@ -55,8 +56,9 @@ TEST_CASE("gossip: the newest rumour of a subject replaces the older and is told
 }
 
 TEST_CASE("gossip: the least told goes first, ties by subject", "[mesh]") {
-  GossipQueue queue;
-  for (const uint8_t subject : {uint8_t{3}, uint8_t{1}, uint8_t{2}}) queue.push(about(subject));
+  GossipQueue<Statement> queue;
+  for (const uint8_t subject : {uint8_t{3}, uint8_t{1}, uint8_t{2}})
+    queue.push(numbered_id(subject), about(subject));
   auto taken = queue.take(2, 10);
   REQUIRE(taken.size() == 2);
   CHECK(taken[0].subject == numbered_id(1));
@@ -68,8 +70,9 @@ TEST_CASE("gossip: the least told goes first, ties by subject", "[mesh]") {
 }
 
 TEST_CASE("gossip: many rumours share the room, each is told to its limit", "[mesh]") {
-  GossipQueue queue;
-  for (uint8_t subject = 0; subject < 100; ++subject) queue.push(about(subject));
+  GossipQueue<Statement> queue;
+  for (uint8_t subject = 0; subject < 100; ++subject)
+    queue.push(numbered_id(subject), about(subject));
   std::map<NodeId, int> told;
   int rounds = 0;
   while (!queue.empty()) {

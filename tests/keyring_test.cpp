@@ -130,6 +130,28 @@ TEST_CASE("seal: every process is somebody, and signs for its run only", "[mesh]
         "0e5751c026e543b2e8ab2eb06099daa1d1e5df47778f7787faab45cdf12fe3a8");
 }
 
+TEST_CASE("seal: two share a key that a third does not have", "[mesh]") {
+  const Secret root = secret_of(7);
+  const Keyring a_keys(root, "run");
+  const Keyring b_keys(root, "run");
+  const Keyring c_keys(root, "run");
+  const SodiumCrypto a(a_keys);
+  const SodiumCrypto b(b_keys);
+  const SodiumCrypto c(c_keys);
+  const SharedKey key = a.shared_key(b.public_key());
+  CHECK(key == b.shared_key(a.public_key()));
+  CHECK(key != c.shared_key(a.public_key()));
+  CHECK(key != c.shared_key(b.public_key()));
+  const std::vector<uint8_t> words{1, 2, 3};
+  CHECK(a.authenticate(key, words) == b.authenticate(key, words));
+  CHECK(a.authenticate(key, words) != a.authenticate(a.shared_key(c.public_key()), words));
+  // With a key that is no point of the curve nobody can agree, and nobody can guess the outcome.
+  PublicKey broken;
+  broken.bytes.fill(0xff);
+  CHECK(a.shared_key(broken) != b.shared_key(broken));
+  CHECK_FALSE(a.shared_key(PublicKey{}).is_zero());
+}
+
 TEST_CASE("trust: a secret wins over all else, and file and variable mean the same", "[mesh]") {
   const TemporaryDirectory directory;
   TrustRequest request = request_in(directory);

@@ -113,7 +113,7 @@ Buffer words(const std::string& text) { return {text.begin(), text.end()}; }
 
 // The link that the next word would take.
 LinkId link_used(Net& net, Host& from, const Host& to, Lane lane = Lane::kControl) {
-  REQUIRE(from.links.send(net.now, to.id(), lane, words("x")));
+  REQUIRE(from.links.send(net.now, to.id(), lane, EnvelopeKind::kMessage, words("x")));
   return from.links.take_actions().sends.at(0).link;
 }
 
@@ -131,13 +131,14 @@ TEST_CASE("links: one dials, both know each other and can talk", "[mesh]") {
   Host b(2);
   net.add(a);
   net.add(b);
-  CHECK_FALSE(a.links.send(net.now, b.id(), Lane::kControl, words("too early")));
+  CHECK_FALSE(
+      a.links.send(net.now, b.id(), Lane::kControl, EnvelopeKind::kMessage, words("too early")));
   connect(net, a, b);
   CHECK(a.met[0] == b.id());
   CHECK(b.met[0] == a.id());
   CHECK(b.links.is_connected(a.id()));
-  CHECK(a.links.send(net.now, b.id(), Lane::kControl, words("hello")));
-  CHECK(b.links.send(net.now, a.id(), Lane::kControl, words("hi")));
+  CHECK(a.links.send(net.now, b.id(), Lane::kControl, EnvelopeKind::kMessage, words("hello")));
+  CHECK(b.links.send(net.now, a.id(), Lane::kControl, EnvelopeKind::kMessage, words("hi")));
   net.step();
   CHECK(b.heard == std::vector<std::string>{"hello"});
   CHECK(a.heard == std::vector<std::string>{"hi"});
@@ -198,24 +199,87 @@ TEST_CASE("links: a lost link is dialled again", "[mesh]") {
   CHECK(b.links.is_connected(a.id()));
 }
 
-TEST_CASE("links: each dials its own bulk link; until it is up, control carries", "[mesh]") {
+TEST_CASE("links: who has much to send dials a bulk link; until it is up, control carries",
+          "[mesh]") {
   Net net;
   Host a(1);
   Host b(2);
   net.add(a);
   net.add(b);
-  a.links.candidate(net.now, b.actor.profile.control_address);
-  while (!a.links.is_connected(b.id())) net.step();
+  connect(net, a, b);
+  const Buffer much(a.config.bulk_message_min, 1);
   CHECK(net.ends[link_used(net, a, b, Lane::kBulk)].lane == Lane::kControl);
   net.run(Duration::milliseconds(500));
+  CHECK(a.dials.size() == 1);
+  REQUIRE(a.links.send(net.now, b.id(), Lane::kBulk, EnvelopeKind::kUpkeep, much));
+  REQUIRE(b.links.send(net.now, a.id(), Lane::kBulk, EnvelopeKind::kUpkeep, much));
+  net.run(Duration::milliseconds(500));
+  CHECK(a.heard.size() == 1);
   const LinkId from_a = link_used(net, a, b, Lane::kBulk);
   const LinkId from_b = link_used(net, b, a, Lane::kBulk);
   CHECK(net.ends[from_a].lane == Lane::kBulk);
   CHECK(net.ends[from_b].lane == Lane::kBulk);
   CHECK(net.ends[from_a].other != from_b);
-  CHECK(a.links.send(net.now, b.id(), Lane::kBulk, words("a log")));
+  CHECK(a.links.send(net.now, b.id(), Lane::kBulk, EnvelopeKind::kUpkeep, words("a log")));
   net.step();
-  CHECK(b.heard == std::vector<std::string>{"a log"});
+  CHECK(b.heard.back() == "a log");
+}
+
+TEST_CASE("links: strangers are dialled a few at once, then slowly, in the order given", "[mesh]") {
+  Net net;
+  Host a(1);
+  net.add(a);
+  std::deque<Host> others;
+  for (uint64_t i = 0; i < 10; ++i) {
+    net.add(others.emplace_back(20 - i));
+    a.links.candidate(net.now, others.back().actor.profile.control_address);
+  }
+  net.run(Duration::milliseconds(50));
+  REQUIRE(a.dials.size() == a.config.strangers_at_once);
+  for (std::size_t i = 0; i < a.dials.size(); ++i) {
+    CHECK(a.dials[i].address == others[i].actor.profile.control_address);
+  }
+  // Those three have answered: the others may wait.
+  net.run(a.config.stranger_slow_every);
+  CHECK(a.dials.size() == a.config.strangers_at_once + 1);
+  net.run(a.config.stranger_slow_every * 10);
+  CHECK(a.dials.size() == 10);
+}
+
+TEST_CASE("links: an address of somebody known is dialled when that one is wanted", "[mesh]") {
+  Net net;
+  Host a(1);
+  Host b(2);
+  net.add(a);
+  net.add(b);
+  a.links.know(b.actor.profile);
+  a.links.candidate(net.now, b.actor.profile.control_address);
+  net.run(Duration::seconds(3));
+  CHECK(a.dials.empty());
+  a.links.want(net.now, b.actor.profile, false);
+  net.run(Duration::milliseconds(100));
+  CHECK(a.links.is_connected(b.id()));
+}
+
+TEST_CASE("links: who is not wanted any more keeps a link that is up, and is not sought",
+          "[mesh]") {
+  Net net;
+  Host a(1);
+  Host b(2);
+  net.add(a);
+  net.add(b);
+  a.links.want(net.now, b.actor.profile, false);
+  net.run(Duration::milliseconds(100));
+  a.links.unwant(b.id());
+  CHECK(a.links.is_connected(b.id()));
+  Host c(3);  // never answers
+  a.links.want(net.now, c.actor.profile, false);
+  net.run(Duration::seconds(1));
+  const std::size_t dials = a.dials.size();
+  CHECK(dials > 2);
+  a.links.unwant(c.id());
+  net.run(Duration::seconds(5));
+  CHECK(a.dials.size() == dials);
 }
 
 TEST_CASE("links: who is not endorsed by our root is not let in", "[mesh]") {
@@ -243,7 +307,7 @@ TEST_CASE("links: a word heard twice counts once", "[mesh]") {
   connect(net, a, b);
   a.sends.clear();
   net.holds_mail = true;
-  REQUIRE(a.links.send(net.now, b.id(), Lane::kControl, words("once")));
+  REQUIRE(a.links.send(net.now, b.id(), Lane::kControl, EnvelopeKind::kMessage, words("once")));
   net.step();
   REQUIRE(a.sends.size() == 1);
   CHECK(net.deliver(a.sends[0]));
@@ -263,7 +327,7 @@ TEST_CASE("links: words may overtake each other", "[mesh]") {
   a.sends.clear();
   net.holds_mail = true;
   for (const char* text : {"1", "2", "3"}) {
-    REQUIRE(a.links.send(net.now, b.id(), Lane::kControl, words(text)));
+    REQUIRE(a.links.send(net.now, b.id(), Lane::kControl, EnvelopeKind::kMessage, words(text)));
   }
   net.step();
   REQUIRE(a.sends.size() == 3);
@@ -302,6 +366,27 @@ TEST_CASE("links: damaged, foreign and early words are rejected and counted", "[
       seal_envelope(a.actor.crypto, EnvelopeKind::kMessage, b.id(), 901, words("early"));
   CHECK_FALSE(b.links.receive(net.now, 7777, Lane::kControl, early, new_peer).has_value());
   CHECK_FALSE(new_peer.has_value());
+}
+
+TEST_CASE("links: upkeep is proven by the key that the two share", "[mesh]") {
+  Net net;
+  Host a(1);
+  Host b(2);
+  Host c(3);
+  net.add(a);
+  net.add(b);
+  net.add(c);
+  connect(net, a, b);
+  connect(net, a, c);
+  const LinkId to_b = link_used(net, a, b);
+  const auto sealed = [&](const Host& from, const Host& with) {
+    const SharedKey key = from.actor.crypto.shared_key(with.actor.profile.key);
+    return seal_upkeep(from.actor.crypto, key, b.id(), 900, words("to b"));
+  };
+  CHECK_FALSE(net.deliver({to_b, sealed(a, c)}));
+  CHECK_FALSE(net.deliver({to_b, sealed(c, b)}));
+  CHECK(net.deliver({to_b, sealed(a, b)}));
+  CHECK_FALSE(net.deliver({to_b, sealed(a, b)}));
 }
 
 TEST_CASE("links: a hello must be meant for us, and for this lane", "[mesh]") {
@@ -409,9 +494,9 @@ TEST_CASE("links: who is forgotten is hung up on and not dialled again", "[mesh]
   CHECK_FALSE(a.links.is_connected(b.id()));
   net.run(Duration::seconds(5));
   CHECK(a.dials.size() + b.dials.size() == dials);
-  CHECK_FALSE(a.links.send(net.now, b.id(), Lane::kControl, words("x")));
+  CHECK_FALSE(a.links.send(net.now, b.id(), Lane::kControl, EnvelopeKind::kMessage, words("x")));
   // A new sign of life makes it worth a dial.
-  a.links.want(net.now, b.actor.profile);
+  a.links.want(net.now, b.actor.profile, true);
   net.run(Duration::seconds(1));
   CHECK(a.links.is_connected(b.id()));
 }
@@ -423,10 +508,12 @@ TEST_CASE("links: what is too long for the control lane is not sent on it", "[me
   net.add(a);
   net.add(b);
   connect(net, a, b);
-  net.run(Duration::milliseconds(500));
   const Buffer large(kControlMessageMax, 1);
-  CHECK_FALSE(a.links.send(net.now, b.id(), Lane::kControl, large));
-  CHECK(a.links.send(net.now, b.id(), Lane::kBulk, large));
+  // It makes the bulk link that it needs.
+  CHECK_FALSE(a.links.send(net.now, b.id(), Lane::kBulk, EnvelopeKind::kUpkeep, large));
+  net.run(Duration::milliseconds(500));
+  CHECK_FALSE(a.links.send(net.now, b.id(), Lane::kControl, EnvelopeKind::kMessage, large));
+  CHECK(a.links.send(net.now, b.id(), Lane::kBulk, EnvelopeKind::kMessage, large));
 }
 
 TEST_CASE("links: an observer is told apart", "[mesh]") {
@@ -474,7 +561,7 @@ TEST_CASE("links: an address that never had a link accuses nobody by refusing", 
   Host a(1);
   const Actor unknown(2);
   net.add(a);
-  a.links.want(net.now, unknown.profile);
+  a.links.want(net.now, unknown.profile, true);
   net.run(Duration::milliseconds(500));
   CHECK_FALSE(a.dials.empty());
   CHECK(a.links.take_refusals().empty());

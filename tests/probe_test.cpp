@@ -26,10 +26,19 @@ struct Bench {
       : actors(make(size)),
         membership(config, actors[0].crypto, actors[0].profile,
                    [](Instant, const Member&, MemberChange) {}),
-        prober(config, rng, awareness, Instant{}) {
+        prober(
+            config, rng, awareness, [this] { return others(); }, Instant{}) {
     for (std::size_t i = 1; i < actors.size(); ++i) {
       membership.introduce(Instant{}, actors[i].profile);
     }
+  }
+
+  std::vector<NodeId> others() const {
+    std::vector<NodeId> all;
+    for (const auto& [id, member] : membership.members()) {
+      if (id != actors[0].id()) all.push_back(id);
+    }
+    return all;
   }
 
   static std::deque<Actor> make(uint64_t size) {
@@ -60,7 +69,8 @@ TEST_CASE("probe: the first is within a period, so that nodes do not probe in st
   for (uint64_t seed = 0; seed < 50; ++seed) {
     Rng rng(seed);
     Awareness awareness;
-    const Prober prober(config, rng, awareness, test::at_ms(1000));
+    const Prober prober(
+        config, rng, awareness, [] { return std::vector<NodeId>{}; }, test::at_ms(1000));
     CHECK(prober.next_deadline() >= test::at_ms(1000));
     CHECK(prober.next_deadline() <= test::at_ms(1000) + config.probe_every);
     starts.insert(prober.next_deadline().ns);

@@ -31,7 +31,10 @@ std::map<std::string, Buffer> seeds() {
   seeds["envelope_hello"] = test::sample_hello();
   seeds["envelope_message"] =
       mesh::seal_envelope(author.crypto, mesh::EnvelopeKind::kMessage, test::numbered_id(2), 9,
-                          encode(test::sample_messages()[0]));
+                          encode(test::sample_messages()[9]));
+  seeds["envelope_upkeep"] =
+      mesh::seal_upkeep(author.crypto, author.crypto.shared_key(author.profile.key),
+                        test::numbered_id(2), 9, encode(test::sample_messages()[0]));
   return seeds;
 }
 

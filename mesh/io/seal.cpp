@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 
+#include <algorithm>
 #include <array>
 #include <vector>
 
@@ -51,6 +52,33 @@ bool SodiumCrypto::verify(const PublicKey& key, Bytes data, const Signature& sig
   const std::vector<uint8_t> message = bound_to(mesh_id(), data);
   return crypto_sign_verify_detached(signature.bytes.data(), message.data(), message.size(),
                                      key.bytes.data()) == 0;
+}
+
+SharedKey SodiumCrypto::shared_key(const PublicKey& peer) const {
+  SharedKey key;
+  std::array<uint8_t, crypto_scalarmult_curve25519_BYTES> theirs{};
+  Secret mine(crypto_scalarmult_curve25519_SCALARBYTES);
+  Secret agreed(crypto_scalarmult_curve25519_BYTES);
+  if (crypto_sign_ed25519_pk_to_curve25519(theirs.data(), peer.bytes.data()) != 0 ||
+      crypto_sign_ed25519_sk_to_curve25519(mine.data(), keyring_.signing_key().data()) != 0 ||
+      crypto_scalarmult_curve25519(agreed.data(), mine.data(), theirs.data()) != 0) {
+    randombytes_buf(key.bytes.data(), key.bytes.size());
+    return key;
+  }
+  const auto [first, second] = std::minmax(public_key(), peer);
+  std::vector<uint8_t> named(mesh_id().bytes.begin(), mesh_id().bytes.end());
+  named.insert(named.end(), first.bytes.begin(), first.bytes.end());
+  named.insert(named.end(), second.bytes.begin(), second.bytes.end());
+  crypto_generichash(key.bytes.data(), key.bytes.size(), named.data(), named.size(), agreed.data(),
+                     agreed.size());
+  return key;
+}
+
+Hash SodiumCrypto::authenticate(const SharedKey& key, Bytes data) const {
+  Hash mac;
+  crypto_generichash(mac.bytes.data(), mac.bytes.size(), data.data(), data.size(), key.bytes.data(),
+                     key.bytes.size());
+  return mac;
 }
 
 Endorsement SodiumCrypto::endorse(const PublicKey& key) const {

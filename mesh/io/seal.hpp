@@ -22,6 +22,8 @@ class SodiumCrypto : public Crypto {
   NodeId node_id_of(const PublicKey& key) const override;
   Signature sign(Bytes data) const override;
   bool verify(const PublicKey& key, Bytes data, const Signature& signature) const override;
+  SharedKey shared_key(const PublicKey& peer) const override;
+  Hash authenticate(const SharedKey& key, Bytes data) const override;
   Endorsement endorse(const PublicKey& key) const override;
   std::vector<uint8_t> encrypt(const PublicKey& to, Bytes data) const override;
   std::optional<std::vector<uint8_t>> decrypt(Bytes box) const override;

@@ -211,9 +211,17 @@ void Checkers::check_reports(const World& world) {
   std::vector<const report::JobSummary*> summaries;
   for (const auto& [closer, job] : jobs) {
     summaries.push_back(&job.first->end->summary);
-    check_verdicts(world, *summaries.back(), jobs.size() > 1);
+    check_verdicts(world, *summaries.back(), jobs.size() > 1 || was_left_alone(world, *job.first));
   }
   check_slices(world, summaries);
+}
+
+// All others have crashed or left: nobody is there to close a job of the whole.
+bool Checkers::was_left_alone(const World& world, const Process& process) {
+  return std::all_of(world.processes().begin(), world.processes().end(), [&](const Process& other) {
+    return &other == &process || other.crashed ||
+           (other.end && other.end->kind == NodeEnd::Kind::kDeparted);
+  });
 }
 
 // Nodes that may have run only their slices have run everything together.
@@ -253,7 +261,7 @@ void Checkers::check_one_job(const World& world, std::size_t jobs) {
 
 // Nothing lost, nothing invented, every verdict the one that the suite is made to give.
 void Checkers::check_verdicts(const World& world, const report::JobSummary& summary,
-                              bool several_jobs) {
+                              bool part_elsewhere) {
   if (summary.status == report::JobStatus::kInterrupted) return;
   const auto expected = world.suite().expected(2);
   // What --max-fail cut short may not even have been collected.
@@ -263,7 +271,7 @@ void Checkers::check_verdicts(const World& world, const report::JobSummary& summ
              "the report has " + std::to_string(summary.collection_errors.size()) +
                  " collection errors, the suite " + std::to_string(world.suite().broken_files()));
   }
-  const bool sliced = world.scenario().slices && several_jobs;
+  const bool sliced = world.scenario().slices && part_elsewhere;
   if (!partly_known && !sliced && summary.tests.size() != expected.size()) {
     violated(world, nullptr,
              "the report has " + std::to_string(summary.tests.size()) + " tests, the suite " +
@@ -289,7 +297,7 @@ void Checkers::check_verdicts(const World& world, const report::JobSummary& summ
         test.verdict == report::Verdict::kPending || wanted == report::Verdict::kOkFlaky;
     if (world.scenario().max_fail > 0 && cut_short) continue;
     // The fake tests count their tries over all jobs, so another job may have had the failing one.
-    if ((landslide || several_jobs) && wanted == report::Verdict::kOkFlaky) continue;
+    if ((landslide || part_elsewhere) && wanted == report::Verdict::kOkFlaky) continue;
     // The failing try of a flaky test may have gone with its node.
     const Faults& faults = world.scenario().faults;
     // Nodes that start apart may have tried it each on their own, and met when one closed the job.

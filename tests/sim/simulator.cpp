@@ -122,6 +122,7 @@ Scenario draw_scenario(uint64_t seed, uint32_t nodes) {
     if (rng.chance(1, 2)) scenario.suite.broken_percent = 15;
     if (rng.chance(1, 4)) scenario.suite.fickle_percent = 2;
   }
+  if (more.chance(1, 2)) scenario.full_mesh_max = static_cast<uint32_t>(more.between(1, 6));
   if (seed % 7 == 3) scenario.suite.marked_percent = static_cast<uint32_t>(more.between(1, 25));
   return scenario;
 }
@@ -138,6 +139,7 @@ std::string describe(const Scenario& s) {
   text += " starts<=" + std::to_string(s.starts_within.ms()) + "ms";
   text += " leavers=" + std::to_string(s.leavers);
   if (s.chain_discovery) text += " chain";
+  text += " full-mesh<=" + std::to_string(s.full_mesh_max);
   for (const Wall& wall : s.faults.walls) {
     text += " wall " + std::to_string(wall.one) + "|" + std::to_string(wall.other);
   }

@@ -84,6 +84,8 @@ struct Scenario {
   uint32_t leavers = 0;
   // Whether all nodes know one seed address from the start, or only their elder neighbour's.
   bool chain_discovery = false;
+  // Above so many live members nodes keep links to a few only.
+  uint32_t full_mesh_max = mesh::Config{}.full_mesh_max;
   // As --max-fail; 0: never.
   uint32_t max_fail = 0;
   bool max_fail_now = false;

@@ -14,6 +14,7 @@ class CredulousCrypto : public test::FakeCrypto {
  public:
   using FakeCrypto::FakeCrypto;
   bool verify(const PublicKey&, Bytes, const Signature&) const override { return true; }
+  Hash authenticate(const SharedKey&, Bytes) const override { return {}; }
 };
 
 std::unique_ptr<Crypto> make_crypto(uint64_t number, uint64_t mesh) {
@@ -127,6 +128,7 @@ void World::start(Process& process) {
   config.profile.workers = static_cast<uint32_t>(rng_.between(1, scenario_.workers_max));
   if (given != nullptr) config.profile.workers = given->workers_each;
   config.vassal.workers = config.profile.workers;
+  config.mesh.full_mesh_max = scenario_.full_mesh_max;
   config.scheduler.max_fail = scenario_.max_fail;
   config.scheduler.max_fail_now = scenario_.max_fail_now;
   if (process.number % 4 != 3) config.scheduler.passed_before = passed_before_;

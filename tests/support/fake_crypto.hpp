@@ -46,6 +46,18 @@ class FakeCrypto : public Crypto {
     return signature(key, data) == given;
   }
 
+  SharedKey shared_key(const PublicKey& peer) const override {
+    SharedKey out;
+    put(out.bytes.data(),
+        get(key_.bytes.data()) ^ get(peer.bytes.data()) ^ get(mesh_.bytes.data()));
+    return out;
+  }
+  Hash authenticate(const SharedKey& key, Bytes data) const override {
+    Hash out;
+    put(out.bytes.data(), digest(data, get(key.bytes.data())));
+    return out;
+  }
+
   Endorsement endorse(const PublicKey& key) const override {
     Endorsement out;
     put(out.bytes.data(), digest(key.bytes, get(mesh_.bytes.data())));

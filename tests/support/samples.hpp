@@ -69,7 +69,7 @@ inline std::vector<Message> sample_messages() {
   return {mesh::Ping{7, {suspect}},
           mesh::Ack{7, {suspect, suspect}},
           mesh::PingRequest{8, b.id()},
-          mesh::Rumours{{suspect}},
+          mesh::Rumours{{suspect}, {a.profile}},
           mesh::PushPull{true, {{a.profile, {}}, {b.profile, suspect}}},
           mesh::Announce{a.own_claim(4)},
           mesh::LogDigest{false, {{a.id(), 12}, {b.id(), 300}}},

@@ -1,0 +1,58 @@
+#include "mesh/overlay.hpp"
+
+#include <array>
+
+namespace dagz::mesh {
+namespace {
+
+// Quarters of the ring, as steps of an id's first byte.
+constexpr std::array<uint8_t, 3> kFingers = {0x40, 0x80, 0xc0};
+
+// The first live member after `at`, round the ring; this node itself if there is no other.
+const Member& successor(const Membership& membership, const NodeId& at) {
+  const auto& members = membership.members();
+  auto next = members.upper_bound(at);
+  for (std::size_t steps = 0; steps < members.size(); ++steps, ++next) {
+    if (next == members.end()) next = members.begin();
+    if (takes_part(next->second.state)) return next->second;
+  }
+  return membership.self();
+}
+
+}  // namespace
+
+std::set<NodeId> hubs(const Membership& membership, const NodeId& scheduler) {
+  std::set<NodeId> found;
+  const Member* incumbent = membership.find(scheduler);
+  if (incumbent != nullptr && takes_part(incumbent->state)) found.insert(scheduler);
+  for (const Birth& birth : membership.live_by_birth()) {
+    if (found.size() >= kHubs) break;
+    found.insert(birth.node);
+  }
+  return found;
+}
+
+std::set<NodeId> neighbours(const Config& config, const Membership& membership,
+                            const NodeId& scheduler) {
+  const NodeId& self = membership.self().profile.id;
+  std::set<NodeId> found;
+  if (membership.live_count() <= config.full_mesh_max) {
+    for (const Birth& birth : membership.live_by_birth()) found.insert(birth.node);
+  } else {
+    found = hubs(membership, scheduler);
+    NodeId at = self;
+    for (int step = 0; step < kRingSuccessors; ++step) {
+      at = successor(membership, at).profile.id;
+      found.insert(at);
+    }
+    for (const uint8_t finger : kFingers) {
+      NodeId point = self;
+      point.bytes[0] = static_cast<uint8_t>(point.bytes[0] + finger);
+      found.insert(successor(membership, point).profile.id);
+    }
+  }
+  found.erase(self);
+  return found;
+}
+
+}  // namespace dagz::mesh
