@@ -104,7 +104,7 @@ def last_of(members: list[Member], pattern: str, since: float) -> float | None:
         said = [member.when(pattern, since) for member in members]
         if all(said):
             return max(said)
-        time.sleep(0.02)
+        time.sleep(0.1)  # when a line was read is noted by its reader; looking must not cost
     return None
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Random faults on the real nodes of one job, and what must be true in the end.
 
-    chaos.py [--runs 100] [--first 1] [--namespaces]
+    chaos.py [--runs 100] [--first 1] [--namespaces] [--delay MS]
 
 From its seed a run draws a suite with known outcomes, 2 to 5 nodes, and what happens to them while
 the job runs: killed, stopped for a while, asked to leave, started late; in network namespaces, where
@@ -100,12 +100,12 @@ def draw_faults(rng: random.Random, nodes: int, namespaces: bool) -> list[Fault]
 
 
 class Run:
-    def __init__(self, seed: int, namespaces: bool, folder: pathlib.Path):
+    def __init__(self, seed: int, namespaces: bool, folder: pathlib.Path, delay_s: float):
         self.plan = draw(seed, namespaces)
         self.job = Job(folder)
         for name, text in self.plan.files.items():
             self.job.write(name, text)
-        self.hosts = Hosts(self.plan.nodes) if namespaces else None
+        self.hosts = Hosts(self.plan.nodes, delay_s) if namespaces else None
         self.nodes: dict[int, Node] = {}
         self.disturbed: set[int] = set()  # killed, or asked to leave
         self.exited_at: dict[int, float] = {}
@@ -227,8 +227,8 @@ class Run:
         return answer.stdout
 
 
-def chaos(seed: int, namespaces: bool, folder: pathlib.Path) -> Run:
-    run = Run(seed, namespaces, folder)
+def chaos(seed: int, namespaces: bool, folder: pathlib.Path, delay_s: float = 0) -> Run:
+    run = Run(seed, namespaces, folder, delay_s)
     try:
         run.perform()
         run.check()
@@ -249,7 +249,10 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--first", type=int, default=1, help="the first seed")
     parser.add_argument("--namespaces", action="store_true", help="each node a host of its own")
+    parser.add_argument("--delay", type=float, default=0, metavar="MS",
+                        help="between hosts each frame takes this, or up to twice as long, and 1 %% are lost")
     options = parser.parse_args()
+    options.namespaces = options.namespaces or options.delay > 0
     if options.namespaces and why_not():
         sys.exit(f"chaos: {why_not()}")
     told: collections.Counter[str] = collections.Counter()
@@ -258,7 +261,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as name:
             began = time.monotonic()
             try:
-                run = chaos(seed, options.namespaces, pathlib.Path(name))
+                run = chaos(seed, options.namespaces, pathlib.Path(name), options.delay / 1000)
             except AssertionError as error:
                 failed += 1
                 print(error, flush=True)

@@ -1,4 +1,4 @@
-"""Several hosts on one machine: network namespaces on a bridge of their own.
+"""Several hosts on one machine: network namespaces on a bridge, or a slow switch, of their own.
 
 Nothing of this touches an interface of the machine: the bridge lives in a namespace, too.
 """
@@ -11,6 +11,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable
+
+from switch import Switch, open_tap
 
 PORT = 7000
 NUMBERS = itertools.count()
@@ -32,9 +34,12 @@ def why_not() -> str | None:
 
 
 class Hosts:
-    """Use it in a `with`; hosts are numbered from 0."""
+    """Use it in a `with`; hosts are numbered from 0. With a delay, each frame takes so long or up to
+    twice as long, and one in a hundred is lost."""
 
-    def __init__(self, count: int):
+    def __init__(self, count: int, delay_s: float = 0):
+        self.delay_s = delay_s
+        self.switch: Switch | None = None
         self.prefix = f"dagz-{os.getpid()}-{next(NUMBERS)}"
         self.count = count
         self.made: list[str] = []
@@ -48,23 +53,35 @@ class Hosts:
         return self
 
     def __exit__(self, *_) -> None:
+        if self.switch:
+            self.switch.close()
         for name in self.made:
             subprocess.run(["ip", "netns", "del", name], capture_output=True)
 
     def _make(self) -> None:
+        for host in range(self.count):
+            self._add(self.name(host))
+        if self.delay_s:
+            taps = [open_tap(self.name(host), "eth0") for host in range(self.count)]
+            self.switch = Switch(taps, self.delay_s, loss=0.01, seed=self.count)
+        else:
+            self._bridge()
+        for host in range(self.count):
+            name = self.name(host)
+            run("ip", "-n", name, "addr", "add", f"{self.address(host)}/24", "brd", "+", "dev", "eth0")
+            run("ip", "-n", name, "link", "set", "lo", "up")
+            run("ip", "-n", name, "link", "set", "eth0", "up")
+
+    def _bridge(self) -> None:
         switch = f"{self.prefix}-switch"
         self._add(switch)
         run("ip", "-n", switch, "link", "add", "bridge", "type", "bridge", "mcast_snooping", "0")
         run("ip", "-n", switch, "link", "set", "bridge", "up")
         for host in range(self.count):
-            name, port = self.name(host), f"port{host}"
-            self._add(name)
+            port = f"port{host}"
             run("ip", "-n", switch, "link", "add", port, "type", "veth",
-                "peer", "name", "eth0", "netns", name)
+                "peer", "name", "eth0", "netns", self.name(host))
             run("ip", "-n", switch, "link", "set", port, "master", "bridge", "up")
-            run("ip", "-n", name, "addr", "add", f"{self.address(host)}/24", "brd", "+", "dev", "eth0")
-            run("ip", "-n", name, "link", "set", "lo", "up")
-            run("ip", "-n", name, "link", "set", "eth0", "up")
 
     def _add(self, name: str) -> None:
         run("ip", "netns", "add", name)
