@@ -20,6 +20,7 @@ struct {
 
 Election::Election(const Config& config, Instant started_at)
     : lapses_after_(config.claim_lapses_after),
+      patience_(config.claim_patience),
       settle_at_(started_at + config.settle),
       patience_ends_at_(started_at + config.settle + config.claim_patience) {}
 
@@ -110,7 +111,9 @@ bool Election::take_over(Instant now, const Membership& membership) {
 }
 
 void Election::postpone(Instant until) {
-  if (!claim_.exists()) settle_at_ = std::max(settle_at_, until);
+  if (claim_.exists()) return;
+  settle_at_ = std::max(settle_at_, until);
+  patience_ends_at_ = std::max(patience_ends_at_, until + patience_);
 }
 
 void Election::excuse(Duration stall) {

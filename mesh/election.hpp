@@ -30,7 +30,8 @@ class Election {
   void heard(const Claim& claim);
   // Settles, claims, takes over. True if the claim changed.
   bool advance(Instant now, const Membership& membership);
-  // Claims nothing before that: others are about to be met.
+  // Claims nothing before that, for others are about to be met, and gives an elder one its time to
+  // claim from then on.
   void postpone(Instant until);
   // This node stood still and may have announcements to read.
   void excuse(Duration stall);
@@ -43,6 +44,7 @@ class Election {
   bool is_vacant(const Membership& membership) const;
 
   Duration lapses_after_;
+  Duration patience_;
   Instant settle_at_;
   Instant patience_ends_at_;
   Instant lapses_at_ = Instant::never();  // somebody else's claim, unless it is repeated

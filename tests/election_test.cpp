@@ -72,6 +72,21 @@ TEST_CASE("election: a lone node claims once it has settled", "[mesh]") {
   CHECK(party.election.next_deadline() == Instant::never());
 }
 
+TEST_CASE("election: who is about to meet others waits, and then leaves an elder one its time",
+          "[mesh]") {
+  const Actor young(1, 11);
+  const Actor elder(7, 10);
+  Party party(young, {});
+  party.election.postpone(at_ms(900));
+  CHECK_FALSE(party.advance(899));
+  party.meet(elder);
+  CHECK_FALSE(party.advance(900));
+  CHECK_FALSE(party.advance(1899));
+  CHECK(party.advance(1900));
+  party.election.postpone(at_ms(5000));  // too late
+  CHECK(party.schedules());
+}
+
 TEST_CASE("election: of those that start together the eldest claims, the others wait", "[mesh]") {
   const Actor eldest(7, 10);
   const Actor young(1, 11);
