@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import heapq
+import itertools
 import pathlib
 import random
 import subprocess
@@ -74,6 +75,10 @@ class Case:
 
 
 def dagz(case: Case) -> float:
+    return float(simulated(case).split()[0])
+
+
+def simulated(case: Case, *more: str) -> str:
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         at = 0
         for path, times in case.files:
@@ -82,9 +87,8 @@ def dagz(case: Case) -> float:
             print(path, *cells, file=file)
         file.flush()
         speeds = ",".join(f"{speed:.4f}" for speed in case.node_speeds)
-        done = subprocess.run([SIMULATOR, "--makespan", file.name, "--workers", str(case.each), "--speeds", speeds],
-                              check=True, capture_output=True, text=True)
-    return float(done.stdout.split()[0])
+        command = [SIMULATOR, "--makespan", file.name, "--workers", str(case.each), "--speeds", speeds, *more]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def fixed(case: Case, lists: list[list[int]]) -> float:
@@ -173,15 +177,22 @@ def main() -> None:
     recorded = sorted(file.name.removesuffix(".txt.gz") for file in RECORDED.glob("*.txt.gz"))
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workers", default="2,8,32,128")
+    parser.add_argument("--known", default="exact,noise,unknown,none")
+    parser.add_argument("--timeline", action="store_true", help="what each worker did, of dagz only")
     parser.add_argument("suites", nargs="*", default=[*recorded, "tail"])
     options = parser.parse_args()
     subprocess.run(["cmake", "--build", "--preset", "release", "--target", "dagz_sim"], cwd=ROOT,
                    check=True, stdout=subprocess.DEVNULL)
+    if options.timeline:
+        for suite, known, workers in itertools.product(options.suites, options.known.split(","), options.workers.split(",")):
+            case = Case(suite_of(suite), known, int(workers))
+            print(f"{suite}, {known}, {workers} workers, bound {case.bound:.3f}:", simulated(case, "--timeline"), sep="\n")
+        return
     print("times the bound\n\n| suite | known | workers | bound s |", " | ".join(POLICIES), "|")
     print("|---" * (4 + len(POLICIES)) + "|")
     for suite in options.suites:
         files = suite_of(suite)
-        for known in ("exact", "noise", "unknown", "none"):
+        for known in options.known.split(","):
             for workers in map(int, options.workers.split(",")):
                 case = Case(files, known, workers)
                 cells = [f"{policy(case) / case.bound:.3f}" for policy in POLICIES.values()]

@@ -111,6 +111,11 @@ class Vassal {
   struct Group {
     std::deque<Item> items;
   };
+  struct Rank {
+    Duration longest;  // if it is long
+    Duration total;
+    auto operator<=>(const Rank&) const = default;
+  };
   struct Worker {
     enum class State : uint8_t { kDown, kStarting, kUp, kDraining, kGone } state = State::kDown;
     std::deque<Item> sent;   // the head is running
@@ -175,6 +180,11 @@ class Vassal {
   std::vector<Group> heavy_first(std::vector<Group> groups);
   std::vector<Group>::iterator first_light(std::vector<Group>& groups) const;
   void enqueue(std::vector<Group> groups);
+  // Order (vassal_order.cpp)
+  Duration long_test(const std::vector<Group>& more) const;
+  Rank rank_of(const Group& group, Duration limit) const;
+  std::vector<Group> long_first(std::vector<Group> groups, Duration limit) const;
+  void run_long_first(std::deque<Item>& items) const;
   bool take_group(Instant now, Slot slot);
   void take_heavy(Slot slot);
   void return_locked(std::vector<Group>& groups, Output& out);

@@ -12,6 +12,7 @@ struct MakespanOptions {
   std::string durations;
   uint32_t workers_each = 1;
   std::vector<double> speeds;  // one for each node
+  bool timeline = false;       // print what each worker did, too
 };
 
 // Runs this suite on a quiet mesh and prints the seconds from the first test's start to the last

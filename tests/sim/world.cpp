@@ -149,6 +149,7 @@ void World::start(Process& process) {
       },
       [this, number](Duration after, sched::Slot slot, uint64_t life) {
         first_test_began_ = std::min(first_test_began_, now_);
+        if (scenario_.given != nullptr) runs_.push_back({number, slot, now_, after});
         post(now_ + after, number, Ran{slot, life});
       });
   process.runner->start();
