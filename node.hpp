@@ -236,6 +236,7 @@ class Node {
   Instant next_worker_report_at_;
   Instant next_status_at_;
   bool flush_now_ = false;
+  bool ends_soon_ = false;  // this node's own work
   bool live_nodes_dirty_ = true;
 
   std::map<report::FileKey, sched::FileCollected> catalog_;

@@ -19,7 +19,7 @@ Duration Vassal::long_test(const std::vector<Group>& more) const {
   return sched::long_test(total, static_cast<uint32_t>(workers_.size()));
 }
 
-// Long tests by their length, then groups by their size.
+// Long tests by their length, then those that nobody knows, then groups by their size.
 Vassal::Rank Vassal::rank_of(const Group& group, Duration limit) const {
   Rank rank;
   for (const Item& item : group.items) {
@@ -27,10 +27,24 @@ Vassal::Rank Vassal::rank_of(const Group& group, Duration limit) const {
     rank.total += one;
     if (one >= limit) rank.longest = std::max(rank.longest, one);
   }
+  rank.is_new = is_new(group.items.front());
   return rank;
 }
 
+bool Vassal::is_new(const Item& item) const {
+  return estimates_.has_history() && !estimates_.is_fixed(item.test);
+}
+
 std::vector<Vassal::Group> Vassal::long_first(std::vector<Group> groups, Duration limit) const {
+  std::size_t all = 0;
+  std::size_t new_ones = 0;
+  for (const Group& group : groups) {
+    all += group.items.size();
+    new_ones += static_cast<std::size_t>(std::count_if(
+        group.items.begin(), group.items.end(), [this](const Item& item) { return is_new(item); }));
+  }
+  // Any of them may be long; where most are new that says nothing.
+  const bool new_apart = new_ones * 2 < all;
   std::vector<std::pair<Rank, Group>> ranked;
   const auto add = [&](Group group) {
     const Rank rank = rank_of(group, limit);
@@ -45,9 +59,14 @@ std::vector<Vassal::Group> Vassal::long_first(std::vector<Group> groups, Duratio
     for (const Item& item : group.items) each.push_back(estimates_.of(item.test));
     const LongFirst order = sched::long_first(each, limit);
     for (const std::size_t i : order.alone) add({{group.items[i]}});
+    Group fresh;
     Group rest;
-    for (const std::size_t i : order.rest) rest.items.push_back(group.items[i]);
-    add(std::move(rest));
+    for (const std::size_t i : order.rest) {
+      const Item& item = group.items[i];
+      (new_apart && is_new(item) ? fresh : rest).items.push_back(item);
+    }
+    if (!fresh.items.empty()) add(std::move(fresh));
+    if (!rest.items.empty()) add(std::move(rest));
   }
   std::stable_sort(ranked.begin(), ranked.end(),
                    [](const auto& a, const auto& b) { return b.first < a.first; });
