@@ -39,6 +39,17 @@ std::vector<TestGroup> group_tests(const report::JobState& job, const Estimates&
   return list;
 }
 
+Duration work_of(const report::JobState& job, const Estimates& estimates, const TestGroup& group,
+                 uint32_t workers) {
+  Duration total;
+  for (const TestIndex index : group.tests) {
+    const report::Test& test = job.tests()[index];
+    const uint32_t weight = test.exclusive ? workers : std::min(test.weight, workers);
+    total += estimates.of(index) * std::max<uint32_t>(1, weight);
+  }
+  return total;
+}
+
 namespace {
 
 // Its long tests leave the group for one of their own, and come first in what is left.

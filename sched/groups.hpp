@@ -32,4 +32,9 @@ std::vector<TestGroup> group_tests(const report::JobState& job, const Estimates&
 std::vector<TestGroup> split_groups(std::vector<TestGroup> groups, uint32_t workers,
                                     const Estimates& estimates);
 
+// What it keeps busy on a node of so many workers, summed over them: a heavy test is as many times
+// its length as it counts as workers.
+Duration work_of(const report::JobState& job, const Estimates& estimates, const TestGroup& group,
+                 uint32_t workers);
+
 }  // namespace dagz::sched
