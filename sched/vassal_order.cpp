@@ -22,6 +22,8 @@ Duration Vassal::long_test(const std::vector<Group>& more) const {
 // Long tests by their length, then those that nobody knows, then groups by their size.
 Vassal::Rank Vassal::rank_of(const Group& group, Duration limit) const {
   Rank rank;
+  // Where all are guesses the order of collection is as good.
+  if (!estimates_.has_history() && !collects(group.items.front())) return rank;
   for (const Item& item : group.items) {
     const Duration one = estimates_.of(item.test);
     rank.total += one;
