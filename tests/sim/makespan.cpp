@@ -29,6 +29,8 @@ bool read_suite(const std::string& name, GivenSuite& given) {
   return given.suite.size() > 0;
 }
 
+Duration seconds(double value) { return Duration{static_cast<int64_t>(value * 1e9)}; }
+
 double ms(Duration duration) { return duration.to_seconds() * 1000; }
 
 // For each worker when it began and ended, how long it was idle in between, and its last tests.
@@ -76,9 +78,18 @@ int print_makespan(const MakespanOptions& options) {
   scenario.given = &given;
   scenario.starts_within = Duration{};
   scenario.give_up_after = Duration::seconds(10'000'000);
+  for (std::size_t i = 0; i < options.starts.size(); ++i) {
+    given.starts.push_back(Instant{} + seconds(options.starts[i]));
+  }
+  for (std::size_t i = 0; i < options.deaths.size(); ++i) {
+    if (options.deaths[i] <= 0) continue;
+    scenario.faults.crashes.push_back(
+        {static_cast<uint32_t>(i), Instant{} + seconds(options.deaths[i]), std::nullopt});
+  }
   World world(scenario);
   while (world.step()) continue;
-  if (world.timed_out()) return kViolated;
+  const std::size_t dead = scenario.faults.crashes.size();
+  if (world.timed_out() || dead >= options.speeds.size()) return kViolated;
   const Outcome outcome = world.outcome();
   std::printf("%.6f %u\n", (world.last_test_ended() - world.first_test_began()).to_seconds(),
               outcome.steals);
