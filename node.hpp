@@ -244,6 +244,7 @@ class Node {
   Instant next_worker_report_at_;
   Instant next_status_at_;
   bool flush_now_ = false;
+  bool ends_soon_ = false;  // this node's own work
   bool live_nodes_dirty_ = true;
   Instant weave_by_ = Instant::never();
   bool view_heard_ = false;  // somebody else's

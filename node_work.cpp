@@ -27,6 +27,8 @@ constexpr std::size_t kPushBytesMax = 512 * 1024;
 // Signing and sending one message to one member takes about 50 microseconds: a scheduler spends at
 // most a sixth of its time on passing logs on.
 constexpr Duration kFanOutEach = Duration::microseconds(300);
+// The scheduler shares out the last seconds by what it knows of the results.
+constexpr Duration kFlushAtTheEnd = Duration::milliseconds(10);
 // A cancelled CI step stops all its nodes, but not in the same instant.
 constexpr Duration kFarewell = Duration::milliseconds(500);
 // Names and outputs of one entry.
@@ -89,7 +91,8 @@ void Node::push_batches(Instant now, const NodeId& to, std::vector<mesh::LogBatc
 // Own batches go straight to the scheduler; the scheduler sends everything new to everybody.
 void Node::publish_logs(Moment at) {
   if (ledger_.has_pending() && next_log_flush_at_ == Instant::never()) {
-    next_log_flush_at_ = at.now + config_.mesh.log_flush_every;
+    next_log_flush_at_ = ends_soon_ ? std::max(at.now + kFlushAtTheEnd, next_fan_out_at_)
+                                    : at.now + config_.mesh.log_flush_every;
   }
   // Urgent entries leave at once in a small mesh; in a large one the scheduler gathers them, or
   // each would cost it as many messages as there are members.
@@ -520,6 +523,7 @@ void Node::advance_work(Moment at) {
     run_scheduler(at);
     sched::Vassal::Output out;
     vassal_.advance(at.now, out);
+    ends_soon_ = out.ends_soon;
     perform(at, std::move(out));
     if (!ledger_.has_unread() && actions_.commands.size() == commands) break;
   }

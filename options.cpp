@@ -359,6 +359,10 @@ Invocation finish_command(const CommandLine& line, const Parser& parser, const C
   Settings settings;
   if (auto complaint = Reader(line, parser, command).read(settings)) return UsageError{*complaint};
   RunOptions& run = settings.run;
+  if (command.bit == kRunCommand && !run.plan &&
+      parser.commands.at(command.name)->count("--format") > 0) {
+    return UsageError{"--format is for --plan only; of a job: dagz report --format json"};
+  }
   if (!child.empty()) run.command = std::move(child);
   switch (command.bit) {
     case kRunCommand:

@@ -1,18 +1,22 @@
 #!/usr/bin/env python3
 """How near the plan and the stealing come to the best there is: dagz beside the policies of its peers.
 
-    makespan.py [--workers 2,8,32,128] [SUITE…]
+    makespan.py [--workers 2,8,32,128,256] [--known exact,noise,...] [--timeline] [SUITE…]
 
 Everything is simulated. For dagz that means the real cores of every node, with their messages, in virtual
 time (dagz_sim --makespan); the peers are their rules alone, without any cost of messages, collection or
 forking. Suites are recorded durations (bench/durations/NAME.txt.gz: one file of tests a line, its path and the
 microseconds of its tests) and "tail", 5,000 tests of a heavy-tailed distribution. The bound is max(total / sum
-of speeds, longest / fastest): nobody can be faster. Rows differ in what is known beforehand:
+of speeds, longest / fastest): nobody can be faster. Where one test is the bound its row says "one test". Rows
+differ in what is known beforehand, and in the machines:
 
   exact    the history has every duration
   noise    it is off by up to 30 %, and nodes are 0.7 to 1.3 times as fast
+  noise50  off by up to 50 %
   unknown  it does not know a quarter of the tests, and is off by up to 30 % for the rest
   none     there is no history
+  late     as noise; a quarter of the nodes, at least one, comes when a third of the time is over
+  dying    as noise; a quarter of the nodes, at least one, dies after half of the time
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import heapq
+import itertools
 import pathlib
 import random
 import subprocess
@@ -54,17 +59,41 @@ class Case:
         # As CI steps are cut: up to 4 workers on a node.
         self.each = min(4, max(1, workers // 2))
         nodes = workers // self.each
-        mixed = known in ("noise", "unknown")
+        self.one_test = False
+        self.starts = [0.0] * nodes
+        self.deaths = [0.0] * nodes
+        mixed = known not in ("exact", "none")
         self.node_speeds = [rng.uniform(0.7, 1.3) if mixed else 1.0 for _ in range(nodes)]
         self.speeds = [speed for speed in self.node_speeds for _ in range(self.each)]
         self.known = [self._known(took, known, rng) for took in self.times]
-        self.bound = max(sum(self.times) / sum(self.speeds), max(self.times) / max(self.speeds))
+        even = sum(self.times) / sum(self.speeds)
+        some = range(nodes - max(1, nodes // 4), nodes) if nodes > 1 else range(0)
+        for node in some:
+            if known == "late":
+                self.starts[node] = even / 3
+            elif known == "dying":
+                self.deaths[node] = even / 2
+        even = self._even_end(sum(self.times))
+        longest = max(self.times) / max(self.speeds)
+        self.one_test = longest > even
+        self.bound = max(even, longest)
+
+    def _even_end(self, work: float) -> float:
+        """When all work is done if every node works from its start to its death or the end."""
+        low, high = 0.0, 10 * work
+        for _ in range(60):
+            end = (low + high) / 2
+            done = sum(self.each * speed * max(0.0, min(end, death or end) - start)
+                       for speed, start, death in zip(self.node_speeds, self.starts, self.deaths))
+            low, high = (low, end) if done >= work else (end, high)
+        return high
 
     @staticmethod
     def _known(took: float, known: str, rng: random.Random) -> float:
         if known == "none" or (known == "unknown" and rng.random() < 0.25):
             return 0.0
-        return took if known == "exact" else took * rng.uniform(0.7, 1.3)
+        spread = 0.0 if known == "exact" else 0.5 if known == "noise50" else 0.3
+        return took * rng.uniform(1 - spread, 1 + spread)
 
     def guesses(self) -> list[float]:
         """With the mean for what is unknown, as pytest-split does."""
@@ -74,6 +103,10 @@ class Case:
 
 
 def dagz(case: Case) -> float:
+    return float(simulated(case).split()[0])
+
+
+def simulated(case: Case, *more: str) -> str:
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         at = 0
         for path, times in case.files:
@@ -82,9 +115,11 @@ def dagz(case: Case) -> float:
             print(path, *cells, file=file)
         file.flush()
         speeds = ",".join(f"{speed:.4f}" for speed in case.node_speeds)
-        done = subprocess.run([SIMULATOR, "--makespan", file.name, "--workers", str(case.each), "--speeds", speeds],
-                              check=True, capture_output=True, text=True)
-    return float(done.stdout.split()[0])
+        command = [SIMULATOR, "--makespan", file.name, "--workers", str(case.each), "--speeds", speeds, *more]
+        for option, moments in (("--starts", case.starts), ("--deaths", case.deaths)):
+            if any(moments):
+                command += [option, ",".join(f"{moment:.6f}" for moment in moments)]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def fixed(case: Case, lists: list[list[int]]) -> float:
@@ -172,20 +207,33 @@ POLICIES = {"dagz": dagz, "xdist load": xdist_load, "xdist worksteal": xdist_wor
 def main() -> None:
     recorded = sorted(file.name.removesuffix(".txt.gz") for file in RECORDED.glob("*.txt.gz"))
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--workers", default="2,8,32,128")
+    parser.add_argument("--workers", default="2,8,32,128,256")
+    parser.add_argument("--known", default="exact,noise,noise50,unknown,none,late,dying")
+    parser.add_argument("--timeline", action="store_true", help="what each worker did, of dagz only")
     parser.add_argument("suites", nargs="*", default=[*recorded, "tail"])
     options = parser.parse_args()
     subprocess.run(["cmake", "--build", "--preset", "release", "--target", "dagz_sim"], cwd=ROOT,
                    check=True, stdout=subprocess.DEVNULL)
+    if options.timeline:
+        for suite, known, workers in itertools.product(options.suites, options.known.split(","), options.workers.split(",")):
+            case = Case(suite_of(suite), known, int(workers))
+            print(f"{suite}, {known}, {workers} workers, bound {case.bound:.3f}:", simulated(case, "--timeline"), sep="\n")
+        return
     print("times the bound\n\n| suite | known | workers | bound s |", " | ".join(POLICIES), "|")
     print("|---" * (4 + len(POLICIES)) + "|")
     for suite in options.suites:
         files = suite_of(suite)
-        for known in ("exact", "noise", "unknown", "none"):
+        for known in options.known.split(","):
             for workers in map(int, options.workers.split(",")):
                 case = Case(files, known, workers)
-                cells = [f"{policy(case) / case.bound:.3f}" for policy in POLICIES.values()]
-                print(f"| {suite} | {known} | {workers} | {case.bound:.2f} |", " | ".join(cells), "|", flush=True)
+                if known in ("late", "dying") and not any(case.starts + case.deaths):
+                    continue  # one node
+                # The rules of the peers know of no nodes that come or go.
+                policies = [dagz] if any(case.starts + case.deaths) else POLICIES.values()
+                cells = [f"{policy(case) / case.bound:.3f}" for policy in policies]
+                cells += [""] * (len(POLICIES) - len(cells))
+                note = ", one test" if case.one_test else ""
+                print(f"| {suite} | {known} | {workers} | {case.bound:.2f}{note} |", " | ".join(cells), "|", flush=True)
 
 
 if __name__ == "__main__":

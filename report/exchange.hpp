@@ -30,6 +30,8 @@ struct RecentDurations {
   std::string id;
   std::string file;
   std::vector<std::pair<int64_t, int64_t>> recent;
+  // Of another tool: nobody knows of which run, so what is known already is not taken again.
+  bool undated = false;
 };
 
 std::string exchange_head();

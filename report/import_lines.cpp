@@ -162,7 +162,7 @@ std::optional<ImportProblem> import_durations(std::string_view text, const Impor
           "the duration of '" + cut(visible(id), 200) + "' is no number of seconds"};
     }
     const RecentDurations durations{
-        id, file_of_id(id), {{context.now.ms, std::llround(seconds * 1e6)}}};
+        id, file_of_id(id), {{context.now.ms, std::llround(seconds * 1e6)}}, true};
     if (!context.sink(durations)) break;
   }
   return std::nullopt;

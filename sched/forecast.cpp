@@ -62,11 +62,15 @@ report::PlanSummary Forecast::plan(Affinity affinity, uint32_t nodes, uint32_t w
   const std::vector<TestGroup> groups =
       split_groups(group_tests(job_, estimates_, affinity, tests), workers, estimates_);
   std::vector<PlanGroup> planned;
-  for (const TestGroup& group : groups) planned.push_back({group.expected, group.tests.front()});
+  for (const TestGroup& group : groups) {
+    planned.push_back({work_of(job_, estimates_, group, workers_each), group.tests.front()});
+  }
   const Plan plan = make_plan(planned, std::vector<PlanNode>(nodes, PlanNode{workers_each, {}}));
 
   summary.makespan = plan.makespan;
-  summary.lower_bound = summary.total / workers;
+  Duration work;
+  for (const PlanGroup& group : planned) work += group.expected;
+  summary.lower_bound = work / workers;
   for (uint32_t number = 0; number < workers; ++number) {
     summary.workers.push_back({number, number / workers_each, {}, {}});
   }
@@ -90,7 +94,7 @@ report::PlanSummary Forecast::plan(Affinity affinity, uint32_t nodes, uint32_t w
       one.tests.push_back(job_.tests()[test].id);
       longest = std::max(longest, estimates_.of(test));
     }
-    worker.expected += group.expected;
+    worker.expected += planned[index].expected;
     summary.lower_bound = std::max(summary.lower_bound, group.named ? group.expected : longest);
   }
   return summary;

@@ -6,6 +6,8 @@
 #include <tuple>
 #include <utility>
 
+#include "sched/long_tests.hpp"
+
 namespace dagz::sched {
 
 using report::TestIndex;
@@ -37,28 +39,62 @@ std::vector<TestGroup> group_tests(const report::JobState& job, const Estimates&
   return list;
 }
 
+Duration work_of(const report::JobState& job, const Estimates& estimates, const TestGroup& group,
+                 uint32_t workers) {
+  Duration total;
+  for (const TestIndex index : group.tests) {
+    const report::Test& test = job.tests()[index];
+    const uint32_t weight = test.exclusive ? workers : std::min(test.weight, workers);
+    total += estimates.of(index) * std::max<uint32_t>(1, weight);
+  }
+  return total;
+}
+
+namespace {
+
+// Its long tests leave the group for one of their own, and come first in what is left.
+void take_out_long_tests(TestGroup& group, Duration limit, const Estimates& estimates,
+                         std::vector<TestGroup>& pieces) {
+  std::vector<Duration> expected;
+  expected.reserve(group.tests.size());
+  for (const TestIndex test : group.tests) expected.push_back(estimates.of(test));
+  const LongFirst order = long_first(expected, limit);
+  for (const std::size_t i : order.alone) {
+    pieces.push_back({{group.tests[i]}, expected[i]});
+    group.expected -= expected[i];
+  }
+  std::vector<TestIndex> rest;
+  rest.reserve(order.rest.size());
+  for (const std::size_t i : order.rest) rest.push_back(group.tests[i]);
+  group.tests = std::move(rest);
+}
+
+}  // namespace
+
 std::vector<TestGroup> split_groups(std::vector<TestGroup> groups, uint32_t workers,
                                     const Estimates& estimates) {
   Duration total;
   for (const TestGroup& group : groups) total += group.expected;
   const Duration share{std::max<int64_t>(1, total.ns / std::max<uint32_t>(1, workers))};
+  const Duration limit = long_test(total, workers);
   std::vector<TestGroup> pieces;
   for (TestGroup& group : groups) {
+    const std::size_t first = pieces.size();
+    if (!group.named) take_out_long_tests(group, limit, estimates, pieces);
     if (group.named || group.expected <= share || group.tests.size() < 2) {
       pieces.push_back(std::move(group));
-      continue;
+    } else {
+      const int64_t parts = (group.expected.ns + share.ns - 1) / share.ns;
+      const Duration part = group.expected / parts;
+      TestGroup piece;
+      for (const TestIndex test : group.tests) {
+        piece.tests.push_back(test);
+        piece.expected += estimates.of(test);
+        if (piece.expected < part) continue;
+        pieces.push_back(std::exchange(piece, {}));
+      }
+      if (!piece.tests.empty()) pieces.push_back(std::move(piece));
     }
-    const std::size_t first = pieces.size();
-    const int64_t parts = (group.expected.ns + share.ns - 1) / share.ns;
-    const Duration part = group.expected / parts;
-    TestGroup piece;
-    for (const TestIndex test : group.tests) {
-      piece.tests.push_back(test);
-      piece.expected += estimates.of(test);
-      if (piece.expected < part) continue;
-      pieces.push_back(std::exchange(piece, {}));
-    }
-    if (!piece.tests.empty()) pieces.push_back(std::move(piece));
     for (std::size_t i = first; i < pieces.size(); ++i) {
       pieces[i].part = static_cast<uint32_t>(i - first + 1);
       pieces[i].parts = static_cast<uint32_t>(pieces.size() - first);

@@ -14,7 +14,7 @@ namespace dagz::sched {
 enum class Affinity : uint8_t { kModule, kClass, kFile, kGroup, kNone };
 
 struct TestGroup {
-  std::vector<report::TestIndex> tests;  // in order of their index
+  std::vector<report::TestIndex> tests;  // as they should run
   Duration expected;
   bool named = false;  // by an xdist_group or a mutex: never cut
   // Which piece of a group that was cut, from 1, and of how many.
@@ -27,8 +27,14 @@ std::vector<TestGroup> group_tests(const report::JobState& job, const Estimates&
                                    Affinity affinity, const std::vector<report::TestIndex>& tests);
 
 // A group that takes longer than a worker's even share would decide the length of the job: it is
-// cut into pieces of about that length, unless it is named.
+// cut into pieces of about that length, unless it is named. Long tests leave their group, as
+// sched/long_tests.hpp says.
 std::vector<TestGroup> split_groups(std::vector<TestGroup> groups, uint32_t workers,
                                     const Estimates& estimates);
+
+// What it keeps busy on a node of so many workers, summed over them: a heavy test is as many times
+// its length as it counts as workers.
+Duration work_of(const report::JobState& job, const Estimates& estimates, const TestGroup& group,
+                 uint32_t workers);
 
 }  // namespace dagz::sched

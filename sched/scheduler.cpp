@@ -342,7 +342,9 @@ void Scheduler::grant_shares(Instant now, Output& out) {
     }
     groups = split_groups(std::move(groups), workers, estimates_);
     std::vector<PlanGroup> planned;
-    for (const TestGroup& group : groups) planned.push_back({group.expected, group.tests.front()});
+    for (const TestGroup& group : groups) {
+      planned.push_back({work_of(job_, estimates_, group, live.workers), group.tests.front()});
+    }
     const Plan plan = make_plan(planned, nodes);
     if (got_share_.empty() && estimates_.has_history()) {
       out.entries.emplace_back(report::Planned{plan.makespan});

@@ -81,6 +81,7 @@ void Vassal::granted(const std::vector<report::Run>& runs, bool valid, Output& o
 std::vector<Vassal::Group> Vassal::groups_of(const std::vector<report::Run>& runs, bool valid,
                                              Output& out) {
   if (valid) ++batch_;
+  question_gap_ = {};
   std::vector<Group> groups;
   std::vector<Item> refused;
   for (const report::Run& run : runs) {
@@ -251,11 +252,16 @@ void Vassal::advance(Instant now, Output& out) {
   for (Slot slot = 0; slot < workers_.size(); ++slot) feed(now, slot, out);
   freshen_workers(out);
   end_overdue_tests(now, out);
+  out.ends_soon = ends_soon_;
   if (now < next_deadline()) return;
-  next_question_at_ = now + config_.ask_every;
   const auto workers = static_cast<int64_t>(workers_.size());
-  const Duration left = time_left(now, config_.ask_below * workers) / workers;
-  if (left < config_.ask_below) out.steal_request = left;
+  const Duration left = time_left(now, config_.end_below * workers) / workers;
+  out.ends_soon = ends_soon_ = left < config_.end_below;
+  next_question_at_ = now + config_.ask_every;
+  if (left >= config_.ask_below) return;
+  question_gap_ = std::min(config_.ask_every, std::max(question_gap_ * 2, config_.ask_again));
+  next_question_at_ = now + question_gap_;
+  out.steal_request = left;
 }
 
 // The worker goes with its test: nothing inside it can be trusted to stop.

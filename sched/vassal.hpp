@@ -33,6 +33,10 @@ struct VassalConfig {
   // Ask for more when each worker has less than this left.
   Duration ask_below = Duration::milliseconds(300);
   Duration ask_every = Duration::milliseconds(100);
+  // After something came: soon again, then twice as long each time.
+  Duration ask_again = Duration::milliseconds(10);
+  // With less than this left the end is near: results are waited for.
+  Duration end_below = Duration::seconds(1);
   // A test that runs longer is ended from outside, with its worker; 0: never.
   Duration test_timeout;
   // A worker that is larger is ended between tests and begins anew; bytes, 0: never.
@@ -54,6 +58,7 @@ class Vassal {
     std::optional<Duration> steal_request;
     std::optional<std::string> stop_request;
     bool has_finished_test = false;
+    bool ends_soon = false;  // as of the last look
   };
 
   Vassal(const VassalConfig& config, const report::JobState& job, Estimates& estimates)
@@ -110,6 +115,12 @@ class Vassal {
   };
   struct Group {
     std::deque<Item> items;
+  };
+  struct Rank {
+    Duration longest;  // if it is long
+    bool is_new = false;
+    Duration total;
+    auto operator<=>(const Rank&) const = default;
   };
   struct Worker {
     enum class State : uint8_t { kDown, kStarting, kUp, kDraining, kGone } state = State::kDown;
@@ -175,6 +186,12 @@ class Vassal {
   std::vector<Group> heavy_first(std::vector<Group> groups);
   std::vector<Group>::iterator first_light(std::vector<Group>& groups) const;
   void enqueue(std::vector<Group> groups);
+  // Order (vassal_order.cpp)
+  Duration long_test(const std::vector<Group>& more) const;
+  bool is_new(const Item& item) const;
+  Rank rank_of(const Group& group, Duration limit) const;
+  std::vector<Group> long_first(std::vector<Group> groups, Duration limit) const;
+  void run_long_first(std::deque<Item>& items) const;
   bool take_group(Instant now, Slot slot);
   void take_heavy(Slot slot);
   void return_locked(std::vector<Group>& groups, Output& out);
@@ -214,6 +231,8 @@ class Vassal {
   bool ended_ = false;  // what ran was ended
   bool broken_ = false;
   Instant next_question_at_ = Instant{INT64_MIN / 2};
+  Duration question_gap_;
+  bool ends_soon_ = false;
 };
 
 }  // namespace dagz::sched

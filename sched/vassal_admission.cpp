@@ -105,15 +105,6 @@ std::vector<Vassal::Group>::iterator Vassal::first_light(std::vector<Group>& gro
                       [this](const Group& group) { return weight_of(group.items.front()) == 1; });
 }
 
-void Vassal::enqueue(std::vector<Group> groups) {
-  groups = heavy_first(std::move(groups));
-  const auto light = first_light(groups);
-  queue_.insert(queue_.begin(), std::make_move_iterator(groups.begin()),
-                std::make_move_iterator(light));
-  queue_.insert(queue_.end(), std::make_move_iterator(light),
-                std::make_move_iterator(groups.end()));
-}
-
 // The first group that the worker may begin.
 bool Vassal::take_group(Instant now, Slot slot) {
   const bool light_waits = makes_room(now, slot);

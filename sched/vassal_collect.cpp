@@ -103,6 +103,7 @@ void Vassal::expanded(const report::Expanded& expanded, Output& out) {
     std::vector<Group> groups = groups_of({{key, 0, count}}, true, out);
     return_locked(groups, out);
     groups = heavy_first(std::move(groups));
+    for (Group& group : groups) run_long_first(group.items);
     const auto home = homes_.find(key);
     Worker* worker = home == homes_.end() ? nullptr : &workers_[home->second];
     const auto light = first_light(groups);

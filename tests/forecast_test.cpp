@@ -55,6 +55,16 @@ TEST_CASE("forecast: files go whole to workers, longest first", "[sched]") {
   CHECK(plan.workers[1].expected == kSecond * 3);
 }
 
+TEST_CASE("forecast: a heavy test keeps as many workers busy as it counts for", "[sched]") {
+  FileCollected heavy = file(0, "a", 4);
+  heavy.requirements.push_back({false, 2, "", {0}});
+  heavy.requirements.push_back({true, 1, "", {1}});
+  const auto plan = plan_of({heavy}, 1, 4);
+  // One counts twice, one for all four workers, two for one each.
+  CHECK(plan.total == kSecond * 4);
+  CHECK(plan.lower_bound == kSecond * 2);
+}
+
 TEST_CASE("forecast: a file beyond a worker's share is cut, and its pieces say so", "[sched]") {
   const auto plan = plan_of({file(0, "a", 4)}, 1, 2);
   CHECK(plan.makespan == kSecond * 2);

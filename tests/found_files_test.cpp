@@ -279,6 +279,7 @@ TEST_CASE("found files: what nobody here has is given up for good", "[sched]") {
 TEST_CASE("found files: a file that takes its worker down is an error, once", "[sched]") {
   Bench bench(1);
   bench.grant({{kFoundX, 0, 1}, {kFoundY, 0, 1}});
+  // The smaller one first, then the largest.
   bench.event(WorkerReady{0});
   bench.event(WorkerGone{0, false, "SIGSEGV", "boom"});
   REQUIRE(bench.written<CollectionFailed>().size() == 1);

@@ -75,6 +75,15 @@ TEST_CASE("options: what dagz run does when nobody says anything", "[options]") 
   CHECK_FALSE((o.plan || o.strict_collection));
 }
 
+TEST_CASE("options: a format without a plan is a mistake, and not ignored", "[options]") {
+  CHECK(complaint({"run", "--format", "json"}) ==
+        "--format is for --plan only; of a job: dagz report --format json");
+  CHECK(run({"--plan", "--format", "json"}).format == Format::kJson);
+  CHECK(run({"--format", "json"}, {{"DAGZ_PLAN", "1"}}).plan);
+  // For all commands that know it.
+  CHECK_FALSE(run({}, {{"DAGZ_FORMAT", "json"}}).plan);
+}
+
 TEST_CASE("options: every option of dagz run on the command line", "[options]") {
   const RunOptions o = run({"-n",
                             "4",

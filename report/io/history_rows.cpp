@@ -228,8 +228,8 @@ class SampleWriter {
       seen_ms = std::max(seen_ms, started_ms);
       const std::vector<Sample> known = unpack_samples(recent);
       const bool there =
-          std::any_of(known.begin(), known.end(), [s = started_ms, u = us](const Sample& one) {
-            return one.started_ms == s && one.duration_us == u;
+          std::any_of(known.begin(), known.end(), [&, s = started_ms, u = us](const Sample& one) {
+            return one.duration_us == u && (durations.undated || one.started_ms == s);
           });
       if (!there) recent = add_sample(recent, {started_ms, us});
     }

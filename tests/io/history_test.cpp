@@ -507,6 +507,19 @@ TEST_CASE("history: JUnit files and durations of others serve the plan", "[repor
   CHECK((durations[0].id == "t/a.py::test_ok" && durations[0].duration.us() == 250'000));
   CHECK((durations[1].file == "b.py" && durations[1].duration.us() == 1'500'000));
   CHECK(history.list(9).value.at(0).short_id == "j0517.1");
+  // Nor do the same durations count twice.
+  const auto exported = [&history] {
+    std::string text;
+    REQUIRE_FALSE(history.export_lines([&text](std::string_view piece) {
+      text += piece;
+      return true;
+    }));
+    return text;
+  };
+  const std::string before = exported();
+  const ImportText again{".test_durations", R"({"b.py::test_b": 1.5})", "def"};
+  REQUIRE_FALSE(history.import_texts({again}, {9'000}).problem);
+  CHECK(exported() == before);
   // The same content is the same job; and ids that are known need not be guessed.
   const std::string other =
       "<testsuite><testcase classname='t.b.lower' name='test_c'/></testsuite>";

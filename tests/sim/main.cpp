@@ -138,6 +138,11 @@ int main(int argc, char** argv) {
   app.add_option("--workers", settings.makespan.workers_each, "Of each node, for --makespan");
   app.add_option("--speeds", settings.makespan.speeds, "Of each node, for --makespan")
       ->delimiter(',');
+  app.add_option("--starts", settings.makespan.starts, "Of each node, in seconds, for --makespan")
+      ->delimiter(',');
+  app.add_option("--deaths", settings.makespan.deaths, "Of each node, for --makespan; 0: never")
+      ->delimiter(',');
+  app.add_flag("--timeline", settings.makespan.timeline, "When workers were idle, for --makespan");
   CLI11_PARSE(app, argc, argv);
 
   if (!settings.cost.empty()) return sim::print_cost(settings.cost);

@@ -1,7 +1,9 @@
 #include "tests/sim/makespan.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
+#include <map>
 #include <sstream>
 
 #include "tests/sim/sweep.hpp"
@@ -27,6 +29,40 @@ bool read_suite(const std::string& name, GivenSuite& given) {
   return given.suite.size() > 0;
 }
 
+Duration seconds(double value) { return Duration{static_cast<int64_t>(value * 1e9)}; }
+
+double ms(Duration duration) { return duration.to_seconds() * 1000; }
+
+// For each worker when it began and ended, how long it was idle in between, and its last tests.
+void print_timeline(const World& world) {
+  std::map<std::pair<uint32_t, sched::Slot>, std::vector<World::Run>> workers;
+  for (const World::Run& run : world.runs()) workers[{run.process, run.slot}].push_back(run);
+  const Instant zero = world.first_test_began();
+  for (const auto& [worker, runs] : workers) {
+    Duration busy;
+    Duration longest_gap;
+    Instant gap_at;
+    for (std::size_t i = 0; i < runs.size(); ++i) {
+      busy += runs[i].took;
+      if (i == 0) continue;
+      const Duration gap = runs[i].began - (runs[i - 1].began + runs[i - 1].took);
+      if (gap <= longest_gap) continue;
+      longest_gap = gap;
+      gap_at = runs[i].began;
+    }
+    const Instant end = runs.back().began + runs.back().took;
+    std::printf(
+        "  %u.%u: %zu tests, %.0f to %.0f ms, idle %.0f ms (%.0f until %.0f), last:", worker.first,
+        worker.second, runs.size(), ms(runs.front().began - zero), ms(end - zero),
+        ms(end - runs.front().began - busy), ms(longest_gap), ms(gap_at - zero));
+    for (std::size_t i = runs.size() - std::min<std::size_t>(3, runs.size()); i < runs.size();
+         ++i) {
+      std::printf(" %.0f", ms(runs[i].took));
+    }
+    std::printf("\n");
+  }
+}
+
 }  // namespace
 
 int print_makespan(const MakespanOptions& options) {
@@ -42,12 +78,22 @@ int print_makespan(const MakespanOptions& options) {
   scenario.given = &given;
   scenario.starts_within = Duration{};
   scenario.give_up_after = Duration::seconds(10'000'000);
+  for (std::size_t i = 0; i < options.starts.size(); ++i) {
+    given.starts.push_back(Instant{} + seconds(options.starts[i]));
+  }
+  for (std::size_t i = 0; i < options.deaths.size(); ++i) {
+    if (options.deaths[i] <= 0) continue;
+    scenario.faults.crashes.push_back(
+        {static_cast<uint32_t>(i), Instant{} + seconds(options.deaths[i]), std::nullopt});
+  }
   World world(scenario);
   while (world.step()) continue;
-  if (world.timed_out()) return kViolated;
+  const std::size_t dead = scenario.faults.crashes.size();
+  if (world.timed_out() || dead >= options.speeds.size()) return kViolated;
   const Outcome outcome = world.outcome();
   std::printf("%.6f %u\n", (world.last_test_ended() - world.first_test_began()).to_seconds(),
               outcome.steals);
+  if (options.timeline) print_timeline(world);
   return 0;
 }
 

@@ -12,6 +12,10 @@ struct MakespanOptions {
   std::string durations;
   uint32_t workers_each = 1;
   std::vector<double> speeds;  // one for each node
+  // Of each node, in seconds: when it starts, and when it dies (0: never); empty: at once, never.
+  std::vector<double> starts;
+  std::vector<double> deaths;
+  bool timeline = false;  // print what each worker did, too
 };
 
 // Runs this suite on a quiet mesh and prints the seconds from the first test's start to the last

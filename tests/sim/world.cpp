@@ -37,7 +37,9 @@ World::World(const Scenario& scenario) : scenario_(scenario), rng_(scenario.seed
   // Nodes that come back are processes of their own; the list must not move under its pointers.
   processes_.reserve(scenario_.nodes + scenario_.faults.crashes.size());
   for (uint32_t i = 0; i < scenario_.nodes; ++i) {
-    add_process(Instant{} + Duration{rng_.between(0, scenario_.starts_within.ns)});
+    const Instant drawn = Instant{} + Duration{rng_.between(0, scenario_.starts_within.ns)};
+    const bool is_given = scenario_.given != nullptr && i < scenario_.given->starts.size();
+    add_process(is_given ? scenario_.given->starts[i] : drawn);
     last_start_ = std::max(last_start_, processes_[i].starts_at);
   }
   for (uint32_t i = 0; i < scenario_.leavers && i + 1 < scenario_.nodes; ++i) {
@@ -151,6 +153,7 @@ void World::start(Process& process) {
       },
       [this, number](Duration after, sched::Slot slot, uint64_t life) {
         first_test_began_ = std::min(first_test_began_, now_);
+        if (scenario_.given != nullptr) runs_.push_back({number, slot, now_, after});
         post(now_ + after, number, Ran{slot, life});
       });
   process.runner->start();

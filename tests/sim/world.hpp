@@ -55,6 +55,14 @@ class World {
   Instant last_test_ended() const { return last_test_ended_; }
   // By each process so far.
   const std::vector<uint64_t>& bytes_sent() const { return bytes_sent_; }
+  // What workers ran, in order of its beginning; only of a given suite.
+  struct Run {
+    uint32_t process = 0;
+    sched::Slot slot = 0;
+    Instant began;
+    Duration took;
+  };
+  const std::vector<Run>& runs() const { return runs_; }
 
  private:
   struct Start {};
@@ -141,6 +149,7 @@ class World {
   bool formed_ = false;
   Outcome outcome_;
   std::vector<uint64_t> bytes_sent_;
+  std::vector<Run> runs_;
 };
 
 }  // namespace dagz::sim

@@ -1,0 +1,58 @@
+#include "sched/long_tests.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace dagz::sched {
+
+Duration long_test(Duration total, uint32_t workers) {
+  return std::max(kLongAtLeast, total / std::max<uint32_t>(1, workers) / kLongPart);
+}
+
+namespace {
+
+Duration median(std::vector<Duration> list) {
+  if (list.empty()) return {};
+  const auto middle = list.begin() + static_cast<std::ptrdiff_t>(list.size() / 2);
+  std::nth_element(list.begin(), middle, list.end());
+  return *middle;
+}
+
+}  // namespace
+
+Duration setup_of(const std::vector<Duration>& expected) {
+  if (expected.size() < 2) return {};
+  if (expected.size() < 4) return expected.front();
+  return std::max(Duration{}, expected.front() - median({expected.begin() + 1, expected.end()}));
+}
+
+LongFirst long_first(const std::vector<Duration>& expected, Duration long_test) {
+  Duration limit;
+  const auto is_long = [&](std::size_t i) {
+    if (i == 0 || expected[i] < long_test) return false;
+    if (limit.ns == 0) limit = std::max(long_test, median(expected) * 2);
+    return expected[i] >= limit;
+  };
+  LongFirst result;
+  std::vector<std::size_t> others;
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    (is_long(i) ? result.alone : others).push_back(i);
+  }
+  const auto longer = [&](std::size_t a, std::size_t b) { return expected[a] > expected[b]; };
+  std::stable_sort(result.alone.begin(), result.alone.end(), longer);
+  if (result.alone.empty()) {
+    result.rest = std::move(others);
+    return result;
+  }
+  // From here on another set-up would cost more than half of the test.
+  const auto cheap = std::find_if(
+      result.alone.begin(), result.alone.end(),
+      [&, setup = setup_of(expected)](std::size_t i) { return setup * 2 > expected[i]; });
+  result.rest.push_back(others.front());
+  result.rest.insert(result.rest.end(), cheap, result.alone.end());
+  result.rest.insert(result.rest.end(), others.begin() + 1, others.end());
+  result.alone.erase(cheap, result.alone.end());
+  return result;
+}
+
+}  // namespace dagz::sched

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "mesh/time.hpp"
+
+// Which tests have to begin early: one that is long against what a worker has to do would keep the
+// others waiting if it came last.
+
+namespace dagz::sched {
+
+// Long is what takes more than this part of a worker's even share, more than the least, and twice
+// as long as is usual in its group: where all are alike no order is better.
+inline constexpr int64_t kLongPart = 32;
+inline constexpr Duration kLongAtLeast = Duration::milliseconds(50);
+Duration long_test(Duration total, uint32_t workers);
+
+// What it costs at most to begin a group once more, on another worker: its first test seems to bear
+// the set-up, by so much it exceeds the median of the others. Few tests tell nothing: all of it.
+Duration setup_of(const std::vector<Duration>& expected);
+
+// How a group is best run, as indexes.
+struct LongFirst {
+  std::vector<std::size_t> alone;  // groups of their own, where another set-up is paid for
+  std::vector<std::size_t> rest;   // the first test, then long ones, then the others as they were
+};
+LongFirst long_first(const std::vector<Duration>& expected, Duration long_test);
+
+}  // namespace dagz::sched

@@ -1,0 +1,125 @@
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "sched/long_tests.hpp"
+#include "sched/vassal.hpp"
+
+// In which order a node runs what it was granted: heavy tests, then long ones, then groups, the
+// largest first. So what comes last is small, and can be shared evenly.
+
+namespace dagz::sched {
+
+// Against all that this node has to do.
+Duration Vassal::long_test(const std::vector<Group>& more) const {
+  Duration total;
+  for (const Group& group : more) total += expected(group.items);
+  for (const Group& group : queue_) total += expected(group.items);
+  for (const Worker& worker : workers_) total += expected(worker.group);
+  return sched::long_test(total, static_cast<uint32_t>(workers_.size()));
+}
+
+// Long tests by their length, then those that nobody knows, then groups by their size.
+Vassal::Rank Vassal::rank_of(const Group& group, Duration limit) const {
+  Rank rank;
+  // Where all are guesses the order of collection is as good.
+  if (!estimates_.has_history() && !collects(group.items.front())) return rank;
+  for (const Item& item : group.items) {
+    const Duration one = estimates_.of(item.test);
+    rank.total += one;
+    if (one >= limit) rank.longest = std::max(rank.longest, one);
+  }
+  rank.is_new = is_new(group.items.front());
+  return rank;
+}
+
+bool Vassal::is_new(const Item& item) const {
+  return estimates_.has_history() && !estimates_.is_fixed(item.test);
+}
+
+std::vector<Vassal::Group> Vassal::long_first(std::vector<Group> groups, Duration limit) const {
+  std::size_t all = 0;
+  std::size_t new_ones = 0;
+  for (const Group& group : groups) {
+    all += group.items.size();
+    new_ones += static_cast<std::size_t>(std::count_if(
+        group.items.begin(), group.items.end(), [this](const Item& item) { return is_new(item); }));
+  }
+  // Any of them may be long; where most are new that says nothing.
+  const bool new_apart = new_ones * 2 < all;
+  std::vector<std::pair<Rank, Group>> ranked;
+  const auto add = [&](Group group) {
+    const Rank rank = rank_of(group, limit);
+    ranked.emplace_back(rank, std::move(group));
+  };
+  for (Group& group : groups) {
+    if (!may_be_cut(group.items)) {
+      add(std::move(group));
+      continue;
+    }
+    std::vector<Duration> each;
+    for (const Item& item : group.items) each.push_back(estimates_.of(item.test));
+    const LongFirst order = sched::long_first(each, limit);
+    for (const std::size_t i : order.alone) add({{group.items[i]}});
+    Group fresh;
+    Group rest;
+    for (const std::size_t i : order.rest) {
+      const Item& item = group.items[i];
+      (new_apart && is_new(item) ? fresh : rest).items.push_back(item);
+    }
+    if (!fresh.items.empty()) add(std::move(fresh));
+    if (!rest.items.empty()) add(std::move(rest));
+  }
+  std::stable_sort(ranked.begin(), ranked.end(),
+                   [](const auto& a, const auto& b) { return b.first < a.first; });
+  std::vector<Group> list;
+  list.reserve(ranked.size());
+  for (auto& [rank, group] : ranked) list.push_back(std::move(group));
+  return list;
+}
+
+// Where it stays one group.
+void Vassal::run_long_first(std::deque<Item>& items) const {
+  if (!may_be_cut(items)) return;
+  std::vector<Duration> each;
+  for (const Item& item : items) each.push_back(estimates_.of(item.test));
+  const LongFirst order = sched::long_first(each, long_test({}));
+  std::deque<Item> sorted{items.front()};
+  for (const std::size_t i : order.alone) sorted.push_back(items[i]);
+  for (const std::size_t i : order.rest) {
+    if (i != 0) sorted.push_back(items[i]);
+  }
+  items = std::move(sorted);
+}
+
+// What comes later is put before what is smaller, and after retries.
+void Vassal::enqueue(std::vector<Group> groups) {
+  groups = heavy_first(std::move(groups));
+  const auto light = first_light(groups);
+  std::vector<Group> more(std::make_move_iterator(light), std::make_move_iterator(groups.end()));
+  const Duration limit = long_test(more);
+  more = long_first(std::move(more), limit);
+  // Large files take long to collect: the first test need not wait for that.
+  if (queue_.empty() && batch_ == 1 && more.size() > 1 && collects(more.back().items.front())) {
+    std::rotate(more.begin(), more.end() - 1, more.end());
+  }
+  queue_.insert(queue_.begin(), std::make_move_iterator(groups.begin()),
+                std::make_move_iterator(light));
+  const auto comes_first = [this](const Group& group) {
+    return weight_of(group.items.front()) > 1 ||
+           job_.tests()[group.items.front().test].verdict == report::Verdict::kRetry;
+  };
+  std::deque<Group> merged;
+  auto next = more.begin();
+  for (Group& group : queue_) {
+    const Rank rank = rank_of(group, limit);
+    while (next != more.end() && !comes_first(group) && rank < rank_of(*next, limit)) {
+      merged.push_back(std::move(*next++));
+    }
+    merged.push_back(std::move(group));
+  }
+  std::move(next, more.end(), std::back_inserter(merged));
+  queue_ = std::move(merged);
+}
+
+}  // namespace dagz::sched

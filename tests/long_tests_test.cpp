@@ -1,0 +1,87 @@
+#include "sched/long_tests.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "tests/support/vassal_bench.hpp"
+
+using namespace dagz;
+using namespace dagz::sched;
+using namespace dagz::test;
+
+namespace {
+
+using Order = std::vector<std::size_t>;
+
+std::vector<Duration> ms(std::initializer_list<int64_t> list) {
+  std::vector<Duration> durations;
+  for (const int64_t one : list) durations.push_back(Duration::milliseconds(one));
+  return durations;
+}
+
+const Duration kLimit = Duration::milliseconds(100);
+
+}  // namespace
+
+TEST_CASE("long tests: what is long depends on a worker's share", "[sched]") {
+  CHECK(long_test(Duration::seconds(640), 2) == Duration::seconds(10));
+  CHECK(long_test(Duration::milliseconds(10), 2) == kLongAtLeast);
+  CHECK(long_test(Duration::seconds(640), 0) == Duration::seconds(20));
+}
+
+TEST_CASE("long tests: the first test bears the set-up, if others do not take as long", "[sched]") {
+  CHECK(setup_of(ms({500, 10, 10, 20, 10})) == Duration::milliseconds(490));
+  CHECK(setup_of(ms({10, 10, 10, 900, 10})) == Duration{});
+  CHECK(setup_of(ms({300, 10})) == Duration::milliseconds(300));
+  CHECK(setup_of(ms({300})) == Duration{});
+  CHECK(setup_of({}) == Duration{});
+}
+
+TEST_CASE("long tests: they leave their group, the longest first", "[sched]") {
+  const LongFirst order = long_first(ms({10, 200, 10, 10, 10, 400, 10, 90}), kLimit);
+  CHECK(order.alone == Order{5, 1});
+  CHECK(order.rest == Order{0, 2, 3, 4, 6, 7});
+}
+
+TEST_CASE("long tests: the first test stays, it may be long for its set-up", "[sched]") {
+  const LongFirst order = long_first(ms({900, 10, 10, 10, 10}), kLimit);
+  CHECK(order.alone.empty());
+  CHECK(order.rest == Order{0, 1, 2, 3, 4});
+}
+
+TEST_CASE("long tests: where another set-up is dear they only come first", "[sched]") {
+  const LongFirst order = long_first(ms({500, 10, 10, 400, 10, 2000, 10, 10}), kLimit);
+  CHECK(order.alone == Order{5});
+  CHECK(order.rest == Order{0, 3, 1, 2, 4, 6, 7});
+}
+
+TEST_CASE("long tests: a group of equals is left as it is", "[sched]") {
+  const LongFirst order = long_first(ms({300, 310, 290, 300, 320}), kLimit);
+  CHECK(order.alone.empty());
+  CHECK(order.rest == Order{0, 1, 2, 3, 4});
+  CHECK(long_first({}, kLimit).rest.empty());
+}
+
+TEST_CASE("vassal: a long test in the middle of a file begins first", "[sched]") {
+  VassalBench bench(1, 10, Duration::milliseconds(40));
+  const std::string slow = names_of("f", 10)[6];
+  std::vector<KnownDuration> known = VassalBench::history(10, Duration::milliseconds(40));
+  for (KnownDuration& one : known) {
+    if (one.id == slow) one.duration = Duration::seconds(5);
+  }
+  bench.estimates = Estimates(known);
+  for (const report::Test& test : bench.job.tests()) bench.estimates.add(test);
+  bench.begin(10);
+  CHECK(bench.queues[0].front().index == 6);
+  bench.event(WorkerWants{0});
+  CHECK(bench.queues[0].back().index == 0);
+}
+
+TEST_CASE("vassal: later grants come before what is smaller", "[sched]") {
+  VassalBench bench(1, 200, Duration::milliseconds(40));
+  bench.begin(1);
+  bench.grant({{kFile, 10, 2}});
+  bench.grant({{kFile, 20, 100}});
+  bench.advance();
+  bench.done(0);
+  CHECK(bench.queues[0].front().index == 20);
+}
