@@ -237,6 +237,7 @@ void Agent::start_runner() {
   const bool rerun = !passed_before_.empty() && options_.collect == CollectMode::kAuto;
   config.collect = rerun ? "whole" : collect_word(options_.collect);
   config.measure_memory = options_.max_worker_memory.has_value();
+  config.owns_orphans = true;
   runner_started_ = true;
   if (const auto failure = runner_.start(config)) {
     runner_failure_ = *failure;

@@ -175,9 +175,11 @@ struct DrainWorker {
   Slot slot = 0;
 };
 
-// The worker and its whole process group, at once.
+// The worker and its whole process group, unheard from now on. With `stacks` it may first write
+// into its log where its threads are.
 struct KillWorker {
   Slot slot = 0;
+  bool stacks = false;
 };
 
 // All workers are gone: let the runner end its session.

@@ -266,7 +266,7 @@ void Vassal::end_overdue_tests(Instant now, Output& out) {
     if (worker.sent.empty() || worker.timed_out || collects(worker.sent.front())) continue;
     if (now < worker.head_since + config_.test_timeout) continue;
     worker.timed_out = true;
-    out.commands.emplace_back(KillWorker{slot});
+    out.commands.emplace_back(KillWorker{slot, true});
   }
 }
 

@@ -14,6 +14,7 @@
 
 #include "mesh/check.hpp"
 #include "sched/exit_status.hpp"
+#include "sched/io/orphans.hpp"
 #include "sched/runners/pytest_exit.hpp"
 
 namespace dagz::sched {
@@ -26,7 +27,8 @@ constexpr std::size_t kHearOutMax = 64 << 20;  // bytes of a peer that has ended
 constexpr std::size_t kPeersMax = 64;          // connections without a hello
 constexpr Duration kHelloPatience = Duration::seconds(10);
 constexpr Duration kReapInterval = Duration::milliseconds(50);  // without pidfds
-constexpr int kDeathPatienceMs = 2'000;                         // after SIGKILL
+constexpr Duration kStacksPatience = Duration::milliseconds(300);
+constexpr int kDeathPatienceMs = 2'000;  // after SIGKILL
 
 std::vector<std::string> own_environment() {
   std::vector<std::string> entries;
@@ -49,6 +51,7 @@ RunnerHost::~RunnerHost() {
     forget_workers();
   }
   wait_for_deaths(dying_);
+  if (config_.owns_orphans) end_orphans(process_.running() ? process_.pid() : 0);
 }
 
 std::optional<RunnerFailed> RunnerHost::start(const RunnerConfig& config) {
@@ -537,7 +540,14 @@ void RunnerHost::do_command(const DrainWorker& drain) { tell(drain.slot, encode_
 
 void RunnerHost::do_command(const KillWorker& kill) {
   const auto it = workers_.find(kill.slot);
-  if (it != workers_.end()) kill_worker(it->second);
+  if (it == workers_.end()) return;
+  Worker& worker = it->second;
+  const pid_t pid = target_of(worker);
+  if (!kill.stacks || worker.connection == nullptr || pid <= 1) return kill_worker(worker);
+  // What it says from now on comes too late.
+  drop(*worker.connection);
+  ::kill(pid, SIGRTMAX);
+  worker.kill_at = std::min(worker.kill_at, now_ + kStacksPatience);
 }
 
 void RunnerHost::do_command(const FinishRunner& finish) {

@@ -28,6 +28,7 @@ struct RunnerConfig {
   std::string cwd;                                       // empty: ours
   std::string collect = "whole";                         // or "shared", "auto"
   bool measure_memory = false;                           // of workers, after each test
+  bool owns_orphans = false;                             // at the end, end_orphans is called
   Duration grace = Duration::seconds(10);                // between the polite and the hard kill
   Duration finish_patience = Duration::seconds(120);     // for summaries and reports of plug-ins
   std::span<const DriverModule> driver = kPytestDriver;  // must outlive `start`
