@@ -428,6 +428,7 @@ void Node::perform(Moment at, sched::Vassal::Output output) {
   for (sched::RunnerCommand& command : output.commands) {
     actions_.commands.push_back(std::move(command));
   }
+  if (output.notice) actions_.notices.push_back(std::move(*output.notice));
   const NodeId& scheduler = election_.claim().scheduler.node;
   if (output.steal_request && election_.claim().exists()) {
     if (is_scheduler()) {

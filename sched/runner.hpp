@@ -133,6 +133,12 @@ struct ExitRequested {
   std::string reason;
 };
 
+// The runner died after it had collected, and all workers with it: none of them gets a WorkerGone.
+// Answered by RestartRunner, whenever workers are wanted again, or by AbandonRunner.
+struct RunnerLost {
+  std::string reason;  // "SIGKILL"
+};
+
 // No more tests can run on this node: the command could not be started, or ended before its time.
 struct RunnerFailed {
   int exit_code = 3;  // what this node should exit with if nobody else can finish the job
@@ -145,11 +151,20 @@ struct RunnerFinished {
   std::string output;  // what plug-ins printed in their summaries
 };
 
-using RunnerEvent = std::variant<FileCollected, FilesFound, CollectionDone, WorkerCollected,
-                                 WorkerReady, WorkerWants, TestDone, TestMissing, WorkerMemory,
-                                 WorkerGone, ExitRequested, RunnerFailed, RunnerFinished>;
+using RunnerEvent =
+    std::variant<FileCollected, FilesFound, CollectionDone, WorkerCollected, WorkerReady,
+                 WorkerWants, TestDone, TestMissing, WorkerMemory, WorkerGone, ExitRequested,
+                 RunnerLost, RunnerFailed, RunnerFinished>;
 
 // ---- commands: the cores decide ---------------------------------------------------------------
+
+// Starts what was lost once more. It has to collect the same tests.
+struct RestartRunner {
+  std::vector<LocalTest> charged;  // the losses so far count as runs of these
+};
+
+// What was lost stays so: RunnerFailed says why.
+struct AbandonRunner {};
 
 struct StartWorker {
   Slot slot = 0;
@@ -190,6 +205,7 @@ struct FinishRunner {
   bool ran = true;                  // false: only the catalog was wanted
 };
 
-using RunnerCommand = std::variant<StartWorker, RunTests, DrainWorker, KillWorker, FinishRunner>;
+using RunnerCommand = std::variant<StartWorker, RunTests, DrainWorker, KillWorker, FinishRunner,
+                                   RestartRunner, AbandonRunner>;
 
 }  // namespace dagz::sched

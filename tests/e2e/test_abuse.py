@@ -149,6 +149,22 @@ def never_ending():
 def test_hangs_in_teardown(never_ending): pass
 """
 
+# These end or stop the process that all workers of a node come from.
+PARENT = r"""
+import os, signal, subprocess, time, pytest
+@pytest.mark.parametrize("name", ["KILL", "TERM", "SEGV"])
+def test_ends_its_parent(name):
+    os.kill(os.getppid(), getattr(signal, "SIG" + name))
+    time.sleep(60)
+"""
+STOPPING = r"""
+import os, signal, pytest
+def test_stops_its_parent(): os.kill(os.getppid(), signal.SIGSTOP)
+def test_stops_its_parent_and_dies():
+    os.kill(os.getppid(), signal.SIGSTOP)
+    os.abort()
+"""
+
 GOOD = """
 import pytest, time
 @pytest.mark.parametrize('i', range(20))
@@ -238,3 +254,31 @@ def test_tests_that_hang(job):
         names = ("test_hangs_in_python", "sleep_for_ever", "test_hangs_on_a_lock", "late")
         for function in (*names, "never_ending"):
             assert re.search(rf"File .*test_hanging.py.* in {function}", text), function
+
+
+def test_tests_that_end_their_parent(job):
+    codes, tests = run_with_good_tests(job, {"test_parent.py": PARENT}, "--retries", "0")
+    assert codes == [1, 1]
+    assert set(verdicts(tests).values()) == {"CRASHED"} and len(tests) == 3, tests
+    text = "\n".join(same_report(job.nodes))
+    for name in ("SIGKILL", "SIGTERM", "SIGSEGV"):
+        assert f"the runner died with it: {name}" in text
+    errors = "\n".join(node.errors for node in job.nodes)
+    assert re.search(r"^dagz: the runner died \(SIGKILL\) while .*; it is started again", errors, re.M)
+
+
+def test_a_file_that_ends_its_parent_as_it_is_imported(job):
+    job.write("test_import.py", "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)\nsignal.pause()\n")
+    codes, _ = run_with_good_tests(job, {}, "--collect", "shared")
+    assert codes == [1, 1]
+    failures = "\n".join(job.nodes[0].lines)
+    assert "test_import.py" in failures and "the runner died with it: SIGKILL" in failures
+
+
+def test_tests_that_stop_their_parent(job):
+    codes, tests = run_with_good_tests(job, {"test_stopping.py": STOPPING}, "--retries", "0")
+    assert codes == [1, 1]
+    assert verdicts(tests) == {
+        "test_stops_its_parent": "OK",
+        "test_stops_its_parent_and_dies": "CRASHED",
+    }
