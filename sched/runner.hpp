@@ -113,6 +113,13 @@ struct TestDone {
   std::string output;   // failures only; head and tail kept
 };
 
+// A process has lost its parent and lives on. Told before the result of its test, if that has not
+// ended yet.
+struct LeftOver {
+  std::string test;  // its id; empty if unknown
+  std::string text;  // "sleep 1000, pid 12"
+};
+
 // How large the worker's process is (resident set): told before a result and before the worker's
 // wish for another test; only if the runner was asked to measure.
 struct WorkerMemory {
@@ -153,8 +160,8 @@ struct RunnerFinished {
 
 using RunnerEvent =
     std::variant<FileCollected, FilesFound, CollectionDone, WorkerCollected, WorkerReady,
-                 WorkerWants, TestDone, TestMissing, WorkerMemory, WorkerGone, ExitRequested,
-                 RunnerLost, RunnerFailed, RunnerFinished>;
+                 WorkerWants, TestDone, TestMissing, WorkerMemory, LeftOver, WorkerGone,
+                 ExitRequested, RunnerLost, RunnerFailed, RunnerFinished>;
 
 // ---- commands: the cores decide ---------------------------------------------------------------
 

@@ -380,6 +380,7 @@ void Vassal::finish(Instant now, int64_t, Slot slot, report::Finished result, Ou
   worker.last_finished = now;
   ++worker.finished;
   if (item.stolen) ++worker.stolen_finished;
+  if (!left_overs_.empty()) name_left_overs(item, result);
   result.again = tries_again(item, result.outcome);
   if (result.again) {
     item.again = true;

@@ -147,6 +147,8 @@ class Vassal {
   void on(Instant now, int64_t wall_ms, const TestMissing& event, Output& out);
   void on(Instant now, int64_t wall_ms, const WorkerMemory& event, Output& out);
   void on(Instant now, int64_t wall_ms, const RunnerLost& event, Output& out);
+  void on(Instant now, int64_t wall_ms, const LeftOver& event, Output& out);
+  void name_left_overs(const Item& item, report::Finished& result);
   void die_collecting(Slot slot, const WorkerGone& event, Output& out);
   void die_running(Instant now, int64_t wall_ms, Slot slot, const std::string& message,
                    const std::string& output, Output& out);
@@ -225,6 +227,7 @@ class Vassal {
   bool leaving_ = false;
   bool ended_ = false;  // what ran was ended
   bool broken_ = false;
+  std::map<std::string, std::string> left_overs_;  // by the id of a test that still runs
   bool runner_lost_ = false;
   uint32_t runner_losses_ = 0;
   uint32_t idle_losses_ = 0;        // in a row, with nothing running

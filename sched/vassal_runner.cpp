@@ -69,4 +69,35 @@ std::string Vassal::loss_notice(const RunnerLost& event, const std::vector<Slot>
   return died + "these ran: " + names + "; it is started again, and they run again one at a time";
 }
 
+// ---- left-overs -------------------------------------------------------------------------------
+
+void Vassal::on(Instant, int64_t, const LeftOver& event, Output& out) {
+  const bool runs = std::any_of(workers_.begin(), workers_.end(), [&](const Worker& worker) {
+    return std::any_of(worker.sent.begin(), worker.sent.end(), [&](const Item& item) {
+      return !collects(item) && job_.tests()[item.test].id == event.test;
+    });
+  });
+  if (!runs) {
+    const std::string whose = event.test.empty() ? "a test" : event.test;
+    out.notice = whose + " has left a process behind: " + event.text;
+    return;
+  }
+  std::string& text = left_overs_[event.test];
+  text += (text.empty() ? "" : "; ") + event.text;
+}
+
+void Vassal::name_left_overs(const Item& item, report::Finished& result) {
+  const auto found = left_overs_.find(job_.tests()[item.test].id);
+  if (found == left_overs_.end()) return;
+  const std::string text = "left behind, without a parent: " + found->second;
+  if (result.output.empty()) {
+    result.message += (result.message.empty() ? "" : "; ") + text;
+    result.message.resize(std::min(result.message.size(), report::kMessageMax));
+  } else {
+    result.output += "\n" + text;
+    result.output.resize(std::min(result.output.size(), report::kOutputMax));
+  }
+  left_overs_.erase(found);
+}
+
 }  // namespace dagz::sched

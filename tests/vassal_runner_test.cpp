@@ -144,3 +144,24 @@ TEST_CASE("a lost runner: nobody starts it for nothing", "[sched]") {
   CHECK(leaving.vassal.is_drained());
   CHECK(leaving.all_answered());
 }
+
+TEST_CASE("left-overs: a process without a parent is named with its test", "[sched]") {
+  VassalBench bench(1, 20, kLong);
+  bench.begin(3);
+  const std::string running = bench.job.tests()[0].id;
+  bench.event(LeftOver{running, "sleep 9, pid 1"});
+  bench.event(LeftOver{running, "sleep 9, pid 2"});
+  bench.done(0);
+  bench.done(0, Outcome::kFailed);
+  const auto results = bench.written<report::Finished>();
+  REQUIRE(results.size() == 2);
+  CHECK(results[0].message == "left behind, without a parent: sleep 9, pid 1; sleep 9, pid 2");
+  CHECK(results[1].message.empty());
+
+  // Its test has ended, or nobody knows which it was.
+  Vassal::Output out;
+  bench.vassal.handle(bench.now, 0, LeftOver{running, "sleep 9, pid 3"}, out);
+  CHECK(out.notice == running + " has left a process behind: sleep 9, pid 3");
+  bench.vassal.handle(bench.now, 0, LeftOver{"", "sh, pid 4"}, out);
+  CHECK(out.notice == "a test has left a process behind: sh, pid 4");
+}

@@ -14,7 +14,6 @@
 
 #include "mesh/check.hpp"
 #include "sched/exit_status.hpp"
-#include "sched/io/orphans.hpp"
 #include "sched/runners/pytest_exit.hpp"
 
 namespace dagz::sched {
@@ -524,6 +523,7 @@ void RunnerHost::on_done(Worker& worker, Slot slot, DoneLine& done) {
   if (!late_word && report::is_failure(done.outcome)) ++failed_runs_[done.test];
   worker.last_done = done.test;
   measure(worker, slot);
+  look_for_orphans();
   events_.emplace_back(TestDone{slot, done.test, done.outcome, done.duration, done.setup,
                                 done.teardown, done.cpu, std::move(done.message),
                                 std::move(done.output)});
@@ -535,6 +535,16 @@ void RunnerHost::measure(Worker& worker, Slot slot) {
   worker.measured_at = now_;
   if (const auto bytes = resident_memory(target_of(worker))) {
     events_.emplace_back(WorkerMemory{slot, *bytes});
+  }
+}
+
+// Once for all that has ended at a time.
+void RunnerHost::look_for_orphans() {
+  if (!config_.owns_orphans || looked_for_orphans_at_ == now_) return;
+  looked_for_orphans_at_ = now_;
+  for (Orphan& orphan : orphans_.look(process_->pid())) {
+    events_.emplace_back(
+        LeftOver{std::move(orphan.test), fmt::format("{}, pid {}", orphan.command, orphan.pid)});
   }
 }
 

@@ -11,6 +11,7 @@
 
 #include "mesh/time.hpp"
 #include "sched/io/line_channel.hpp"
+#include "sched/io/orphans.hpp"
 #include "sched/io/process.hpp"
 #include "sched/io/runner_files.hpp"
 #include "sched/runner.hpp"
@@ -28,7 +29,7 @@ struct RunnerConfig {
   std::string cwd;                                       // empty: ours
   std::string collect = "whole";                         // or "shared", "auto"
   bool measure_memory = false;                           // of workers, after each test
-  bool owns_orphans = false;                             // at the end, end_orphans is called
+  bool owns_orphans = false;                             // they are told, and ended at the end
   Duration grace = Duration::seconds(10);                // between the polite and the hard kill
   Duration finish_patience = Duration::seconds(120);     // for summaries and reports of plug-ins
   std::span<const DriverModule> driver = kPytestDriver;  // must outlive `start`
@@ -149,6 +150,7 @@ class RunnerHost {
   void on_exited(const WorkerExited& exited);
   void on_done(Worker& worker, Slot slot, DoneLine& done);
   void measure(Worker& worker, Slot slot);
+  void look_for_orphans();
 
   void do_command(const StartWorker& start);
   void do_command(const RunTests& run);
@@ -188,7 +190,9 @@ class RunnerHost {
   bool connected_ = false;  // there was a zygote
   Workers workers_;
   std::map<LocalTest, uint32_t> failed_runs_;  // only these may run here once more
-  std::vector<UniqueFd> dying_;                // pidfds of workers that were killed at the end
+  Orphans orphans_;
+  Instant looked_for_orphans_at_;
+  std::vector<UniqueFd> dying_;  // pidfds of workers that were killed at the end
 
   FileCollected file_;  // being told
   bool file_open_ = false;

@@ -165,6 +165,29 @@ def test_stops_its_parent_and_dies():
     os.abort()
 """
 
+# What stays is named. A fixture of wider scope may keep what it has started.
+LEAVING = r"""
+import os, subprocess, threading, time, pytest
+def sleep(**more): return subprocess.Popen(["sleep", "1003"], **more)
+def test_leaves_nothing(): subprocess.run(["true"])
+def test_child(): sleep()
+def test_session(): sleep(start_new_session=True)
+def test_orphan(): subprocess.run(["sh", "-c", "setsid sleep 1003 & sleep 0.2"])
+def test_thread(): threading.Thread(target=time.sleep, args=(1003,), name="idler", daemon=True).start()
+def test_files():
+    for _ in range(3): os.open(os.devnull, os.O_RDONLY)
+def test_fails():
+    sleep()
+    assert 0
+@pytest.fixture(scope="module")
+def server():
+    child = sleep()
+    yield
+    child.kill()
+    child.wait()
+def test_with_a_server(server): pass
+"""
+
 GOOD = """
 import pytest, time
 @pytest.mark.parametrize('i', range(20))
@@ -282,3 +305,22 @@ def test_tests_that_stop_their_parent(job):
         "test_stops_its_parent": "OK",
         "test_stops_its_parent_and_dies": "CRASHED",
     }
+
+
+def test_what_tests_leave_behind_is_named(job):
+    _, tests = run_with_good_tests(job, {"test_leaving.py": LEAVING}, "--retries", "0")
+    told = {name.split("::")[1]: test["attempts"][0].get("message", "") for name, test in tests.items()}
+    process = r"1 process \(sleep 1003, pid \d+\)"
+    expected = {
+        "test_leaves_nothing": "",
+        "test_child": "left behind: " + process,
+        "test_session": "left behind: " + process,
+        "test_orphan": r"left behind, without a parent: sleep 1003, pid \d+",
+        "test_thread": r"left behind: 1 thread \(idler\)",
+        "test_files": "left behind: 3 open files",
+        "test_fails": "assert 0",
+        "test_with_a_server": "",
+    }
+    assert told.keys() == expected.keys()
+    assert {name: text for name, text in told.items() if not re.fullmatch(expected[name], text)} == {}
+    assert re.search("^left behind: " + process, "\n".join(job.nodes[0].lines), re.M)
