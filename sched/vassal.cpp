@@ -656,7 +656,10 @@ std::vector<report::WorkerStatus> Vassal::statuses(Instant now) const {
     status.stolen = worker.stolen;
     status.stolen_finished = std::min(worker.stolen, worker.stolen_finished);
     status.reconnects = worker.restarts;
-    if (!worker.sent.empty()) status.current = job_.tests()[worker.sent.front().test].id;
+    if (!worker.sent.empty()) {
+      status.current = job_.tests()[worker.sent.front().test].id;
+      status.running_for = now - worker.head_since;
+    }
     list.push_back(std::move(status));
   }
   return list;
