@@ -74,8 +74,15 @@ struct CollectionDone {
   uint32_t deselected = 0;
   uint32_t max_fail = 0;  // the runner's own --maxfail, 0 = none
   std::vector<CollectionError> errors;
-  bool shared = false;  // files were found, not collected
-  std::string why;      // this way and not the other, for people
+  bool shared = false;             // files were found, not collected
+  std::string why;                 // this way and not the other, for people
+  std::vector<std::string> notes;  // for people, too
+};
+
+// The runner is collecting for as long as this and has not ended; told again at twice the time.
+struct CollectionSlow {
+  Duration since_start;
+  bool connected = false;  // pytest has started
 };
 
 // A worker has collected a file, as it was told by `kCollectFile` or `kCollectAgain`.
@@ -159,9 +166,9 @@ struct RunnerFinished {
 };
 
 using RunnerEvent =
-    std::variant<FileCollected, FilesFound, CollectionDone, WorkerCollected, WorkerReady,
-                 WorkerWants, TestDone, TestMissing, WorkerMemory, LeftOver, WorkerGone,
-                 ExitRequested, RunnerLost, RunnerFailed, RunnerFinished>;
+    std::variant<FileCollected, FilesFound, CollectionDone, CollectionSlow, WorkerCollected,
+                 WorkerReady, WorkerWants, TestDone, TestMissing, WorkerMemory, LeftOver,
+                 WorkerGone, ExitRequested, RunnerLost, RunnerFailed, RunnerFinished>;
 
 // ---- commands: the cores decide ---------------------------------------------------------------
 

@@ -87,6 +87,7 @@ std::optional<RunnerFailed> RunnerHost::start_command() {
     return explain_start_failure(config_.argv, error->not_found, std::strerror(error->error));
   }
   phase_ = Phase::kCollecting;
+  began_at_ = Instant::never();  // the time is told by `poll`
   return std::nullopt;
 }
 
@@ -128,6 +129,7 @@ Instant RunnerHost::next_deadline() const {
   if (process_ && process_->running() && process_->exit_fd() < 0) next = now_ + kReapInterval;
   if (phase_ == Phase::kEnded || phase_ == Phase::kLost) return next;
   if (phase_ == Phase::kFinishing && ask_at_ == Instant::never() && !asked_) return now_;
+  if (phase_ == Phase::kCollecting) next = std::min(next, slow_at_);
   next = std::min({next, ask_at_, kill_at_});
   for (const auto& connection : connections_) next = std::min(next, connection->hello_by);
   for (const auto& [slot, worker] : workers_) next = std::min(next, worker.kill_at);
@@ -152,6 +154,18 @@ void RunnerHost::check_deadlines() {
     kill_at_ = std::min(kill_at_, now_ + config_.grace);
   }
   if (kill_at_ <= now_) kill_all();
+  tell_if_slow();
+}
+
+void RunnerHost::tell_if_slow() {
+  if (phase_ != Phase::kCollecting) return;
+  if (began_at_ == Instant::never()) {
+    began_at_ = now_;
+    slow_at_ = now_ + config_.slow_collection;
+  }
+  if (now_ < slow_at_) return;
+  events_.emplace_back(CollectionSlow{now_ - began_at_, connected_});
+  slow_at_ = now_ + (now_ - began_at_);
 }
 
 // ---- lines come in ----------------------------------------------------------------------------
@@ -472,9 +486,11 @@ void RunnerHost::on_collected(Collected& collected) {
   info_.skipped = collected.skipped;
   info_.threads = collected.threads;
   info_.collected_in = collected.took;
-  events_.emplace_back(CollectionDone{collected.files, collected.tests, collected.deselected,
-                                      collected.max_fail, std::move(collected.errors),
-                                      collected.shared, std::move(collected.why)});
+  std::vector<std::string> notes = info_.notes;
+  std::move(collected.notes.begin(), collected.notes.end(), std::back_inserter(notes));
+  events_.emplace_back(CollectionDone{
+      collected.files, collected.tests, collected.deselected, collected.max_fail,
+      std::move(collected.errors), collected.shared, std::move(collected.why), std::move(notes)});
 }
 
 void RunnerHost::on_forked(const WorkerForked& forked) {
@@ -610,6 +626,8 @@ void RunnerHost::do_command(const FinishRunner& finish) {
   // A runner that has begun to collect once more has nothing to tell.
   const bool useless = restarted_ && !collected_;
   if (finish.hard || useless || zygote_ == nullptr) return kill_all();
+  // Who still collects would hear of it at the end of that, if there is one.
+  if (!collected_) ask_at_ = now_;
   wake_zygote();
   zygote_->channel.send(encode_finish(finish));
 }

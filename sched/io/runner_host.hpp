@@ -31,6 +31,7 @@ struct RunnerConfig {
   bool measure_memory = false;                           // of workers, after each test
   bool owns_orphans = false;                             // they are told, and ended at the end
   Duration grace = Duration::seconds(10);                // between the polite and the hard kill
+  Duration slow_collection = Duration::seconds(30);      // one that takes longer is told
   Duration finish_patience = Duration::seconds(120);     // for summaries and reports of plug-ins
   std::span<const DriverModule> driver = kPytestDriver;  // must outlive `start`
 };
@@ -151,6 +152,7 @@ class RunnerHost {
   void on_done(Worker& worker, Slot slot, DoneLine& done);
   void measure(Worker& worker, Slot slot);
   void look_for_orphans();
+  void tell_if_slow();
 
   void do_command(const StartWorker& start);
   void do_command(const RunTests& run);
@@ -192,6 +194,8 @@ class RunnerHost {
   std::map<LocalTest, uint32_t> failed_runs_;  // only these may run here once more
   Orphans orphans_;
   Instant looked_for_orphans_at_;
+  Instant began_at_;  // to collect
+  Instant slow_at_ = Instant::never();
   std::vector<UniqueFd> dying_;  // pidfds of workers that were killed at the end
 
   FileCollected file_;  // being told

@@ -23,6 +23,7 @@ Zygote to agent
              which alone holds the groups (of xdist_group marks) and needs (of dagz marks).
   collected  files, tests, deselected, skipped, seconds, maxfail, threads, replay, errors: [{path, text}],
              shared?, why?
+             notes?: [text]
              skipped: collectors that skipped themselves; maxfail: the user's own, 0 = none; threads: how
              many beside the main one; shared: workers collect; why: this way and not the other; replay: whether reports flow back to plug-ins of the zygote
   forked     slot, pid
@@ -83,7 +84,7 @@ from dagz_pytest_collect import (
 )  # fmt: skip
 from dagz_pytest_connection import Connection
 from dagz_pytest_leaks import Leaks
-from dagz_pytest_process import XdistFixtures, flush, other_threads, redirect, span_of
+from dagz_pytest_process import XdistFixtures, flush, other_threads, redirect, span_of, thread_notes
 from dagz_pytest_reports import (
     MESSAGE_MAX, FrameReader, bounded, crash_report, frame, is_marked, mute, packed, packed_warning, quiet,
     replace_reporter, reports_wanted, unpacked_warning, update_lastfailed, verdict,
@@ -298,7 +299,7 @@ class Zygote:
             tests=len(session.items), deselected=self.deselected, skipped=self.skipped,
             seconds=round(seconds, 6), maxfail=self.maxfail, threads=other_threads(),
             replay=bool(self.wanted), errors=self.errors, shared=files is not None,
-            why=self.collection.why,
+            why=self.collection.why, notes=thread_notes(),
         )  # fmt: skip
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:

@@ -46,6 +46,20 @@ def other_threads():
     return max(tasks, threading.active_count()) - 1
 
 
+def thread_notes():
+    """A line on Python's own threads, if any live here beside the main one: each may hold a lock that nobody
+    will release in a forked process. Those of libraries like BLAS know how to live with a fork."""
+    names = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+    if not names:
+        return []
+    more = ", ..." if len(names) > 5 else ""
+    return [
+        "%d thread%s (%s%s) started before the tests, by a conftest, a plug-in or an import: workers are forked "
+        "without them, and what they hold locked stays locked there"
+        % (len(names), "s" if len(names) > 1 else "", ", ".join(names[:5]), more)
+    ]
+
+
 def flush(stream):
     try:
         stream.flush()

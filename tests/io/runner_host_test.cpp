@@ -356,6 +356,19 @@ TEST_CASE("runner host: a hard finish waits for nobody", "[sched]") {
   CHECK(bench.next<RunnerFinished>().status == 3);
 }
 
+TEST_CASE("runner host: who takes long to collect is told of, and ended with the job", "[sched]") {
+  RunnerConfig config = fake("[]", "collects for ever");
+  config.slow_collection = Duration::milliseconds(50);
+  Bench bench(config);
+  const auto first = bench.next<CollectionSlow>();
+  CHECK(first.since_start >= config.slow_collection);
+  CHECK(bench.next<CollectionSlow>().since_start >= config.slow_collection * 2);
+  while (!bench.next<CollectionSlow>().connected) {
+  }
+  bench.host.perform(FinishRunner{});
+  CHECK(bench.next<RunnerFinished>().status == 0);
+}
+
 TEST_CASE("runner host: a job that ends before there was a word of pytest has no status",
           "[sched]") {
   RunnerConfig config;
