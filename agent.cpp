@@ -6,6 +6,7 @@
 #include <zmq.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <fstream>
 
@@ -104,7 +105,8 @@ int Agent::run() {
   // What tests start must not see into this process, and what they leave behind comes to us.
   prctl(PR_SET_DUMPABLE, 0);
   prctl(PR_SET_CHILD_SUBREAPER, 1);
-  signal_fd_ = open_end_signals();
+  signal_fd_ = open_signals({SIGUSR1});
+  if (terminal_.live()) keyboard_.open(STDIN_FILENO);
 
   if (!open_files()) return *failed_with_;
   if (const auto ended = find_ended(access_, lasting_place(), history_)) {
@@ -237,6 +239,7 @@ void Agent::start_runner() {
   const bool rerun = !passed_before_.empty() && options_.collect == CollectMode::kAuto;
   config.collect = rerun ? "whole" : collect_word(options_.collect);
   config.measure_memory = options_.max_worker_memory.has_value();
+  config.owns_orphans = true;
   runner_started_ = true;
   if (const auto failure = runner_.start(config)) {
     runner_failure_ = *failure;
@@ -254,6 +257,7 @@ void Agent::loop() {
     poll_discovery(at);
     poll_runner(at);
     poll_signals(at);
+    if (keyboard_.take('t')) tell_what_runs(at);
     at = moment_now();
     node_->advance(at);
     perform(at);
@@ -275,6 +279,7 @@ void Agent::wait(Instant until) {
   items.push_back({nullptr, transport_.poll_fd(), ZMQ_POLLIN, 0});
   items.push_back({nullptr, discovery_->poll_fd(), ZMQ_POLLIN, 0});
   items.push_back({nullptr, signal_fd_, ZMQ_POLLIN, 0});
+  if (keyboard_.fd() >= 0) items.push_back({nullptr, keyboard_.fd(), ZMQ_POLLIN, 0});
   const Instant now = mesh::monotonic_now();
   if (!runner_ended_) {
     if (now >= read_workers_at_) {
@@ -358,7 +363,9 @@ void Agent::poll_runner(Moment at) {
 void Agent::poll_signals(Moment at) {
   signalfd_siginfo info;
   while (read(signal_fd_, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
-    if (++interrupts_ == 1) {
+    if (info.ssi_signo == SIGUSR1) {
+      tell_what_runs(at);
+    } else if (++interrupts_ == 1) {
       say("interrupted: what runs may finish (again to stop at once)");
       node_->interrupt(at);
     } else {
@@ -367,6 +374,11 @@ void Agent::poll_signals(Moment at) {
       failed_with_ = report::kExitInterrupted;
     }
   }
+}
+
+void Agent::tell_what_runs(Moment at) {
+  say("running after " + report::format_clock(node_->elapsed(at)) + ":");
+  for (const std::string& line : node_->what_runs(at)) say(line);
 }
 
 void Agent::perform(Moment at) {

@@ -14,6 +14,7 @@
 #include "options.hpp"
 #include "report/io/event_file.hpp"
 #include "report/io/history.hpp"
+#include "report/io/keyboard.hpp"
 #include "report/io/terminal.hpp"
 #include "sched/io/runner_host.hpp"
 
@@ -42,6 +43,7 @@ class Agent {
   void poll_discovery(Moment at);
   void poll_runner(Moment at);
   void poll_signals(Moment at);
+  void tell_what_runs(Moment at);
   void perform(Moment at);
   void name_run(const std::vector<sched::RunnerCommand>& commands);
   void perform_links(Moment at, const mesh::LinkActions& actions);
@@ -66,6 +68,7 @@ class Agent {
   MeshAccess access_;
   report::TerminalTraits traits_;
   report::Terminal terminal_;
+  report::Keyboard keyboard_;
   bool color_ = false;
   report::History history_;
   std::unique_ptr<report::EventFile> events_;

@@ -53,7 +53,7 @@ class Planner {
   int run() {
     prctl(PR_SET_DUMPABLE, 0);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
-    signals_.reset(open_end_signals());
+    signals_.reset(open_signals());
     sched::RunnerConfig config;
     config.argv = options_.command;
     config.grace = options_.grace;

@@ -108,10 +108,11 @@ bool wants_color(const PlaceOptions& place, bool in_ci) {
   return report::use_color(choice, report::read_terminal_traits(STDOUT_FILENO, in_ci));
 }
 
-int open_end_signals() {
+int open_signals(std::initializer_list<int> more) {
   sigset_t signals;
   sigemptyset(&signals);
   for (const int signal : {SIGINT, SIGTERM}) sigaddset(&signals, signal);
+  for (const int signal : more) sigaddset(&signals, signal);
   // Under nohup the job goes on when the terminal is gone; blocked, the signal would be seen.
   struct sigaction hangup {};
   sigaction(SIGHUP, nullptr, &hangup);

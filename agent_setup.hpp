@@ -1,5 +1,6 @@
 #pragma once
 
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -54,9 +55,9 @@ sched::Affinity sched_affinity(Affinity affinity);
 // Whether standard output gets colours.
 bool wants_color(const PlaceOptions& place, bool in_ci);
 
-// From now on SIGINT, SIGTERM and, unless it is ignored, SIGHUP do not end the process but are read
-// from this descriptor (signalfd).
-int open_end_signals();
+// From now on SIGINT, SIGTERM, unless it is ignored, SIGHUP, and `more` do not end the process but
+// are read from this descriptor (signalfd).
+int open_signals(std::initializer_list<int> more = {});
 
 // This machine's name, for people.
 std::string host_name();

@@ -122,6 +122,8 @@ class Node {
   Duration elapsed(Moment at) const;
   // Every worker of the job as this node last heard.
   std::vector<report::WorkerStatus> worker_statuses(Moment at) const;
+  // What each of them runs now, a line each, as far as this node knows.
+  std::vector<std::string> what_runs(Moment at) const;
 
   // ---- for observers
   void ask(Moment at, Query query);

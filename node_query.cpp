@@ -56,4 +56,26 @@ std::string Node::answer_query(Moment at, const Query& query) const {
   return answer.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
+std::vector<std::string> Node::what_runs(Moment at) const {
+  std::vector<std::string> lines;
+  const auto workers = worker_statuses(at);
+  for (const report::NodeState& node : job_.nodes()) {
+    if (!node.enlisted) continue;
+    const bool told = node.id == self_.id || reported_.contains(node.id);
+    for (const report::WorkerStatus& worker : workers) {
+      const uint32_t first = node.enlisted->first_worker;
+      if (worker.number < first || worker.number >= first + node.enlisted->workers) continue;
+      const bool lost = worker.state == report::WorkerState::kDisconnected;
+      if (told || lost) lines.push_back(report::format_running(worker, node.enlisted->number));
+    }
+    const bool elsewhere = !told && !is_scheduler();
+    if (elsewhere) {
+      lines.push_back("node-" + std::to_string(node.enlisted->number) +
+                      ": its workers report to the scheduler only; ask there");
+    }
+  }
+  if (lines.empty()) lines.emplace_back("no worker has a number yet");
+  return lines;
+}
+
 }  // namespace dagz

@@ -4,6 +4,7 @@
 #include "mesh/mark.hpp"
 #include "mesh/planted.hpp"
 #include "node.hpp"
+#include "report/text.hpp"
 
 // The part of a node that deals with logs and work: entries are folded into the job's state, the
 // state moves the scheduler and the vassal, and what they decide becomes entries again.
@@ -305,7 +306,14 @@ void Node::runner_event(Moment at, const sched::RunnerEvent& event) {
       actions_.notices.push_back(std::string("collection: ") + (done->shared ? "shared" : "whole") +
                                  ", " + done->why);
     }
+    for (const std::string& note : done->notes) actions_.notices.push_back(report::visible(note));
     flush_now_ = true;
+  } else if (const auto* slow = std::get_if<sched::CollectionSlow>(&event)) {
+    const std::string time = report::format_duration(slow->since_start);
+    actions_.notices.push_back(slow->connected
+                                   ? "pytest has been collecting for " + time +
+                                         "; nothing runs on this node until it is done"
+                                   : "the command has not started pytest after " + time);
   } else if (const auto* failed = std::get_if<sched::RunnerFailed>(&event)) {
     vassal_.runner_failed(out);
     write(report::Unable{static_cast<uint32_t>(failed->exit_code),
@@ -431,6 +439,7 @@ void Node::perform(Moment at, sched::Vassal::Output output) {
   for (sched::RunnerCommand& command : output.commands) {
     actions_.commands.push_back(std::move(command));
   }
+  if (output.notice) actions_.notices.push_back(std::move(*output.notice));
   const NodeId& scheduler = election_.claim().scheduler.node;
   if (output.steal_request && election_.claim().exists()) {
     if (is_scheduler()) {

@@ -65,6 +65,7 @@ constexpr const char* kRunFooter =
     "dagz.toml at the project's root (retries = 1). The command line wins over the environment, "
     "and\n"
     "the environment over the file.\n\n"
+    "SIGUSR1, or t on a terminal, tells what each worker runs now.\n\n"
     "Exit codes: 0 passed, 1 failed, 2 interrupted, 3 internal error, 4 usage error, 5 nothing\n"
     "collected, 6 too many warnings, 16 environment unusable, 17 incomplete, 18 collections "
     "differ,\n"

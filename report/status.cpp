@@ -71,4 +71,11 @@ std::string format_status(Duration elapsed, const WorkerStatus& status, bool col
   return line;
 }
 
+std::string format_running(const WorkerStatus& status, uint32_t node) {
+  const bool runs = status.state == WorkerState::kActive && !status.current.empty();
+  return fmt::format("worker #{} on node-{}: {}", status.number, node,
+                     runs ? format_seconds(status.running_for, 1) + " " + visible(status.current)
+                          : std::string(to_string(status.state)));
+}
+
 }  // namespace dagz::report

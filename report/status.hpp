@@ -41,16 +41,20 @@ struct WorkerStatus {
   uint64_t stolen_finished = 0;
   uint32_t reconnects = 0;
   std::string current;  // the id of the running test, empty when none
+  Duration running_for;
 
   template <class Archive>
   void serialize(Archive& archive) {
     archive(number, state, finished, left, actual_delta, last_finished, queue, batch, time_left,
-            stolen, stolen_finished, reconnects, current);
+            stolen, stolen_finished, reconnects, current, running_for);
   }
 };
 
 // 00:01:30.668 Worker #0 [Active] progress=7908+73846/81754 actual_delta=-0.5s last_finished=1.0s
 // q=Regular batch #1 time_left=237.1s stolen=0,0finished reconnects=0 id    (one line)
 std::string format_status(Duration elapsed, const WorkerStatus& status, bool color);
+
+// What it does at this moment, for whoever asks: "worker #3 on node-1: 12.3s tests/t.py::test_x".
+std::string format_running(const WorkerStatus& status, uint32_t node);
 
 }  // namespace dagz::report

@@ -74,8 +74,15 @@ struct CollectionDone {
   uint32_t deselected = 0;
   uint32_t max_fail = 0;  // the runner's own --maxfail, 0 = none
   std::vector<CollectionError> errors;
-  bool shared = false;  // files were found, not collected
-  std::string why;      // this way and not the other, for people
+  bool shared = false;             // files were found, not collected
+  std::string why;                 // this way and not the other, for people
+  std::vector<std::string> notes;  // for people, too
+};
+
+// The runner is collecting for as long as this and has not ended; told again at twice the time.
+struct CollectionSlow {
+  Duration since_start;
+  bool connected = false;  // pytest has started
 };
 
 // A worker has collected a file, as it was told by `kCollectFile` or `kCollectAgain`.
@@ -113,6 +120,13 @@ struct TestDone {
   std::string output;   // failures only; head and tail kept
 };
 
+// A process has lost its parent and lives on. Told before the result of its test, if that has not
+// ended yet.
+struct LeftOver {
+  std::string test;  // its id; empty if unknown
+  std::string text;  // "sleep 1000, pid 12"
+};
+
 // How large the worker's process is (resident set): told before a result and before the worker's
 // wish for another test; only if the runner was asked to measure.
 struct WorkerMemory {
@@ -133,6 +147,12 @@ struct ExitRequested {
   std::string reason;
 };
 
+// The runner died after it had collected, and all workers with it: none of them gets a WorkerGone.
+// Answered by RestartRunner, whenever workers are wanted again, or by AbandonRunner.
+struct RunnerLost {
+  std::string reason;  // "SIGKILL"
+};
+
 // No more tests can run on this node: the command could not be started, or ended before its time.
 struct RunnerFailed {
   int exit_code = 3;  // what this node should exit with if nobody else can finish the job
@@ -145,11 +165,20 @@ struct RunnerFinished {
   std::string output;  // what plug-ins printed in their summaries
 };
 
-using RunnerEvent = std::variant<FileCollected, FilesFound, CollectionDone, WorkerCollected,
-                                 WorkerReady, WorkerWants, TestDone, TestMissing, WorkerMemory,
-                                 WorkerGone, ExitRequested, RunnerFailed, RunnerFinished>;
+using RunnerEvent =
+    std::variant<FileCollected, FilesFound, CollectionDone, CollectionSlow, WorkerCollected,
+                 WorkerReady, WorkerWants, TestDone, TestMissing, WorkerMemory, LeftOver,
+                 WorkerGone, ExitRequested, RunnerLost, RunnerFailed, RunnerFinished>;
 
 // ---- commands: the cores decide ---------------------------------------------------------------
+
+// Starts what was lost once more. It has to collect the same tests.
+struct RestartRunner {
+  std::vector<LocalTest> charged;  // the losses so far count as runs of these
+};
+
+// What was lost stays so: RunnerFailed says why.
+struct AbandonRunner {};
 
 struct StartWorker {
   Slot slot = 0;
@@ -175,9 +204,11 @@ struct DrainWorker {
   Slot slot = 0;
 };
 
-// The worker and its whole process group, at once.
+// The worker and its whole process group, unheard from now on. With `stacks` it may first write
+// into its log where its threads are.
 struct KillWorker {
   Slot slot = 0;
+  bool stacks = false;
 };
 
 // All workers are gone: let the runner end its session.
@@ -188,6 +219,7 @@ struct FinishRunner {
   bool ran = true;                  // false: only the catalog was wanted
 };
 
-using RunnerCommand = std::variant<StartWorker, RunTests, DrainWorker, KillWorker, FinishRunner>;
+using RunnerCommand = std::variant<StartWorker, RunTests, DrainWorker, KillWorker, FinishRunner,
+                                   RestartRunner, AbandonRunner>;
 
 }  // namespace dagz::sched

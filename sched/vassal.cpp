@@ -272,7 +272,7 @@ void Vassal::end_overdue_tests(Instant now, Output& out) {
     if (worker.sent.empty() || worker.timed_out || collects(worker.sent.front())) continue;
     if (now < worker.head_since + config_.test_timeout) continue;
     worker.timed_out = true;
-    out.commands.emplace_back(KillWorker{slot});
+    out.commands.emplace_back(KillWorker{slot, true});
   }
 }
 
@@ -348,6 +348,7 @@ void Vassal::on(Instant now, int64_t wall_ms, const TestDone& event, Output& out
   result.message = event.message.substr(0, report::kMessageMax);
   result.output = event.output.substr(0, report::kOutputMax);
   worker.deaths_in_a_row = 0;
+  idle_losses_ = 0;
   if (found == worker.sent.end()) {
     // A late word on a finished test: a fixture of wider scope failed to tear down.
     amend(event, worker, std::move(result), out);
@@ -385,6 +386,7 @@ void Vassal::finish(Instant now, int64_t, Slot slot, report::Finished result, Ou
   worker.last_finished = now;
   ++worker.finished;
   if (item.stolen) ++worker.stolen_finished;
+  if (!left_overs_.empty()) name_left_overs(item, result);
   result.again = tries_again(item, result.outcome);
   if (result.again) {
     item.again = true;
@@ -406,24 +408,13 @@ void Vassal::on(Instant now, int64_t wall_ms, const WorkerGone& event, Output& o
   if (!worker.sent.empty() && collects(worker.sent.front())) {
     die_collecting(event.slot, event, out);
   } else if (!expected_end && !worker.sent.empty() && !ended_) {
-    report::Finished result;
-    result.outcome = worker.timed_out ? report::Outcome::kTimedOut : report::Outcome::kCrashed;
-    result.duration = now - worker.head_since;
-    result.started_wall_ms = wall_ms - result.duration.ms();
-    result.message =
-        worker.timed_out
-            ? "ran longer than " + report::format_duration(config_.test_timeout) + " and was ended"
-            : "the worker process died: " + event.reason;
-    result.output = event.output.substr(0, report::kOutputMax);
-    finish(now, wall_ms, event.slot, std::move(result), out);
+    die_running(now, wall_ms, event.slot, "the worker process died: " + event.reason, event.output,
+                out);
   } else if (!expected_end && !ended_) {
     ++worker.deaths_in_a_row;
   }
   requeue(worker, out);
-  worker.collected.clear();
-  worker.wants = false;
-  worker.timed_out = false;
-  worker.greeted = false;
+  reset(worker);
   const bool again =
       !draining_ && !leaving_ && !broken_ && worker.deaths_in_a_row < config_.deaths_in_a_row_max;
   worker.state = again ? Worker::State::kDown : Worker::State::kGone;
@@ -437,6 +428,29 @@ void Vassal::on(Instant now, int64_t wall_ms, const WorkerGone& event, Output& o
     out.entries.emplace_back(
         report::Unable{3, "its workers died again and again before they ran a test"});
   }
+}
+
+// The worker's end is the result of the test that it ran.
+void Vassal::die_running(Instant now, int64_t wall_ms, Slot slot, const std::string& message,
+                         const std::string& output, Output& out) {
+  const Worker& worker = workers_[slot];
+  report::Finished result;
+  result.outcome = worker.timed_out ? report::Outcome::kTimedOut : report::Outcome::kCrashed;
+  result.duration = now - worker.head_since;
+  result.started_wall_ms = wall_ms - result.duration.ms();
+  result.message =
+      worker.timed_out
+          ? "ran longer than " + report::format_duration(config_.test_timeout) + " and was ended"
+          : message;
+  result.output = output.substr(0, report::kOutputMax);
+  finish(now, wall_ms, slot, std::move(result), out);
+}
+
+void Vassal::reset(Worker& worker) {
+  worker.collected.clear();
+  worker.wants = false;
+  worker.timed_out = false;
+  worker.greeted = false;
 }
 
 // What a worker that is gone had not begun goes to the front again, or back.
@@ -456,7 +470,10 @@ void Vassal::requeue(Worker& worker, Output& out) {
     if (item.tail) tail_.push_front(item);
   }
   std::erase_if(rest.items, [](const Item& item) { return item.tail; });
-  if (!rest.items.empty()) queue_.push_front(std::move(rest));
+  if (rest.items.empty()) return;
+  std::vector<Group> groups = heavy_first({std::move(rest)});
+  queue_.insert(queue_.begin(), std::make_move_iterator(groups.begin()),
+                std::make_move_iterator(groups.end()));
 }
 
 void Vassal::runner_failed(Output& out) {
@@ -645,7 +662,10 @@ std::vector<report::WorkerStatus> Vassal::statuses(Instant now) const {
     status.stolen = worker.stolen;
     status.stolen_finished = std::min(worker.stolen, worker.stolen_finished);
     status.reconnects = worker.restarts;
-    if (!worker.sent.empty()) status.current = job_.tests()[worker.sent.front().test].id;
+    if (!worker.sent.empty()) {
+      status.current = job_.tests()[worker.sent.front().test].id;
+      status.running_for = now - worker.head_since;
+    }
     list.push_back(std::move(status));
   }
   return list;

@@ -43,6 +43,9 @@ struct VassalConfig {
   uint64_t max_worker_memory = 0;
   // A worker that dies this often without finishing a test is not started again.
   uint32_t deaths_in_a_row_max = 5;
+  // A runner that is lost more often, or so often in a row while nothing runs, stays lost.
+  uint32_t runner_losses_max = 20;
+  uint32_t idle_losses_max = 3;
   RetryLimits retry_limits;
   // A worker that is busy for longer leaves the retry at once of its own failure to another.
   Duration retry_within = Duration::seconds(1);
@@ -57,6 +60,7 @@ class Vassal {
     std::vector<report::Entry> entries;
     std::optional<Duration> steal_request;
     std::optional<std::string> stop_request;
+    std::optional<std::string> notice;  // one line, for people
     bool has_finished_test = false;
     bool ends_soon = false;  // as of the last look
   };
@@ -112,6 +116,7 @@ class Vassal {
     std::optional<Slot> only = {};   // no other worker has it in its collection
     bool again = false;              // failed here a moment ago
     bool tail = false;               // a retry in a fresh process
+    bool suspect = false;            // ran when the runner was lost: runs alone on its node
   };
   struct Group {
     std::deque<Item> items;
@@ -152,7 +157,13 @@ class Vassal {
   void on(Instant now, int64_t wall_ms, const WorkerGone& event, Output& out);
   void on(Instant now, int64_t wall_ms, const TestMissing& event, Output& out);
   void on(Instant now, int64_t wall_ms, const WorkerMemory& event, Output& out);
+  void on(Instant now, int64_t wall_ms, const RunnerLost& event, Output& out);
+  void on(Instant now, int64_t wall_ms, const LeftOver& event, Output& out);
+  void name_left_overs(const Item& item, report::Finished& result);
   void die_collecting(Slot slot, const WorkerGone& event, Output& out);
+  void die_running(Instant now, int64_t wall_ms, Slot slot, const std::string& message,
+                   const std::string& output, Output& out);
+  void reset(Worker& worker);
   void amend(const TestDone& event, const Worker& worker, report::Finished result, Output& out);
   void feed(Instant now, Slot slot, Output& out);
   bool steal_locally(Instant now, Slot slot);
@@ -206,6 +217,9 @@ class Vassal {
   // Processes (vassal_recycle.cpp)
   void start(Slot slot, Output& out);
   void recycle(Slot slot, Output& out);
+  // The runner (vassal_runner.cpp)
+  void suspect(Worker& worker);
+  std::string loss_notice(const RunnerLost& event, const std::vector<Slot>& busy) const;
 
   const VassalConfig config_;
   const report::JobState& job_;
@@ -230,6 +244,11 @@ class Vassal {
   bool leaving_ = false;
   bool ended_ = false;  // what ran was ended
   bool broken_ = false;
+  std::map<std::string, std::string> left_overs_;  // by the id of a test that still runs
+  bool runner_lost_ = false;
+  uint32_t runner_losses_ = 0;
+  uint32_t idle_losses_ = 0;        // in a row, with nothing running
+  std::vector<LocalTest> charged_;  // with a loss, since the last start
   Instant next_question_at_ = Instant{INT64_MIN / 2};
   Duration question_gap_;
   bool ends_soon_ = false;

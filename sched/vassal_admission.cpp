@@ -13,12 +13,12 @@ namespace dagz::sched {
 uint32_t Vassal::weight_of(const Item& item) const {
   const report::Test& test = job_.tests()[item.test];
   const auto capacity = std::max<uint32_t>(1, static_cast<uint32_t>(workers_.size()));
-  return test.exclusive ? capacity : std::clamp<uint32_t>(test.weight, 1, capacity);
+  return test.exclusive || item.suspect ? capacity : std::clamp<uint32_t>(test.weight, 1, capacity);
 }
 
 bool Vassal::is_restricted(const Item& item) const {
   const report::Test& test = job_.tests()[item.test];
-  return test.exclusive || test.weight > 1 || test.mutex != 0;
+  return item.suspect || test.exclusive || test.weight > 1 || test.mutex != 0;
 }
 
 // Whether the worker may be sent this now.

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "sched/vassal.hpp"
 
@@ -27,6 +28,9 @@ void Vassal::on(Instant, int64_t, const WorkerMemory& event, Output&) {
 }
 
 void Vassal::start(Slot slot, Output& out) {
+  if (std::exchange(runner_lost_, false)) {
+    out.commands.emplace_back(RestartRunner{std::exchange(charged_, {})});
+  }
   workers_[slot].state = Worker::State::kStarting;
   out.commands.emplace_back(
       StartWorker{slot, enlisted_->first_worker + slot, job_.workers_enlisted()});

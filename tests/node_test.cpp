@@ -245,6 +245,24 @@ TEST_CASE("node: a runner that cannot start ends the job with its code and words
   CHECK(end.unable_text == "no pytest here");
 }
 
+TEST_CASE("node: notes on the collection and how long it takes are for people", "[node]") {
+  Bench bench(small_suite());
+  std::vector<std::string> told;
+  const auto hear = [&](const sched::RunnerEvent& event) {
+    bench.node.runner_event(bench.at, event);
+    for (std::string& notice : bench.node.take_actions().notices) told.push_back(std::move(notice));
+  };
+  hear(sched::CollectionSlow{Duration::seconds(30), false});
+  hear(sched::CollectionSlow{Duration::seconds(60), true});
+  sched::CollectionDone done;
+  done.notes = {"two\nlines"};
+  hear(done);
+  REQUIRE(told.size() == 3);
+  CHECK_THAT(told[0], Catch::StartsWith("the command has not started pytest after 30"));
+  CHECK_THAT(told[1], Catch::StartsWith("pytest has been collecting for"));
+  CHECK(told[2].find('\n') == std::string::npos);
+}
+
 TEST_CASE("node: --max-fail stops with work left", "[node]") {
   sched::SchedulerConfig config;
   config.retries = 0;

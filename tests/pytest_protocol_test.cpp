@@ -91,7 +91,7 @@ TEST_CASE("pytest protocol: what marks ask for", "[sched]") {
 TEST_CASE("pytest protocol: the end of the collection", "[sched]") {
   const auto collected = decode_as<Collected>(
       R"({"t":"collected","files":2,"tests":30,"deselected":4,"skipped":5,"seconds":1.5,"maxfail":1,)"
-      R"("threads":2,"replay":false,"errors":[{"path":"b.py","text":"E1"},{"path":"c.py","text":""}]})");
+      R"("threads":2,"notes":["a line"],"replay":false,"errors":[{"path":"b.py","text":"E1"},{"path":"c.py","text":""}]})");
   CHECK(collected.files == 2);
   CHECK(collected.tests == 30);
   CHECK(collected.deselected == 4);
@@ -99,6 +99,7 @@ TEST_CASE("pytest protocol: the end of the collection", "[sched]") {
   CHECK(collected.took == Duration::milliseconds(1'500));
   CHECK(collected.max_fail == 1);
   CHECK(collected.threads == 2);
+  CHECK(collected.notes == std::vector<std::string>{"a line"});
   REQUIRE(collected.errors.size() == 2);
   CHECK(collected.errors[0].path == "b.py");
   CHECK(collected.errors[0].text == "E1");

@@ -63,3 +63,11 @@ TEST_CASE("status: colour paints the state and nothing else", "[report]") {
   CHECK(line.find("Worker #0 [\x1b[31mDisconnected\x1b[0m] progress=") != std::string::npos);
   CHECK(line.find('\x1b', line.find("progress=")) == std::string::npos);
 }
+
+TEST_CASE("status: what a worker runs now", "[report]") {
+  WorkerStatus status = busy();
+  status.running_for = Duration::milliseconds(12'340);
+  CHECK(format_running(status, 2) == "worker #0 on node-2: 12.3s tests/t.py::test_now_running");
+  status.state = WorkerState::kIdle;
+  CHECK(format_running(status, 2) == "worker #0 on node-2: Idle");
+}

@@ -26,12 +26,26 @@ constexpr std::size_t kHearOutMax = 64 << 20;  // bytes of a peer that has ended
 constexpr std::size_t kPeersMax = 64;          // connections without a hello
 constexpr Duration kHelloPatience = Duration::seconds(10);
 constexpr Duration kReapInterval = Duration::milliseconds(50);  // without pidfds
-constexpr int kDeathPatienceMs = 2'000;                         // after SIGKILL
+constexpr Duration kStacksPatience = Duration::milliseconds(300);
+constexpr Duration kWrapperPatience = Duration::seconds(1);  // of a command whose pytest has died
+constexpr int kDeathPatienceMs = 2'000;                      // after SIGKILL
 
 std::vector<std::string> own_environment() {
   std::vector<std::string> entries;
   for (char** entry = environ; *entry != nullptr; ++entry) entries.emplace_back(*entry);
   return entries;
+}
+
+// FNV-1a; between two collections of one suite by one node, nobody tries to make two equal.
+uint64_t fingerprint_of(const std::string& path, const std::vector<std::string>& ids) {
+  uint64_t hash = 0xcbf29ce484222325U;
+  const auto add = [&hash](const std::string& text) {
+    for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
+    hash = (hash ^ 0xffU) * 0x100000001b3U;
+  };
+  add(path);
+  for (const std::string& id : ids) add(id);
+  return hash;
 }
 
 void wait_for_deaths(const std::vector<UniqueFd>& pidfds) {
@@ -49,23 +63,31 @@ RunnerHost::~RunnerHost() {
     forget_workers();
   }
   wait_for_deaths(dying_);
+  if (config_.owns_orphans) end_orphans(process_ && process_->running() ? process_->pid() : 0);
 }
 
 std::optional<RunnerFailed> RunnerHost::start(const RunnerConfig& config) {
   CHECK(phase_ == Phase::kIdle && !config.argv.empty());
   config_ = config;
   if (auto problem = files_.create(config.driver)) return RunnerFailed{kUnusable, *problem};
+  auto failure = start_command();
+  if (failure) files_.remove();
+  return failure;
+}
+
+std::optional<RunnerFailed> RunnerHost::start_command() {
   ProcessSpec spec;
-  spec.argv = config.argv;
-  spec.cwd = config.cwd;
+  spec.argv = config_.argv;
+  spec.cwd = config_.cwd;
   spec.env = command_environment(own_environment(),
-                                 {files_.socket_path(), files_.module_directory(), config.collect},
-                                 config.extra_env);
-  if (const auto error = process_.start(spec)) {
-    files_.remove();
-    return explain_start_failure(config.argv, error->not_found, std::strerror(error->error));
+                                 {files_.socket_path(), files_.module_directory(), config_.collect},
+                                 config_.extra_env);
+  process_.emplace();
+  if (const auto error = process_->start(spec)) {
+    return explain_start_failure(config_.argv, error->not_found, std::strerror(error->error));
   }
   phase_ = Phase::kCollecting;
+  began_at_ = Instant::never();  // the time is told by `poll`
   return std::nullopt;
 }
 
@@ -73,8 +95,10 @@ void RunnerHost::append_poll_items(std::vector<zmq_pollitem_t>& items) const {
   auto add = [&items](int fd, int events) {
     if (fd >= 0) items.push_back({nullptr, fd, static_cast<short>(events), 0});
   };
-  add(process_.output_fd(), ZMQ_POLLIN);
-  add(process_.exit_fd(), ZMQ_POLLIN);
+  if (process_) {
+    add(process_->output_fd(), ZMQ_POLLIN);
+    add(process_->exit_fd(), ZMQ_POLLIN);
+  }
   if (phase_ == Phase::kEnded) return;
   add(files_.listen_fd(), ZMQ_POLLIN);
   for (const auto& connection : connections_) {
@@ -85,11 +109,12 @@ void RunnerHost::append_poll_items(std::vector<zmq_pollitem_t>& items) const {
 
 void RunnerHost::poll(Instant now, std::vector<RunnerEvent>& out) {
   now_ = now;
-  process_.read_output();
-  const std::optional<int> wait_status = process_.reap();
+  if (process_) process_->read_output();
+  const std::optional<int> wait_status = process_ ? process_->reap() : std::nullopt;
   if (phase_ != Phase::kIdle && phase_ != Phase::kEnded) {
     service_ready();
-    if (wait_status && phase_ != Phase::kEnded) command_ended(*wait_status);
+    const bool told = phase_ == Phase::kEnded || phase_ == Phase::kLost;
+    if (wait_status && !told) command_ended(*wait_status);
     check_deadlines();
     sweep_connections();
   }
@@ -101,9 +126,10 @@ Instant RunnerHost::next_deadline() const {
   if (!events_.empty()) return now_;
   if (phase_ == Phase::kIdle) return Instant::never();
   Instant next = Instant::never();
-  if (process_.running() && process_.exit_fd() < 0) next = now_ + kReapInterval;
-  if (phase_ == Phase::kEnded) return next;
+  if (process_ && process_->running() && process_->exit_fd() < 0) next = now_ + kReapInterval;
+  if (phase_ == Phase::kEnded || phase_ == Phase::kLost) return next;
   if (phase_ == Phase::kFinishing && ask_at_ == Instant::never() && !asked_) return now_;
+  if (phase_ == Phase::kCollecting) next = std::min(next, slow_at_);
   next = std::min({next, ask_at_, kill_at_});
   for (const auto& connection : connections_) next = std::min(next, connection->hello_by);
   for (const auto& [slot, worker] : workers_) next = std::min(next, worker.kill_at);
@@ -124,10 +150,22 @@ void RunnerHost::check_deadlines() {
   if (ask_at_ <= now_) {
     ask_at_ = Instant::never();
     asked_ = true;
-    process_.kill_group(SIGTERM);
+    process_->kill_group(SIGTERM);
     kill_at_ = std::min(kill_at_, now_ + config_.grace);
   }
   if (kill_at_ <= now_) kill_all();
+  tell_if_slow();
+}
+
+void RunnerHost::tell_if_slow() {
+  if (phase_ != Phase::kCollecting) return;
+  if (began_at_ == Instant::never()) {
+    began_at_ = now_;
+    slow_at_ = now_ + config_.slow_collection;
+  }
+  if (now_ < slow_at_) return;
+  events_.emplace_back(CollectionSlow{now_ - began_at_, connected_});
+  slow_at_ = now_ + (now_ - began_at_);
 }
 
 // ---- lines come in ----------------------------------------------------------------------------
@@ -279,10 +317,11 @@ void RunnerHost::closed(Connection& connection) {
     // Its end is told by the zygote; a process that only closed its descriptors is of no more use.
     Worker& worker = workers_.at(connection.slot);
     worker.kill_at = std::min(worker.kill_at, now_ + config_.grace);
+    wake_zygote();
   } else if (role == Role::kZygote && phase_ != Phase::kFinishing &&
              files_told_ + tests_told_ > 0) {
     for (auto& [slot, worker] : workers_) kill_worker(worker);
-    kill_at_ = std::min(kill_at_, now_ + config_.grace);
+    kill_at_ = std::min(kill_at_, now_ + (was_lost() ? kWrapperPatience : config_.grace));
   }
 }
 
@@ -347,7 +386,13 @@ void RunnerHost::on_file(FilePart& part) {
   file_open_ = part.more;
   if (file_open_) return;
   ++files_told_;
-  events_.emplace_back(std::move(file_));
+  const uint64_t fingerprint = fingerprint_of(file_.path, file_.ids);
+  if (!restarted_) {
+    fingerprints_.push_back(fingerprint);
+    events_.emplace_back(std::move(file_));
+  } else if (files_told_ > fingerprints_.size() || fingerprints_[files_told_ - 1] != fingerprint) {
+    differs_ = true;
+  }
 }
 
 // False if it goes beyond the limits.
@@ -428,15 +473,24 @@ void RunnerHost::on_collected(Collected& collected) {
   if (collected_ || file_open_ || collected.files != files || collected.tests != tests_told_) {
     return misbehaved(*zygote_, "a catalog that does not add up");
   }
-  if (collected.shared) events_.emplace_back(FilesFound{found_});
+  if (restarted_ && !collected_the_same(collected)) return;
   collected_ = true;
   if (phase_ == Phase::kCollecting) phase_ = Phase::kRunning;
+  for (const StartWorker& start : std::exchange(to_fork_, {})) fork_worker(start);
+  if (restarted_) return;
+  if (collected.shared) {
+    events_.emplace_back(FilesFound{found_});
+    for (const auto& file : found_) fingerprints_.push_back(fingerprint_of(file.path, {}));
+  }
+  config_.collect = collected.shared ? "shared" : "whole";
   info_.skipped = collected.skipped;
   info_.threads = collected.threads;
   info_.collected_in = collected.took;
-  events_.emplace_back(CollectionDone{collected.files, collected.tests, collected.deselected,
-                                      collected.max_fail, std::move(collected.errors),
-                                      collected.shared, std::move(collected.why)});
+  std::vector<std::string> notes = info_.notes;
+  std::move(collected.notes.begin(), collected.notes.end(), std::back_inserter(notes));
+  events_.emplace_back(CollectionDone{
+      collected.files, collected.tests, collected.deselected, collected.max_fail,
+      std::move(collected.errors), collected.shared, std::move(collected.why), std::move(notes)});
 }
 
 void RunnerHost::on_forked(const WorkerForked& forked) {
@@ -485,6 +539,7 @@ void RunnerHost::on_done(Worker& worker, Slot slot, DoneLine& done) {
   if (!late_word && report::is_failure(done.outcome)) ++failed_runs_[done.test];
   worker.last_done = done.test;
   measure(worker, slot);
+  look_for_orphans();
   events_.emplace_back(TestDone{slot, done.test, done.outcome, done.duration, done.setup,
                                 done.teardown, done.cpu, std::move(done.message),
                                 std::move(done.output)});
@@ -496,6 +551,16 @@ void RunnerHost::measure(Worker& worker, Slot slot) {
   worker.measured_at = now_;
   if (const auto bytes = resident_memory(target_of(worker))) {
     events_.emplace_back(WorkerMemory{slot, *bytes});
+  }
+}
+
+// Once for all that has ended at a time.
+void RunnerHost::look_for_orphans() {
+  if (!config_.owns_orphans || looked_for_orphans_at_ == now_) return;
+  looked_for_orphans_at_ = now_;
+  for (Orphan& orphan : orphans_.look(process_->pid())) {
+    events_.emplace_back(
+        LeftOver{std::move(orphan.test), fmt::format("{}, pid {}", orphan.command, orphan.pid)});
   }
 }
 
@@ -512,9 +577,15 @@ void RunnerHost::perform(const RunnerCommand& command) {
 
 void RunnerHost::do_command(const StartWorker& start) {
   CHECK(!workers_.contains(start.slot) && start.slot < kSlotsMax);
-  if (zygote_ == nullptr) return;  // the runner's end is about to be told
   workers_[start.slot];
   files_.begin_log(start.slot);
+  if (collected_) return fork_worker(start);
+  to_fork_.push_back(start);
+}
+
+void RunnerHost::fork_worker(const StartWorker& start) {
+  if (zygote_ == nullptr) return;  // the runner's end is about to be told
+  wake_zygote();
   zygote_->channel.send(encode_fork({start.slot, start.number, files_.log_path(start.slot),
                                      worker_environment(start, run_uid_)}));
 }
@@ -537,15 +608,43 @@ void RunnerHost::do_command(const DrainWorker& drain) { tell(drain.slot, encode_
 
 void RunnerHost::do_command(const KillWorker& kill) {
   const auto it = workers_.find(kill.slot);
-  if (it != workers_.end()) kill_worker(it->second);
+  if (it == workers_.end()) return;
+  Worker& worker = it->second;
+  const pid_t pid = target_of(worker);
+  if (!kill.stacks || worker.connection == nullptr || pid <= 1) return kill_worker(worker);
+  // What it says from now on comes too late.
+  drop(*worker.connection);
+  ::kill(pid, SIGRTMAX);
+  worker.kill_at = std::min(worker.kill_at, now_ + kStacksPatience);
 }
 
 void RunnerHost::do_command(const FinishRunner& finish) {
+  if (phase_ == Phase::kLost) return end(RunnerFinished{0, {}});
   phase_ = Phase::kFinishing;
-  process_.read_output(kHearOutMax);
-  process_.output().clear();
-  if (finish.hard || zygote_ == nullptr) return kill_all();
+  process_->read_output(kHearOutMax);
+  process_->output().clear();
+  // A runner that has begun to collect once more has nothing to tell.
+  const bool useless = restarted_ && !collected_;
+  if (finish.hard || useless || zygote_ == nullptr) return kill_all();
+  // Who still collects would hear of it at the end of that, if there is one.
+  if (!collected_) ask_at_ = now_;
+  wake_zygote();
   zygote_->channel.send(encode_finish(finish));
+}
+
+void RunnerHost::do_command(const RestartRunner& restart) {
+  CHECK(phase_ == Phase::kLost);
+  for (const LocalTest& test : restart.charged) ++failed_runs_[test];
+  restarted_ = true;
+  files_told_ = tests_told_ = 0;
+  collected_ = file_open_ = connected_ = differs_ = false;
+  found_.clear();
+  to_fork_.clear();
+  if (auto failure = start_command()) end(std::move(*failure));
+}
+
+void RunnerHost::do_command(const AbandonRunner&) {
+  if (phase_ == Phase::kLost) end(std::move(*lost_));
 }
 
 // A worker that is gone is told nothing: its WorkerGone is under way.
@@ -578,15 +677,21 @@ void RunnerHost::kill_worker(Worker& worker) {
   const pid_t pid = target_of(worker);
   worker.kill_wanted = pid <= 1;
   if (worker.kill_wanted) return;
+  wake_zygote();
   // Between its fork and its first steps it has no group of its own yet.
   if (kill(-pid, SIGKILL) != 0) kill(pid, SIGKILL);
 }
 
+// A test may have stopped it.
+void RunnerHost::wake_zygote() const {
+  if (zygote_ != nullptr && zygote_->pid > 1) kill(zygote_->pid, SIGCONT);
+}
+
 void RunnerHost::kill_all() {
-  if (phase_ == Phase::kIdle || phase_ == Phase::kEnded) return;
+  if (phase_ == Phase::kIdle || phase_ == Phase::kLost || phase_ == Phase::kEnded) return;
   // The zygote first: it would fork on.
-  process_.kill_group(SIGKILL);
-  if (zygote_ != nullptr && zygote_->pid > 1 && zygote_->pid != process_.pid()) {
+  process_->kill_group(SIGKILL);
+  if (zygote_ != nullptr && zygote_->pid > 1 && zygote_->pid != process_->pid()) {
     kill(zygote_->pid, SIGKILL);
   }
   for (auto& [slot, worker] : workers_) kill_worker(worker);
@@ -598,27 +703,62 @@ void RunnerHost::command_ended(int wait_status) {
   hear_out_workers();
   if (zygote_ != nullptr) hear_out(*zygote_);
   if (phase_ == Phase::kEnded) return;
-  process_.read_output(kHearOutMax);
+  process_->read_output(kHearOutMax);
   kill_all();
-  const std::string output = process_.output().text();
+  const std::string output = process_->output().text();
   if (phase_ == Phase::kFinishing) {
     // A command that was stopped before it had anything to run has nothing to say on the job.
     const int status = collected_ ? exit_code_of(wait_status).value_or(kInternalError) : 0;
     return end(RunnerFinished{session_status_.value_or(status), output});
   }
-  end(explain_command_end(
-      {config_.argv, wait_status, connected_, collected_, std::move(failure_), output}));
+  const bool lost = was_lost();
+  RunnerFailed failure = explain_command_end(
+      {config_.argv, wait_status, connected_, collected_, std::move(failure_), output});
+  if (lost) return lose(wait_status, std::move(failure));
+  end(std::move(failure));
+}
+
+// It had begun to serve, here or before its restart, and has not said why it ended.
+bool RunnerHost::was_lost() const {
+  return (collected_ || restarted_) && !failure_ && !session_status_;
+}
+
+void RunnerHost::lose(int wait_status, RunnerFailed failure) {
+  phase_ = Phase::kLost;
+  lost_ = std::move(failure);
+  forget_peers();
+  kill_at_ = Instant::never();
+  asked_ = false;
+  events_.emplace_back(RunnerLost{describe_exit(wait_status)});
+}
+
+// Started again, the command must offer what it did before: its tests are known by their places.
+bool RunnerHost::collected_the_same(const Collected& collected) {
+  for (std::size_t i = 0; i < found_.size() && !differs_; ++i) {
+    differs_ = i >= fingerprints_.size() || fingerprints_[i] != fingerprint_of(found_[i].path, {});
+  }
+  differs_ = differs_ || collected.files != fingerprints_.size();
+  if (!differs_) return true;
+  kill_all();
+  end(RunnerFailed{kInternalError, fmt::format("`{}` died, was started again and collected other "
+                                               "tests than before; this node cannot go on",
+                                               config_.argv.front())});
+  return false;
 }
 
 void RunnerHost::end(RunnerEvent event) {
   phase_ = Phase::kEnded;
   events_.push_back(std::move(event));
+  forget_peers();
+  files_.stop_listening();
+}
+
+void RunnerHost::forget_peers() {
   for (const auto& connection : connections_) {
     connection->channel.close();
     connection->dropped = true;
   }
   zygote_ = nullptr;
-  files_.stop_listening();
   forget_workers();
 }
 

@@ -11,6 +11,7 @@
 
 #include "mesh/time.hpp"
 #include "sched/io/line_channel.hpp"
+#include "sched/io/orphans.hpp"
 #include "sched/io/process.hpp"
 #include "sched/io/runner_files.hpp"
 #include "sched/runner.hpp"
@@ -28,7 +29,9 @@ struct RunnerConfig {
   std::string cwd;                                       // empty: ours
   std::string collect = "whole";                         // or "shared", "auto"
   bool measure_memory = false;                           // of workers, after each test
+  bool owns_orphans = false;                             // they are told, and ended at the end
   Duration grace = Duration::seconds(10);                // between the polite and the hard kill
+  Duration slow_collection = Duration::seconds(30);      // one that takes longer is told
   Duration finish_patience = Duration::seconds(120);     // for summaries and reports of plug-ins
   std::span<const DriverModule> driver = kPytestDriver;  // must outlive `start`
 };
@@ -48,6 +51,8 @@ struct RunnerInfo {
 // in, events out, as sched/runner.hpp describes them. Never blocks. One thread makes all calls, and
 // it must outlive the host (the command dies with it).
 //
+// - RunnerLost ends the workers, too, with no WorkerGone; then RestartRunner or AbandonRunner is
+// due.
 // - Exactly one RunnerFailed (from `start` or `poll`) or RunnerFinished ends the stream of events;
 //   workers that are alive then get no WorkerGone. Commands after it do nothing.
 // - A worker's tests are reported before its WorkerGone. Only tests that were given to a worker and
@@ -87,7 +92,7 @@ class RunnerHost {
   uint64_t rejected_lines() const { return rejected_lines_; }
 
  private:
-  enum class Phase { kIdle, kCollecting, kRunning, kFinishing, kEnded };
+  enum class Phase { kIdle, kCollecting, kRunning, kLost, kFinishing, kEnded };
   enum class Role { kUnknown, kZygote, kWorker };
 
   struct Connection {
@@ -146,17 +151,28 @@ class RunnerHost {
   void on_exited(const WorkerExited& exited);
   void on_done(Worker& worker, Slot slot, DoneLine& done);
   void measure(Worker& worker, Slot slot);
+  void look_for_orphans();
+  void tell_if_slow();
 
   void do_command(const StartWorker& start);
   void do_command(const RunTests& run);
   void do_command(const DrainWorker& drain);
   void do_command(const KillWorker& kill);
   void do_command(const FinishRunner& finish);
+  void do_command(const RestartRunner& restart);
+  void do_command(const AbandonRunner& abandon);
+  std::optional<RunnerFailed> start_command();
+  void fork_worker(const StartWorker& start);
+  bool collected_the_same(const Collected& collected);
 
   void tell(Slot slot, const std::string& line);
   pid_t target_of(const Worker& worker) const;
   void kill_worker(Worker& worker);
+  void wake_zygote() const;
   void command_ended(int wait_status);
+  bool was_lost() const;
+  void lose(int wait_status, RunnerFailed failure);
+  void forget_peers();
   void end(RunnerEvent event);
   void forget_workers();
   void check_deadlines();
@@ -169,14 +185,18 @@ class RunnerHost {
   std::vector<RunnerEvent> events_;  // for the next `poll`
 
   RunnerFiles files_;  // outlives the processes that use it
-  Process process_;
+  std::optional<Process> process_;
   std::vector<std::unique_ptr<Connection>> connections_;
   Connection* zygote_ = nullptr;
   bool same_pids_ = false;  // the zygote's pids mean the same to us
   bool connected_ = false;  // there was a zygote
   Workers workers_;
   std::map<LocalTest, uint32_t> failed_runs_;  // only these may run here once more
-  std::vector<UniqueFd> dying_;                // pidfds of workers that were killed at the end
+  Orphans orphans_;
+  Instant looked_for_orphans_at_;
+  Instant began_at_;  // to collect
+  Instant slow_at_ = Instant::never();
+  std::vector<UniqueFd> dying_;  // pidfds of workers that were killed at the end
 
   FileCollected file_;  // being told
   bool file_open_ = false;
@@ -184,6 +204,13 @@ class RunnerHost {
   uint32_t files_told_ = 0;
   uint32_t tests_told_ = 0;
   bool collected_ = false;
+
+  // Of a runner that was lost.
+  std::optional<RunnerFailed> lost_;    // what it comes to if it is not started again
+  bool restarted_ = false;              // the catalog is known
+  bool differs_ = false;                // from the one before
+  std::vector<uint64_t> fingerprints_;  // of the files that were told, in their order
+  std::vector<StartWorker> to_fork_;    // once all is collected again
 
   std::optional<std::string> failure_;
   std::optional<int> session_status_;

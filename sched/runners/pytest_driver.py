@@ -23,6 +23,7 @@ Zygote to agent
              which alone holds the groups (of xdist_group marks) and needs (of dagz marks).
   collected  files, tests, deselected, skipped, seconds, maxfail, threads, replay, errors: [{path, text}],
              shared?, why?
+             notes?: [text]
              skipped: collectors that skipped themselves; maxfail: the user's own, 0 = none; threads: how
              many beside the main one; shared: workers collect; why: this way and not the other; replay: whether reports flow back to plug-ins of the zygote
   forked     slot, pid
@@ -42,7 +43,8 @@ Worker to agent
              The test waits for the answer: give it at once.
   done       f, k, o, d, s?, e?, c?, m?, x?     after tear-down, in one write
              o: passed failed error skipped xfailed xpassed; d: seconds, without waiting for the agent;
-             s, e: of these set-up and tear-down; c: CPU seconds with reaped children; m: one line;
+             s, e: of these set-up and tear-down; c: CPU seconds with reaped children; m: one line, with
+             what was left behind;
              x: text of a failure with captured output, 64 KiB of head and tail
   file       as above; a file that the worker was told to collect, if it holds tests
   filed      f, seconds, errors: [{path, text}]     the file is collected
@@ -81,7 +83,8 @@ from dagz_pytest_collect import (
     GC_THRESHOLD, Collection, Files, is_order, register_markers, send_file, send_found,
 )  # fmt: skip
 from dagz_pytest_connection import Connection
-from dagz_pytest_process import XdistFixtures, flush, other_threads, redirect, span_of
+from dagz_pytest_leaks import Leaks
+from dagz_pytest_process import XdistFixtures, flush, other_threads, redirect, span_of, thread_notes
 from dagz_pytest_reports import (
     MESSAGE_MAX, FrameReader, bounded, crash_report, frame, is_marked, mute, packed, packed_warning, quiet,
     replace_reporter, reports_wanted, unpacked_warning, update_lastfailed, verdict,
@@ -296,7 +299,7 @@ class Zygote:
             tests=len(session.items), deselected=self.deselected, skipped=self.skipped,
             seconds=round(seconds, 6), maxfail=self.maxfail, threads=other_threads(),
             replay=bool(self.wanted), errors=self.errors, shared=files is not None,
-            why=self.collection.why,
+            why=self.collection.why, notes=thread_notes(),
         )  # fmt: skip
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
@@ -556,6 +559,7 @@ class Worker:
         self.getpid = os.getpid
         self.connection = Connection(zygote.path)
         self.cpu = self._cpu_used()
+        self.leaks = Leaks()
         self.connection.send("hello", v=VERSION, role="worker", slot=slot, pid=self.pid)
 
     # -- life
@@ -675,6 +679,7 @@ class Worker:
             return ("%s: %s" % (type(error).__name__, error)).rstrip(": ")
         if self.getpid() != self.pid:
             os._exit(1)  # a process that the file forked has lost its way into this loop
+        self.leaks.forgive()
         return None
 
     # -- one test
@@ -746,6 +751,11 @@ class Worker:
         if broken is not None:
             outcome, message = "error", broken[0].splitlines()[0][:MESSAGE_MAX]
             text = bounded("%s\n%s" % (text, broken[1]) if text else broken[1])
+        left = self.leaks.since()
+        if left and text:
+            text = bounded("%s\n%s" % (text.rstrip("\n"), left))
+        elif left:
+            message = ("%s; %s" % (message, left) if message else left)[:MESSAGE_MAX]
         line = '{"t":"done","f":%d,"k":%d,"o":"%s","d":%.6f,"s":%.6f,"e":%.6f,"c":%.6f' % (
             f, k, outcome, elapsed, setup, teardown, cpu,
         )  # fmt: skip
@@ -773,6 +783,13 @@ class _Listener:
     def __init__(self, worker):
         self._keep = worker.seen.append
         self._relay = worker.relay
+        self._forgive = worker.leaks.forgive
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_fixture_setup(self, fixturedef):
+        yield
+        if fixturedef.scope != "function":
+            self._forgive()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report):

@@ -4,12 +4,16 @@ PYTEST_DONT_REWRITE
 It is written beside dagz_pytest_driver.py as dagz_pytest_process.py.
 """
 
+import fcntl
 import hashlib
 import os
+import signal
 import sys
 import threading
 
 import pytest
+
+FIRST_HIDDEN_FD = 200  # where tests that count or close descriptors seldom look
 
 
 class XdistFixtures:
@@ -42,6 +46,20 @@ def other_threads():
     return max(tasks, threading.active_count()) - 1
 
 
+def thread_notes():
+    """A line on Python's own threads, if any live here beside the main one: each may hold a lock that nobody
+    will release in a forked process. Those of libraries like BLAS know how to live with a fork."""
+    names = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+    if not names:
+        return []
+    more = ", ..." if len(names) > 5 else ""
+    return [
+        "%d thread%s (%s%s) started before the tests, by a conftest, a plug-in or an import: workers are forked "
+        "without them, and what they hold locked stays locked there"
+        % (len(names), "s" if len(names) > 1 else "", ", ".join(names[:5]), more)
+    ]
+
+
 def flush(stream):
     try:
         stream.flush()
@@ -61,6 +79,7 @@ def redirect(config, log):
     os.dup2(null, 0)
     os.dup2(fd, 1)
     os.dup2(fd, 2)
+    _offer_stacks(fd)
     for spare in (null, fd):
         if spare > 2:
             os.close(spare)
@@ -71,6 +90,18 @@ def redirect(config, log):
     if capture is not None:
         capture.start_global_capturing()
         capture.suspend_global_capture()
+
+
+def _offer_stacks(log):
+    """The agent asks a hung worker by SIGRTMAX for the stacks of all its threads. They are written by a
+    C handler, which needs neither the interpreter's lock nor the descriptors that tests can close."""
+    try:
+        import faulthandler
+
+        own = fcntl.fcntl(log, fcntl.F_DUPFD_CLOEXEC, FIRST_HIDDEN_FD)
+        faulthandler.register(signal.SIGRTMAX, file=own, all_threads=True, chain=False)
+    except (ImportError, AttributeError, OSError, ValueError):
+        pass
 
 
 def _redirect_faulthandler(config):

@@ -312,6 +312,8 @@ DriverMessage decode_collected(JsonScanner& in) {
       in.read(collected.shared);
     } else if (key == "why") {
       in.read(collected.why);
+    } else if (key == "notes") {
+      read_strings(in, collected.notes, kNotesMax);
     } else if (key == "errors") {
       read_errors(in, collected.errors);
     } else {

@@ -70,6 +70,7 @@ struct Collected {
   Duration took;
   bool shared = false;  // files were found, not collected
   std::string why;
+  std::vector<std::string> notes;  // for people
   std::vector<CollectionError> errors;
 };
 

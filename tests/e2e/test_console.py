@@ -3,11 +3,14 @@
 import os
 import pty
 import re
+import signal
+import sys
 import threading
+import time
 
 import pytest
 
-from job import PATIENCE, STATUS, Node
+from job import BINARY, PATIENCE, STATUS, Node, clean_environment
 
 PASSING = "def test_one(): pass\ndef test_two(): pass\n"
 FAILING = PASSING + "def test_three(): assert 0\n"
@@ -132,3 +135,47 @@ def test_no_live_area_in_ci_or_where_the_cursor_cannot_move(job, variables):
     shown = run_in_a_terminal(job, "-n", "2", "--status-interval", "0.3s", **variables)
     assert "\x1b[J" not in shown and not re.search("\x1b\\[\\d*A", shown)
     assert " Worker #0 [" in SGR.sub("", shown)
+
+
+def test_usr1_tells_what_runs_now(job):
+    job.write("test_it.py", "import time\ndef test_long(): time.sleep(6)\ndef test_other(): time.sleep(6)\n")
+    nodes = [job.start("-n", "2", "--retries", "0") for _ in range(2)]
+    for node in nodes:
+        node.wait_for_error("2 nodes after")
+    told = None
+    deadline = time.monotonic() + PATIENCE
+    while told is None and time.monotonic() < deadline:
+        for node in nodes:
+            node.send(signal.SIGUSR1)
+        time.sleep(0.3)
+        lines = [line for node in nodes for line in node.error_lines]
+        running = [re.fullmatch(r"dagz: worker #\d on node-\d: (\d+\.\d)s (test_it.py::\w+)", line) for line in lines]
+        names = {match[2] for match in running if match and float(match[1]) > 0.5}
+        told = lines if len(names) == 2 else None
+    assert told is not None, nodes[0].everything()
+    assert any(re.fullmatch(r"dagz: running after \d\d:\d\d:\d\d\.\d{3}:", line) for line in told)
+    assert any(re.fullmatch(r"dagz: worker #\d on node-\d: Idle", line) for line in told)
+    assert [node.wait() for node in nodes] == [0, 0]
+
+
+def test_t_on_a_terminal_tells_what_runs_now(job):
+    job.write("test_it.py", "import time\ndef test_long(): time.sleep(4)\n")
+    command = [BINARY, "run", "-n", "1", "--job", job.key, "--no-beacon", "--state-dir", str(job.folder / "state")]
+    command += ["--", sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
+    environment = {**clean_environment(job.folder / "user"), "TERM": "xterm"}
+    pid, controller = pty.fork()
+    if pid == 0:
+        os.chdir(job.suite)
+        os.execve(command[0], command, environment)
+    shown = b""
+    try:
+        while chunk := os.read(controller, 65536):
+            shown += chunk
+            if b"Active" in chunk and b"running after" not in shown:
+                os.write(controller, b"t")
+    except OSError:
+        pass  # the terminal's other side is closed
+    _, status = os.waitpid(pid, 0)
+    os.close(controller)
+    assert os.waitstatus_to_exitcode(status) == 0, shown.decode()
+    assert re.search(r"worker #0 on node-0: \d\.\ds test_it.py::test_long", shown.decode())

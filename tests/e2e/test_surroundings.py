@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -121,3 +122,26 @@ def test_a_job_whose_nodes_have_no_disk_has_one_report(job):
     assert [node.wait() for node in nodes] == [0, 0]
     same_report(nodes)
     assert all("/dev/full" in node.errors for node in nodes)
+
+
+def test_a_collection_that_hangs_ends_with_the_job(job):
+    job.write("conftest.py", "import time\ndef pytest_collection(session): time.sleep(1000)\n")
+    job.write("test_it.py", "def test_one(): pass\n")
+    began = time.monotonic()
+    node = job.start("--deadline", "2s")
+    assert node.wait() == 5, node.everything()
+    assert time.monotonic() - began < 30
+    assert "stopped at the deadline" in node.everything()
+
+
+def test_threads_where_workers_are_forked_are_told(job):
+    job.write(
+        "conftest.py",
+        "import threading, time\n"
+        "threading.Thread(target=time.sleep, args=(60,), name='watcher', daemon=True).start()\n",
+    )
+    job.write("test_it.py", "def test_one(): pass\n")
+    node = job.start("-n", "1", pytest=["-n", "2"])
+    assert node.wait() == 0, node.everything()
+    assert re.search(r"^dagz: \d threads? \(watcher.*\) started before the tests", node.errors, re.M)
+    assert "dagz: pytest-xdist's -n/--tx is ignored" in node.errors

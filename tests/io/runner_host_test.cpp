@@ -273,10 +273,63 @@ TEST_CASE("runner host: a command that cannot be started is told at once", "[sch
   CHECK(tmp.empty());
 }
 
-TEST_CASE("runner host: the end of the zygote is the runner's end", "[sched]") {
+TEST_CASE("runner host: a zygote that dies is started again", "[sched]") {
+  Bench bench(fake(R"([["a.py", ["a.py::parent", "a.py::fail"]]])"));
+  bench.next<CollectionDone>();
+  bench.start_worker(0);
+  bench.start_worker(1);
+  bench.host.perform(RunTests{0, {{0, 0}}});
+  CHECK(bench.next<RunnerLost>().reason == "SIGKILL");
+  CHECK(bench.count_passed_by<WorkerGone>() == 0);
+  bench.passed_by.clear();
+  bench.host.perform(RestartRunner{{{0, 1}}});
+  bench.host.perform(StartWorker{1, 11, 2});  // before there is a zygote to fork it
+  bench.host.perform(RunTests{1, {{0, 1}}});
+  CHECK(bench.next<TestDone>().message == "assert 0, run 2");
+  CHECK(bench.count_passed_by<FileCollected>() == 0);
+  CHECK(bench.count_passed_by<CollectionDone>() == 0);
+  bench.host.perform(FinishRunner{});
+  CHECK(bench.next<RunnerFinished>().status == 0);
+}
+
+TEST_CASE("runner host: a zygote started again must collect what it did before", "[sched]") {
+  Bench bench(fake(R"([["a.py", ["a.py::x"]], ["b.py", ["b.py::parent"]]])", "fickle"));
+  bench.next<CollectionDone>();
+  bench.start_worker(0);
+  bench.host.perform(RunTests{0, {{1, 0}}});
+  bench.next<RunnerLost>();
+  bench.host.perform(RestartRunner{});
+  bench.host.perform(StartWorker{0, 10, 2});
+  CHECK_THAT(bench.next<RunnerFailed>().text, Catch::Contains("other tests than before"));
+}
+
+TEST_CASE("runner host: a job may end while the zygote is lost, or begins again", "[sched]") {
+  for (const bool restarts : {false, true}) {
+    Bench bench(fake(R"([["a.py", ["a.py::parent"]]])"));
+    bench.next<CollectionDone>();
+    bench.start_worker(0);
+    bench.host.perform(RunTests{0, {{0, 0}}});
+    bench.next<RunnerLost>();
+    if (restarts) bench.host.perform(RestartRunner{});
+    bench.host.perform(FinishRunner{});
+    CHECK(bench.next<RunnerFinished>().status == 0);
+  }
+}
+
+TEST_CASE("runner host: a zygote that was stopped is woken when it is needed", "[sched]") {
+  Bench bench(fake(R"([["a.py", ["a.py::freeze"]]])"));
+  bench.next<CollectionDone>();
+  bench.start_worker(0);
+  bench.host.perform(RunTests{0, {{0, 0}}});
+  CHECK(bench.next<WorkerGone>().reason == "exit status 1");
+}
+
+TEST_CASE("runner host: a lost zygote that is given up is the runner's end", "[sched]") {
   Bench bench(fake(R"([["a.py", ["a.py::hang"]]])", "die"));
   bench.next<CollectionDone>();
   bench.host.perform(StartWorker{0, 0, 1});
+  CHECK(bench.next<RunnerLost>().reason == "exit status 9");
+  bench.host.perform(AbandonRunner{});
   const auto failed = bench.next<RunnerFailed>();
   CHECK(failed.exit_code == 3);
   CHECK_THAT(failed.text, Catch::Contains("exit status 9"));
@@ -301,6 +354,19 @@ TEST_CASE("runner host: a hard finish waits for nobody", "[sched]") {
   bench.host.perform(RunTests{0, {{0, 0}}});
   bench.host.perform(FinishRunner{{}, true});
   CHECK(bench.next<RunnerFinished>().status == 3);
+}
+
+TEST_CASE("runner host: who takes long to collect is told of, and ended with the job", "[sched]") {
+  RunnerConfig config = fake("[]", "collects for ever");
+  config.slow_collection = Duration::milliseconds(50);
+  Bench bench(config);
+  const auto first = bench.next<CollectionSlow>();
+  CHECK(first.since_start >= config.slow_collection);
+  CHECK(bench.next<CollectionSlow>().since_start >= config.slow_collection * 2);
+  while (!bench.next<CollectionSlow>().connected) {
+  }
+  bench.host.perform(FinishRunner{});
+  CHECK(bench.next<RunnerFinished>().status == 0);
 }
 
 TEST_CASE("runner host: a job that ends before there was a word of pytest has no status",

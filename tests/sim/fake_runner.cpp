@@ -41,6 +41,11 @@ void FakeRunner::start() {
 }
 
 void FakeRunner::perform(const sched::RunnerCommand& command) {
+  if (std::holds_alternative<sched::RestartRunner>(command)) lost_ = false;
+  if (std::holds_alternative<sched::AbandonRunner>(command)) {
+    later_(Duration::microseconds(50), sched::RunnerFailed{3, "lost too often"});
+  }
+  if (lost_) return;
   if (const auto* start = std::get_if<sched::StartWorker>(&command)) {
     Worker& worker = workers_[start->slot];
     worker = {};
@@ -153,7 +158,7 @@ void FakeRunner::collected(sched::Slot slot) {
   Worker& worker = workers_[slot];
   const Order order = worker.queue.front();
   const SuiteFile& file = suite_.files[order.file];
-  if (file.deadly) return die(slot);
+  if (file.deadly) return die(slot, file.ends_runner);
   sched::WorkerCollected event;
   event.slot = slot;
   event.file.file = order.file;
@@ -172,7 +177,17 @@ void FakeRunner::collected(sched::Slot slot) {
   next(slot);
 }
 
-void FakeRunner::die(sched::Slot slot) {
+void FakeRunner::die(sched::Slot slot, bool with_runner) {
+  if (with_runner) {
+    for (auto& [other, worker] : workers_) {
+      worker = {};
+      worker.life = ++lives_;
+    }
+    lost_ = true;
+    // After all that is on its way from the workers.
+    later_(Duration::milliseconds(10), sched::RunnerLost{"SIGKILL"});
+    return;
+  }
   workers_[slot] = {};
   workers_[slot].life = ++lives_;
   later_(Duration::microseconds(200), sched::WorkerGone{slot, false, "SIGSEGV", "boom"});
@@ -184,7 +199,7 @@ void FakeRunner::complete(sched::Slot slot) {
   const SuiteTest& spec = suite_.files[order.file].tests[order.index];
   const uint32_t attempt = spec.outcomes.size() == 1 ? 0 : tries_[spec.id]++;
   const Outcome outcome = spec.outcomes[std::min<std::size_t>(attempt, spec.outcomes.size() - 1)];
-  if (outcome == Outcome::kCrashed) return die(slot);
+  if (outcome == Outcome::kCrashed) return die(slot, spec.ends_runner);
   worker.queue.pop_front();
   worker.running = false;
   sched::TestDone done;

@@ -55,7 +55,7 @@ class FakeRunner {
   void complete(sched::Slot slot);
   void collected(sched::Slot slot);
   void next(sched::Slot slot);
-  void die(sched::Slot slot);
+  void die(sched::Slot slot, bool with_runner);
 
   const Suite& suite_;
   bool shared_;
@@ -66,6 +66,7 @@ class FakeRunner {
   Alarm alarm_;
   std::map<sched::Slot, Worker> workers_;
   uint64_t lives_ = 0;
+  bool lost_ = false;
 };
 
 }  // namespace dagz::sim

@@ -55,6 +55,23 @@ void draw_marks(Suite& suite, uint32_t percent) {
   }
 }
 
+// Some of those that take their worker down anyway; no more, as each costs a node many losses.
+void draw_ends_of_runners(Suite& suite) {
+  std::size_t files = suite.size() % 2;
+  std::size_t tests = suite.files.size() % 3;
+  for (SuiteFile& file : suite.files) {
+    if (file.deadly && files > 0) {
+      file.ends_runner = true;
+      --files;
+    }
+    for (SuiteTest& test : file.tests) {
+      if (tests == 0 || test.outcomes.front() != Outcome::kCrashed) continue;
+      test.ends_runner = true;
+      --tests;
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<sched::LocalRequirement> requirements_of(const SuiteFile& file) {
@@ -103,6 +120,7 @@ Suite draw_suite(Rng& rng, const SuiteShape& shape) {
     drawn += count;
   }
   if (shape.marked_percent > 0) draw_marks(suite, shape.marked_percent);
+  draw_ends_of_runners(suite);
   return suite;
 }
 

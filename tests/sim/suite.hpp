@@ -22,6 +22,8 @@ struct SuiteTest {
   std::vector<report::Outcome> outcomes;
   // Has another id in each process that collects it.
   bool fickle = false;
+  // Its crash is the end of its node's runner and of all its workers.
+  bool ends_runner = false;
   // What its mark asks for.
   bool exclusive = false;
   uint32_t weight = 1;
@@ -35,6 +37,7 @@ struct SuiteFile {
   // Cannot be collected; takes down who tries.
   bool broken = false;
   bool deadly = false;
+  bool ends_runner = false;
 };
 
 struct Suite {

@@ -245,7 +245,10 @@ void World::perform(Process& process) {
   for (const auto& dialled : actions.links.dials) dial(process, dialled);
   for (const auto& send : actions.links.sends) carry(process, send);
   for (const mesh::LinkId link : actions.links.closes) close(link);
-  for (const sched::RunnerCommand& command : actions.commands) process.runner->perform(command);
+  for (const sched::RunnerCommand& command : actions.commands) {
+    if (std::holds_alternative<sched::RestartRunner>(command)) ++outcome_.faults["lost runner"];
+    process.runner->perform(command);
+  }
   if (!formed_) check_formation();
   if (process.node->end() && process.node->may_exit(now_)) {
     exit(process);

@@ -2,7 +2,8 @@
 
 Speaks the line protocol over the socket DAGZ_SOCKET. What a test does is in its id: pass, fail, segv,
 exit7, orphan (leaves a process behind), garbage (writes into the socket), lie (reports another test),
-hang, close (closes its connection and lives on), stop (asks for the end of the run).
+hang, close (closes its connection and lives on), stop (asks for the end of the run), parent (ends the
+zygote), freeze (stops the zygote).
 """
 
 import json
@@ -16,6 +17,8 @@ import time
 
 FILES = json.loads(sys.argv[1])  # [[path, [id, ...]], ...]
 MODE = sys.argv[2] if len(sys.argv) > 2 else ""
+if MODE == "fickle":
+    FILES[0][1][0] += str(os.getpid())
 
 
 class Link:
@@ -54,7 +57,12 @@ def run_test(link, f, k, run=1):
         k += 1
     if what == "close":
         link.socket.shutdown(socket.SHUT_RDWR)
-    if what in ("hang", "garbage", "long", "close"):
+    if what == "parent":
+        os.kill(os.getppid(), signal.SIGKILL)
+    if what == "freeze":
+        os.kill(os.getppid(), signal.SIGSTOP)
+        os._exit(1)
+    if what in ("hang", "garbage", "long", "close", "parent"):
         time.sleep(600)
     if what == "stop":
         link.say("exit_requested", reason="enough")
@@ -106,6 +114,8 @@ def zygote():
     if MODE == "usage":
         print("ERROR: no such test")
         sys.exit(4)
+    if MODE == "collects for ever":
+        time.sleep(600)
     tell_catalog(link)
     children = {}
     while True:
