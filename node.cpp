@@ -506,13 +506,17 @@ Instant Node::next_deadline() const {
   if (config_.observer) return links_.next_deadline();
   Instant next =
       std::min({links_.next_deadline(), membership_.next_deadline(), prober_.next_deadline(),
-                election_.next_deadline(), scheduler_.next_deadline(), vassal_.next_deadline(),
-                next_digest_at_, next_log_flush_at_, next_worker_report_at_, depart_by_});
+                election_.next_deadline(), vassal_.next_deadline(), next_digest_at_,
+                next_log_flush_at_, next_worker_report_at_, depart_by_});
   if (weave_by_ != Instant::never()) next = std::min(next, next_weave_at());
   if (!membership_.gossip().empty() || !membership_.newcomers().empty()) {
     next = std::min(next, next_gossip_at_);
   }
-  if (is_scheduler()) next = std::min({next, next_announce_at_, next_status_at_, held_until_});
+  if (is_scheduler()) next = std::min({next, next_announce_at_, next_status_at_});
+  const bool held = held_until_ != Instant::never();
+  if (scheduler_.is_active()) {
+    next = std::min(next, held ? held_until_ : scheduler_.next_deadline());
+  }
   return next;
 }
 

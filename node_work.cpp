@@ -548,9 +548,9 @@ void Node::report_workers(Moment at) {
       send(at.now, election_.claim().scheduler.node, sched::WorkerReport{vassal_.statuses(at.now)});
     }
   }
-  if (!is_scheduler() || at.now < next_status_at_ || job_.closed()) return;
+  if (!is_scheduler() || at.now < next_status_at_) return;
   next_status_at_ = at.now + config_.status_every;
-  actions_.statuses = worker_statuses(at);
+  if (!job_.closed()) actions_.statuses = worker_statuses(at);
 }
 
 std::vector<report::WorkerStatus> Node::worker_statuses(Moment at) const {

@@ -238,10 +238,10 @@ void Scheduler::advance(Instant now, Output& out) {
     serve_tail(now, out);
     const std::set<NodeId> thieves = std::exchange(thieves_, {});
     for (const NodeId& thief : thieves) serve_thief(now, thief, out);
-    const std::size_t expired =
-        std::erase_if(recalls_, [now](const auto& one) { return one.second.expires_at <= now; });
-    if (expired > 0) marks.recall_expired.reach();
   }
+  const std::size_t expired =
+      std::erase_if(recalls_, [now](const auto& one) { return one.second.expires_at <= now; });
+  if (expired > 0) marks.recall_expired.reach();
   // What was just decided has to be in the books before the end can be seen.
   if (out.entries.empty()) end(now, out);
 }
@@ -523,10 +523,13 @@ void Scheduler::end(Instant now, Output& out) {
 }
 
 Instant Scheduler::next_deadline() const {
-  if (!active_ || closed_) return Instant::never();
+  if (!active_ || closed_ || job_.closed()) return Instant::never();
   Instant next = Instant::never();
-  if (draining_since_) next = *draining_since_ + config_.drain_within;
-  if (config_.deadline.ns > 0) next = std::min(next, began_at_ + config_.deadline);
+  if (draining_since_) {
+    next = *draining_since_ + config_.drain_within;
+  } else if (config_.deadline.ns > 0) {
+    next = began_at_ + config_.deadline;
+  }
   for (const auto& [number, recall] : recalls_) next = std::min(next, recall.expires_at);
   return next;
 }

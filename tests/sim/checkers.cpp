@@ -8,6 +8,8 @@
 namespace dagz::sim {
 namespace {
 
+constexpr uint32_t kSpinsMax = 50;
+
 std::string report_text(const report::JobSummary& summary, const Crypto& crypto) {
   const auto hash = [&crypto](Bytes bytes) { return crypto.hash(bytes); };
   return report::to_text(report::format_job_report(summary, hash), false);
@@ -64,9 +66,15 @@ void Checkers::after_event(const World& world, const Process& touched) {
   check_fence(world, touched);
   check_scheduler(world, touched);
   check_incarnations(world, touched);
+  check_rest(world, touched);
   if (world.scenario().suite.marked_percent == 0) return;
   check_load(world, touched);
   check_mutexes(world);
+}
+
+// A deadline that has passed and is never moved would keep a core busy for nothing.
+void Checkers::check_rest(const World& world, const Process& process) {
+  if (process.spins == kSpinsMax) violated(world, &process, "turns and turns without a rest");
 }
 
 // Heavy tests have the room that they ask for.

@@ -26,6 +26,7 @@ class Checkers {
   void check_fence(const World& world, const Process& process);
   void check_incarnations(const World& world, const Process& process);
   void check_scheduler(const World& world, const Process& process);
+  void check_rest(const World& world, const Process& process);
   void check_load(const World& world, const Process& process);
   void check_mutexes(const World& world);
   void check_reports(const World& world);

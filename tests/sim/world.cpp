@@ -256,6 +256,7 @@ void World::perform(Process& process) {
   }
   Instant next = process.node->next_deadline();
   if (process.node->end()) next = std::min(next, now_ + Duration::milliseconds(20));
+  process.spins = next <= now_ ? process.spins + 1 : 0;
   if (next <= now_) next = now_ + Duration::microseconds(10);
   if (next < process.wake_at) {
     process.wake_at = next;

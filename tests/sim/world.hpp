@@ -25,6 +25,7 @@ struct Process {
   std::unique_ptr<Node> node;
   std::unique_ptr<FakeRunner> runner;
   Instant wake_at = Instant::never();
+  uint32_t spins = 0;  // turns in a row after which it wanted another one at once
   bool exited = false;
   Instant exited_at = Instant::never();
   bool crashed = false;
