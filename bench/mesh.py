@@ -72,7 +72,7 @@ class Dagz:
     def command(self, number: int) -> list[str]:
         # A runner that never collects: nothing but the mesh has work to do.
         return [BINARY, "run", "-n", "1", "--job", self.job, "--no-beacon", "--state-dir",
-                str(self.folder / f"state-{number}"), "--", "sleep", "600"]
+                str(self.folder / f"state-{number}"), "--", "sleep", "86400"]
 
     def all_seen(self, count: int) -> str:
         return rf"^dagz: {count} nodes after"
