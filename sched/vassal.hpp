@@ -117,6 +117,7 @@ class Vassal {
     bool again = false;              // failed here a moment ago
     bool tail = false;               // a retry in a fresh process
     bool suspect = false;            // ran when the runner was lost: runs alone on its node
+    uint8_t excused = 0;             // runners lost when it had only just begun
   };
   struct Group {
     std::deque<Item> items;

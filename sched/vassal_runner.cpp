@@ -6,9 +6,18 @@
 
 // When the runner is lost, its workers are gone with it, and one of the tests that ran may have
 // done it. If there was only one, the loss is its result. Else nobody knows: all of them run again,
-// alone on this node, so that the next loss tells.
+// alone on this node, so that the next loss tells. Nor does anybody know of one that has only just
+// begun: a signal takes its time, and the test before it may have sent it.
 
 namespace dagz::sched {
+namespace {
+
+// From a test's signal to the end of the zygote and its workers, on a busy machine.
+constexpr Duration kSignalTakes = Duration::milliseconds(200);
+// Once beside the culprit, once more right after it; then it is the culprit.
+constexpr uint8_t kExcusedMax = 2;
+
+}  // namespace
 
 void Vassal::on(Instant now, int64_t wall_ms, const RunnerLost& event, Output& out) {
   std::vector<Slot> busy;
@@ -22,7 +31,10 @@ void Vassal::on(Instant now, int64_t wall_ms, const RunnerLost& event, Output& o
   if (again && !draining_ && !leaving_) out.notice = loss_notice(event, busy);
   for (const Slot slot : busy) {
     Worker& worker = workers_[slot];
-    const bool known = worker.timed_out || busy.size() == 1;
+    Item& head = worker.sent.front();
+    const bool just_begun = head.excused < kExcusedMax && now < worker.last_finished + kSignalTakes;
+    if (just_begun) ++head.excused;
+    const bool known = worker.timed_out || (busy.size() == 1 && !just_begun);
     suspect(worker);
     if (!known || ended_) continue;
     charged_.push_back(worker.sent.front().local);

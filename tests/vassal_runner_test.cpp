@@ -8,7 +8,9 @@ using report::Outcome;
 
 namespace {
 
-void lose(VassalBench& bench) {
+// Long after the last test ended.
+void lose(VassalBench& bench, Duration after = Duration::seconds(1)) {
+  bench.now = bench.now + after;
   for (auto& [slot, queue] : bench.queues) queue.clear();
   bench.event(RunnerLost{"SIGKILL"});
   bench.advance();
@@ -28,8 +30,7 @@ TEST_CASE("a lost runner: the only test that ran has done it, and the others go 
   bench.begin(3);
   REQUIRE(bench.queued(0) == Indexes{0});
   bench.commands.clear();
-  bench.now = bench.now + Duration::seconds(2);
-  lose(bench);
+  lose(bench, Duration::seconds(2));
   const auto results = bench.written<report::Finished>();
   REQUIRE(results.size() == 1);
   CHECK(results[0].index == 0);
@@ -48,6 +49,30 @@ TEST_CASE("a lost runner: the only test that ran has done it, and the others go 
   bench.done(0);
   CHECK(bench.written<report::Finished>().size() == 4);
   CHECK(bench.all_answered());
+}
+
+TEST_CASE("a lost runner: a test that has just begun may pay for the one before it", "[sched]") {
+  VassalBench bench(1, 20, kLong);
+  bench.begin(3);
+  bench.now = bench.now + Duration::seconds(2);
+  bench.done(0);
+  REQUIRE(bench.queued(0) == Indexes{1});
+  bench.commands.clear();
+  lose(bench, Duration::milliseconds(20));
+  CHECK(bench.written<report::Finished>().size() == 1);
+  ready_again(bench);
+  // When it happens again and again, it was this one.
+  for (int loss = 0; loss < 2; ++loss) {
+    CHECK(bench.written<report::Finished>().size() == 1);
+    REQUIRE(bench.queued(0) == Indexes{1});
+    bench.commands.clear();
+    lose(bench, Duration::milliseconds(20));
+    ready_again(bench);
+  }
+  const auto results = bench.written<report::Finished>();
+  REQUIRE(results.size() == 2);
+  CHECK(results[1].index == 1);
+  CHECK(results[1].outcome == Outcome::kCrashed);
 }
 
 TEST_CASE("a lost runner: of several none is charged, and each runs again alone", "[sched]") {

@@ -559,6 +559,11 @@ void RunnerHost::look_for_orphans() {
   if (!config_.owns_orphans || looked_for_orphans_at_ == now_) return;
   looked_for_orphans_at_ = now_;
   for (Orphan& orphan : orphans_.look(process_->pid())) {
+    // A worker whose zygote has died is about to follow it.
+    const bool is_worker = std::any_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
+      return target_of(entry.second) == orphan.pid;
+    });
+    if (is_worker) continue;
     events_.emplace_back(
         LeftOver{std::move(orphan.test), fmt::format("{}, pid {}", orphan.command, orphan.pid)});
   }
