@@ -604,6 +604,7 @@ void Node::finish(Moment at) {
   if (end_) return;
   if (!job_.closed()) {
     if (!has_left(at)) return;
+    depart_by_ = Instant::never();
     flush_now_ = true;
     publish_logs(at);
     end_ = NodeEnd{};
