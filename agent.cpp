@@ -182,6 +182,7 @@ bool Agent::start_network() {
   config.scheduler.max_fail_now = options_.max_fail.now;
   config.scheduler.deadline = options_.deadline.value_or(Duration{});
   config.scheduler.drain_within = options_.grace;
+  config.scheduler.speculation = options_.speculation;
   config.scheduler.passed_before = passed_before_;
   if (options_.on_isolation == IsolationPolicy::kSlice) {
     config.scheduler.slice = slice_of(access_.run);

@@ -264,8 +264,7 @@ class Node {
   mesh::Claim drained_told_;
   struct WaitingGrant {
     report::Run run;
-    bool valid = false;
-    bool tail = false;
+    sched::Vassal::GrantKind kind = sched::Vassal::GrantKind::kFenced;
   };
   std::vector<WaitingGrant> waiting_grants_;  // for names that are still on their way
   bool departing_ = false;

@@ -13,6 +13,7 @@ namespace dagz {
 
 using report::Change;
 using report::Entry;
+using GrantKind = sched::Vassal::GrantKind;
 
 namespace {
 
@@ -192,6 +193,10 @@ void Node::tests_changed(Moment at) {
     lag_[result.worker] += result.duration - estimates_.of(change.test);
     estimates_.learn(change.test, result.duration);
     tell_progress(at, test);
+    if (job_.nodes()[change.node].id == self_.id) continue;
+    sched::Vassal::Output out;
+    vassal_.finished_elsewhere(change.test, out);
+    perform(at, std::move(out));
   }
 }
 
@@ -200,6 +205,7 @@ void Node::tell_progress(Moment at, const report::Test& test) {
   // What comes after the end, from the other side of a split, is no news any more.
   if (test.attempts.empty() || end_) return;
   const report::Attempt& attempt = test.attempts.back();
+  if (attempt.result.copy && !report::is_counted(test, attempt)) return;
   if (job_.nodes()[attempt.node].id != self_.id && !is_scheduler()) return;
   const report::Finished& result = attempt.result;
   report::ProgressEvent event;
@@ -228,7 +234,11 @@ void Node::folded(Moment at, const NodeId& origin, const Entry& entry) {
       if (stale) marks.fenced_off.reach();
       if (!stale) fence_ = granted->claim;
       for (const report::Run& run : granted->runs) {
-        waiting_grants_.push_back({run, !stale, granted->tail});
+        const GrantKind kind = stale             ? GrantKind::kFenced
+                               : granted->tail   ? GrantKind::kTail
+                               : granted->copies ? GrantKind::kCopies
+                                                 : GrantKind::kWork;
+        waiting_grants_.push_back({run, kind});
       }
     }
   } else if (const auto* recalled = std::get_if<report::Recalled>(&entry)) {
@@ -254,22 +264,18 @@ void Node::folded(Moment at, const NodeId& origin, const Entry& entry) {
 // A grant may overtake the names of what it grants: they come from another log.
 void Node::take_grants(Moment at) {
   if (waiting_grants_.empty()) return;
-  std::vector<report::Run> valid;
-  std::vector<report::Run> tail;
-  std::vector<report::Run> fenced;
+  std::map<GrantKind, std::vector<report::Run>> named;
   std::erase_if(waiting_grants_, [&](const WaitingGrant& grant) {
     const auto version = job_.files().find(grant.run.file);
     if (version == job_.files().end() || !version->second.known()) {
       marks.nameless.reach();
       return false;
     }
-    (!grant.valid ? fenced : grant.tail ? tail : valid).push_back(grant.run);
+    named[grant.kind].push_back(grant.run);
     return true;
   });
   sched::Vassal::Output out;
-  if (!valid.empty()) vassal_.granted(valid, true, out);
-  if (!tail.empty()) vassal_.granted(tail, true, out, true);
-  if (!fenced.empty()) vassal_.granted(fenced, false, out);
+  for (const auto& [kind, runs] : named) vassal_.granted(runs, kind, out);
   perform(at, std::move(out));
 }
 
@@ -421,8 +427,9 @@ void Node::on(Moment, const NodeId& from, const sched::StealRequest&) {
   scheduler_.steal_requested(from);
 }
 
-void Node::on(Moment, const NodeId& from, const sched::WorkerReport& message) {
+void Node::on(Moment at, const NodeId& from, const sched::WorkerReport& message) {
   reported_[from] = message.workers;
+  scheduler_.told(at.now, from, message.workers);
 }
 
 void Node::on(Moment, const NodeId&, const sched::StopRequest& message) {
@@ -473,7 +480,8 @@ void Node::update_live_nodes() {
   });
   std::vector<sched::LiveNode> live;
   for (const mesh::Member* member : members) {
-    live.push_back({member->profile.id, member->profile.workers});
+    live.push_back({member->profile.id, member->profile.workers,
+                    member->state == mesh::MemberState::kSuspect});
   }
   scheduler_.set_live(live);
 }
@@ -544,7 +552,9 @@ void Node::advance_work(Moment at) {
 void Node::report_workers(Moment at) {
   if (at.now >= next_worker_report_at_) {
     next_worker_report_at_ = at.now + Duration::seconds(1);
-    if (!is_scheduler() && election_.claim().exists() && !job_.closed()) {
+    if (is_scheduler()) {
+      scheduler_.told(at.now, self_.id, vassal_.statuses(at.now));
+    } else if (election_.claim().exists() && !job_.closed()) {
       send(at.now, election_.claim().scheduler.node, sched::WorkerReport{vassal_.statuses(at.now)});
     }
   }

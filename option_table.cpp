@@ -54,6 +54,13 @@ bool apply_workers(std::string_view text, Settings& s) {
   return store(parse_number(text, 1, kMaxWorkersOfNode), s.run.workers);
 }
 
+bool apply_no_speculation(std::string_view text, Settings& s) {
+  const auto value = parse_bool(text);
+  if (!value) return false;
+  s.run.speculation = !*value;
+  return true;
+}
+
 bool apply_no_beacon(std::string_view text, Settings& s) {
   const auto value = parse_bool(text);
   if (!value) return false;
@@ -174,6 +181,9 @@ const OptionSpec kOptions[] = {
      "of the plan (default text)",
      kRunCommand, [](Text t, Settings& s) { return pick(t, kPlanFormatWords, s.run.format); },
      '\0', kPlanFormatWords},
+    {"no-speculation", "", kBoolText, "Collection and plan",
+     "no second copies of tests that take much too long, for workers that have nothing else to do",
+     kRunCommand, apply_no_speculation},
     {"strict-collection", "", kBoolText, "Collection and plan",
      "different collections on the nodes fail the job",
      kRunCommand, [](Text t, Settings& s) { return store(parse_bool(t), s.run.strict_collection); }},

@@ -68,6 +68,7 @@ struct RunOptions {
   Affinity affinity = Affinity::kModule;
   bool plan = false;
   Format format = Format::kText;  // of the plan: text or json
+  bool speculation = true;
   bool strict_collection = false;
   IsolationPolicy on_isolation = IsolationPolicy::kRunAll;
   ExitPolicy exit = ExitPolicy::kJob;

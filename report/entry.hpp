@@ -174,10 +174,12 @@ struct Granted {
   std::vector<Run> runs;
   // Retries that wait until nothing else is left, each for a fresh process.
   bool tail = false;
+  // Second copies of tests that run elsewhere, and for long.
+  bool copies = false;
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(claim, to, stolen, bounded(runs, kRunsPerEntryMax), tail);
+    archive(claim, to, stolen, bounded(runs, kRunsPerEntryMax), tail, copies);
   }
 };
 
@@ -213,6 +215,8 @@ struct Finished {
   bool amends = false;
   // It failed and is tried once more by the same node at once: nobody else need.
   bool again = false;
+  // Of a second copy: counts only if it is good and the first run has no result.
+  bool copy = false;
   uint32_t worker = 0;
   int64_t started_wall_ms = 0;
   Duration duration;
@@ -222,7 +226,7 @@ struct Finished {
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(file, index, outcome, amends, again, worker, started_wall_ms, duration, cpu_percent,
+    archive(file, index, outcome, amends, again, copy, worker, started_wall_ms, duration, cpu_percent,
             bounded(message, kMessageMax), bounded(output, kOutputMax));
   }
 };

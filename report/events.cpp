@@ -22,11 +22,6 @@ void add_node(Json& event, const JobState& job, const NodeId& id) {
   event["node_id"] = short_name(id);
 }
 
-bool is_granted(const Test& test, NodeIndex node) {
-  return std::any_of(test.assignments.begin(), test.assignments.end(),
-                     [node](const Assignment& one) { return one.node == node && one.grants > 0; });
-}
-
 }  // namespace
 
 std::string_view to_string(CloseReason reason) {
@@ -90,7 +85,8 @@ void EventLog::change(When when, const JobState& job, const Change& change) {
     auto at = ungranted_.lower_bound({change.test, 0});
     while (at != ungranted_.end() && at->first == change.test) {
       const uint32_t attempt = at->second;
-      if (job.tests()[change.test].attempts[attempt].node != change.node) {
+      const Test& test = job.tests()[change.test];
+      if (test.attempts[attempt].node != change.node || !is_counted(test, test.attempts[attempt])) {
         ++at;
         continue;
       }
@@ -104,7 +100,7 @@ void EventLog::change(When when, const JobState& job, const Change& change) {
   // Several may have waited for the test's name.
   while (progress_[change.test].seen < test.attempts.size()) {
     const uint32_t attempt = progress_[change.test].seen++;
-    if (is_granted(test, test.attempts[attempt].node)) {
+    if (is_counted(test, test.attempts[attempt])) {
       tell_attempt(when, job, change.test, attempt);
     } else {
       ungranted_.insert({change.test, attempt});

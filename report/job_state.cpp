@@ -12,6 +12,7 @@ namespace {
 struct {
   Mark ungranted{"job: a result comes before its grant, or without one"};
   Mark closed_twice{"job: it is closed a second time"};
+  Mark copy_counts{"job: a second copy has the result"};
   Mark early_news{"job: news of a test come before its name"};
 } marks;
 
@@ -22,7 +23,21 @@ Duration sane(Duration duration) {
 
 int64_t sane_wall_ms(int64_t ms) { return std::clamp<int64_t>(ms, 0, int64_t{1} << 45); }
 
+bool is_granted(const Test& test, NodeIndex node) {
+  return std::any_of(test.assignments.begin(), test.assignments.end(),
+                     [node](const Assignment& one) { return one.node == node && one.grants > 0; });
+}
+
 }  // namespace
+
+bool is_counted(const Test& test, const Attempt& attempt) {
+  if (!is_granted(test, attempt.node)) return false;
+  if (!attempt.result.copy) return true;
+  return !is_failure(attempt.result.outcome) &&
+         std::none_of(test.attempts.begin(), test.attempts.end(), [&test](const Attempt& other) {
+           return !other.result.copy && !other.result.amends && is_granted(test, other.node);
+         });
+}
 
 JobState::JobState() : groups_(1), mutexes_(1) {}
 
@@ -57,6 +72,11 @@ std::optional<Place> JobState::place_on(TestIndex index, NodeIndex node) const {
   // It can collect the file when it is given the test.
   if (nodes_[node].found.contains(test.path) && !test.places.empty()) return test.places.front();
   return std::nullopt;
+}
+
+TestIndex JobState::find_test(const std::string& id) const {
+  const auto found = test_index_.find(id);
+  return found == test_index_.end() ? kNone : found->second;
 }
 
 void JobState::apply(const NodeId& origin, const Entry& entry) {
@@ -321,11 +341,13 @@ void JobState::on(NodeIndex origin, const Granted& entry) {
   if (nodes_[origin].id != entry.claim.scheduler.node) return;
   if (entry.stolen) ++steals_;
   const NodeIndex to = intern(entry.to);
-  for_each_test(origin, entry.runs, entry, [&](TestIndex index) { grant(to, index); });
+  for_each_test(origin, entry.runs, entry,
+                [&](TestIndex index) { grant(to, index, entry.copies); });
 }
 
-void JobState::grant(NodeIndex to, TestIndex index) {
+void JobState::grant(NodeIndex to, TestIndex index, bool copy) {
   ++assignment(tests_[index], to).grants;
+  tests_[index].copied |= copy;
   changes_.push_back({Change::Kind::kGranted, index, to});
   if (!tests_[index].collects) {
     if (!tests_[index].attempts.empty()) judge(tests_[index]);
@@ -417,10 +439,11 @@ void JobState::judge(Test& test) {
   bool amended = false;
   std::size_t tries = 0;
   for (const Attempt& attempt : test.attempts) {
-    if (assignment(test, attempt.node).grants == 0) {
-      marks.ungranted.reach();
+    if (!is_counted(test, attempt)) {
+      if (!attempt.result.copy) marks.ungranted.reach();
       continue;
     }
+    if (attempt.result.copy) marks.copy_counts.reach();
     outcomes.push_back(attempt.result.outcome);
     amended |= attempt.result.amends;
     if (!attempt.result.amends) ++tries;
@@ -476,10 +499,7 @@ TestSummary JobState::summarize(const Test& test, int64_t started_wall_ms) const
   out.verdict = test.verdict;
   std::vector<const Attempt*> order;
   for (const Attempt& attempt : test.attempts) {
-    const auto given = std::find_if(
-        test.assignments.begin(), test.assignments.end(),
-        [&](const Assignment& one) { return one.node == attempt.node && one.grants > 0; });
-    if (given != test.assignments.end()) order.push_back(&attempt);
+    if (is_granted(test, attempt.node)) order.push_back(&attempt);
   }
   const auto key = [this](const Attempt* attempt) {
     return std::tuple(attempt->result.started_wall_ms, nodes_[attempt->node].id,
@@ -491,6 +511,10 @@ TestSummary JobState::summarize(const Test& test, int64_t started_wall_ms) const
   for (const Attempt* attempt : order) {
     const NodeState& node = nodes_[attempt->node];
     const Finished& result = attempt->result;
+    if (!is_counted(test, *attempt)) {
+      if (is_failure(result.outcome)) ++runs.try_emplace(attempt->node, 1).first->second;
+      continue;
+    }
     AttemptSummary& one = out.attempts.emplace_back();
     one.outcome = result.outcome;
     one.node = "node-" + std::to_string(node.enlisted ? node.enlisted->number : 0);

@@ -61,6 +61,7 @@ struct Test {
   bool exclusive = false;
   Verdict verdict = Verdict::kPending;
   bool settled = false;       // not tried again
+  bool copied = false;        // a second copy was granted while it ran
   bool redundant = false;     // passed in an earlier attempt of the job
   Duration redundant_took;    // so long, at a guess
   std::vector<Place> places;  // one, unless nodes collected the file differently
@@ -70,6 +71,11 @@ struct Test {
   bool collects = false;              // the collection of a file: not counted, not reported
   uint64_t bytes = 0;                 // of that file
 };
+
+// Whether the verdict is made of this attempt: not of one by a node that was not given the test,
+// nor of a second copy that fails (it ran beside the first, and may have failed for that) or whose
+// first run has a result of its own.
+bool is_counted(const Test& test, const Attempt& attempt);
 
 struct FileVersion {
   uint32_t path = kNone;  // unknown until listed
@@ -128,6 +134,8 @@ class JobState {
   TestIndex test_at(FileKey file, uint32_t index) const;  // kNone if unknown
   // Where this node can run this test, if it can.
   std::optional<Place> place_on(TestIndex test, NodeIndex node) const;
+  // The first test of this id; kNone if there is none.
+  TestIndex find_test(const std::string& id) const;
 
   const Counts& counts() const { return counts_; }
   // Found files; those of them that nobody has collected yet.
@@ -156,7 +164,7 @@ class JobState {
   TestIndex intern_test(const std::string& key, const std::string& id, uint32_t path);
   void find(NodeIndex origin, const FoundFile& found);
   void expand(NodeIndex origin, Test& collection, const Expanded& entry);
-  void grant(NodeIndex to, TestIndex index);
+  void grant(NodeIndex to, TestIndex index, bool copy);
   Assignment& assignment(Test& test, NodeIndex node);
   void judge(Test& test);
   void on(NodeIndex origin, const Opened& entry);

@@ -204,6 +204,12 @@ struct DrainWorker {
   Slot slot = 0;
 };
 
+// What it runs is of no use any more: it tears everything down and leaves, or is killed with its
+// group soon. What it says before its WorkerGone means nothing.
+struct CancelTest {
+  Slot slot = 0;
+};
+
 // The worker and its whole process group, unheard from now on. With `stacks` it may first write
 // into its log where its threads are.
 struct KillWorker {
@@ -220,6 +226,6 @@ struct FinishRunner {
 };
 
 using RunnerCommand = std::variant<StartWorker, RunTests, DrainWorker, KillWorker, FinishRunner,
-                                   RestartRunner, AbandonRunner>;
+                                   RestartRunner, AbandonRunner, CancelTest>;
 
 }  // namespace dagz::sched

@@ -153,6 +153,12 @@ void Scheduler::set_live(const std::vector<LiveNode>& live) {
   live_ = live;
   live_ids_.clear();
   for (const LiveNode& node : live) live_ids_.insert(node.id);
+  // Who is silent does not answer.
+  std::erase_if(recalls_, [&live](const auto& one) {
+    return std::any_of(live.begin(), live.end(), [&one](const LiveNode& node) {
+      return node.suspected && node.id == one.second.victim;
+    });
+  });
   const auto enlisted = std::count_if(job_.nodes().begin(), job_.nodes().end(),
                                       [](const auto& node) { return node.enlisted.has_value(); });
   has_company_ = has_company_ || live.size() > 1 || enlisted > 1;
@@ -364,6 +370,7 @@ void Scheduler::grant_shares(Instant now, Output& out) {
 void Scheduler::grant(const NodeId& to, const std::vector<TestIndex>& tests, Kind kind,
                       Output& out) {
   report::Granted granted{claim_, to, kind == Kind::kStolen, {}, kind == Kind::kTail};
+  granted.copies = kind == Kind::kCopies;
   const NodeIndex node = job_.node_index(to);
   for (const TestIndex test : tests) {
     const auto place = job_.place_on(test, node);
@@ -397,21 +404,24 @@ Duration Scheduler::surplus(const LiveNode& victim, const LiveNode& thief) const
   return load(from) / both * to_rate - load(to) / both * from_rate;
 }
 
-void Scheduler::serve_thief(Instant now, const NodeId& thief, Output& out) {
-  if (!is_ready(thief)) return;
-  uint32_t thief_workers = 0;
-  for (const LiveNode& live : live_) {
-    if (live.id == thief) thief_workers = live.workers;
-  }
-  if (thief_workers == 0) return;
+void Scheduler::serve_thief(Instant now, const NodeId& id, Output& out) {
+  if (!is_ready(id)) return;
+  const auto thief = std::find_if(live_.begin(), live_.end(),
+                                  [&id](const LiveNode& live) { return live.id == id; });
+  if (thief == live_.end() || thief->workers == 0) return;
+  if (!recall_for(now, *thief, out)) serve_copies(now, *thief, out);
+}
+
+// Whether there is, or was, something to recall.
+bool Scheduler::recall_for(Instant now, const LiveNode& thief, Output& out) {
   for (const auto& [number, recall] : recalls_) {
-    if (recall.thief == thief) return;
+    if (recall.thief == thief.id) return true;
   }
   const LiveNode* victim = nullptr;
   Duration victim_finish;
   for (const LiveNode& live : live_) {
     const NodeIndex index = job_.node_index(live.id);
-    if (live.id == thief || index == kNone || live.workers == 0) continue;
+    if (live.id == thief.id || index == kNone || live.workers == 0 || live.suspected) continue;
     const auto barren = barren_until_.find(live.id);
     if (barren != barren_until_.end() && now < barren->second) continue;
     const auto books = books_.find(index);
@@ -424,12 +434,13 @@ void Scheduler::serve_thief(Instant now, const NodeId& thief, Output& out) {
     victim = &live;
     victim_finish = finish;
   }
-  if (victim == nullptr) return;
-  const Duration wanted = surplus(*victim, {thief, thief_workers});
-  if (wanted < config_.steal_min) return;
+  if (victim == nullptr) return false;
+  const Duration wanted = surplus(*victim, thief);
+  if (wanted < config_.steal_min) return false;
   const uint64_t number = (claim_.term << 32) | ++recalls_made_;
-  recalls_[number] = {victim->id, thief, now + config_.recall_within};
+  recalls_[number] = {victim->id, thief.id, now + config_.recall_within};
   out.entries.emplace_back(report::Recalled{claim_, victim->id, number, wanted});
+  return true;
 }
 
 // ---- the end ----------------------------------------------------------------------------------

@@ -13,6 +13,7 @@
 #include "mesh/claim.hpp"
 #include "mesh/time.hpp"
 #include "report/job_state.hpp"
+#include "report/status.hpp"
 #include "sched/estimate.hpp"
 #include "sched/groups.hpp"
 #include "sched/plan.hpp"
@@ -43,6 +44,12 @@ struct SchedulerConfig {
   // For so long after a takeover no mutex is granted: the one who held it may not have been heard.
   Duration mutex_after_takeover = Duration::seconds(2);
   RetryLimits retry_limits;
+  // Workers that have nothing else to do run second copies of tests that take much longer than
+  // expected, or whose node is suspected of being dead, where that is expected to save so much.
+  bool speculation = true;
+  Duration copy_saves_min = Duration::seconds(1);
+  // Until it is certain that a suspect is dead.
+  Duration suspicion_takes = Duration::seconds(3);
   // Ids of tests that passed in an earlier attempt of the job, which had failed: not run again.
   std::unordered_set<std::string> passed_before;
   // What it runs as long as it has met nobody; nothing: everything.
@@ -53,6 +60,7 @@ struct SchedulerConfig {
 struct LiveNode {
   NodeId id;
   uint32_t workers = 0;
+  bool suspected = false;
 };
 
 class Scheduler {
@@ -81,6 +89,8 @@ class Scheduler {
   // In order of birth.
   void set_live(const std::vector<LiveNode>& live);
   void steal_requested(const NodeId& thief);
+  // What the node's workers run, by its own word.
+  void told(Instant now, const NodeId& node, const std::vector<report::WorkerStatus>& workers);
   void stop(report::CloseReason reason, const std::string& detail);
   // The runner's own --maxfail, where dagz was given none.
   // Running tests may end.
@@ -103,6 +113,10 @@ class Scheduler {
     NodeId thief;
     Instant expires_at;
   };
+  struct Running {
+    report::TestIndex test = 0;
+    Instant since;
+  };
 
   bool is_live(report::NodeIndex node) const;
   bool is_ready(const NodeId& id) const;
@@ -120,10 +134,17 @@ class Scheduler {
   void ask_for_names(Instant now, Output& out);
   void grant_shares(Instant now, Output& out);
   std::vector<TestGroup> open_groups(report::NodeIndex able) const;
-  enum class Kind : uint8_t { kShare, kStolen, kTail };
+  enum class Kind : uint8_t { kShare, kStolen, kTail, kCopies };
   void grant(const NodeId& to, const std::vector<report::TestIndex>& tests, Kind kind, Output& out);
   Duration surplus(const LiveNode& victim, const LiveNode& thief) const;
   void serve_thief(Instant now, const NodeId& thief, Output& out);
+  bool recall_for(Instant now, const LiveNode& thief, Output& out);
+  // Second copies (scheduler_copies.cpp)
+  void serve_copies(Instant now, const LiveNode& thief, Output& out);
+  bool may_copy(report::TestIndex test, report::NodeIndex from, report::NodeIndex to) const;
+  Duration saved_by_copy(Instant now, const LiveNode& from, const Running& one,
+                         report::NodeIndex to) const;
+  std::vector<Running> running_on(Instant now, const LiveNode& node) const;
   bool is_given_up(report::TestIndex test) const;
   void serve_tail(Instant now, Output& out);
   bool may_lock(Instant now, report::TestIndex test, report::NodeIndex node) const;
@@ -163,6 +184,7 @@ class Scheduler {
   uint32_t recalls_made_ = 0;
   std::map<uint64_t, Recall> recalls_;
   std::map<NodeId, Instant> barren_until_;  // those that had nothing to give
+  std::map<NodeId, std::vector<Running>> running_;
   std::set<NodeId> thieves_;
   std::set<NodeId> stolen_for_;
   std::set<NodeId> got_share_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <type_traits>
 #include <utility>
 
 #include "report/progress.hpp"
@@ -56,13 +57,14 @@ void Vassal::enlisted(const report::Enlisted& enlisted, uint32_t) {
 }
 
 // Takes what is granted, in the order in which it should run.
-void Vassal::granted(const std::vector<report::Run>& runs, bool valid, Output& out, bool tail) {
+void Vassal::granted(const std::vector<report::Run>& runs, GrantKind kind, Output& out) {
   std::vector<Group> waiting;
-  for (Group& group : groups_of(runs, valid, out)) {
+  for (Group& group : groups_of(runs, kind != GrantKind::kFenced, out)) {
     Group rest;
     for (Item& item : group.items) {
       restricted_ = restricted_ || is_restricted(item);
-      if (tail) {
+      item.copy = kind == GrantKind::kCopies;
+      if (kind == GrantKind::kTail) {
         item.tail = true;
         tail_.push_back(item);
       } else if (job_.tests()[item.test].verdict == report::Verdict::kRetry) {
@@ -106,10 +108,13 @@ std::vector<Vassal::Group> Vassal::groups_of(const std::vector<report::Run>& run
   return groups;
 }
 
-bool Vassal::is_wanted(const Item& item) const {
+bool Vassal::is_undecided(const Item& item) const {
   const report::Verdict verdict = job_.tests()[item.test].verdict;
-  return (verdict == report::Verdict::kPending || verdict == report::Verdict::kRetry) &&
-         !held_.contains(item.test);
+  return verdict == report::Verdict::kPending || verdict == report::Verdict::kRetry;
+}
+
+bool Vassal::is_wanted(const Item& item) const {
+  return is_undecided(item) && !held_.contains(item.test);
 }
 
 // Of one named group, of one mutex, or of one file and neither.
@@ -179,6 +184,7 @@ void Vassal::feed(Instant now, Slot slot, Output& out) {
   }
   std::vector<LocalTest> tests;
   std::vector<Item> missing;
+  std::vector<Item> decided;
   const auto cost = [&](const Item& item) {
     return std::max(estimates_.of(item.test), worker.lately);
   };
@@ -192,6 +198,11 @@ void Vassal::feed(Instant now, Slot slot, Output& out) {
     if (restricted_ && !busy) take_heavy(slot);
     if (worker.group.empty() && !take_group(now, slot) && !steal_locally(now, slot)) break;
     const Item& next = worker.group.front();
+    if (is_futile(next)) {
+      decided.push_back(next);
+      worker.group.pop_front();
+      continue;
+    }
     if (!admits(slot, next) || (weight_of(next) == 1 && makes_room(now, slot))) break;
     Item item = worker.group.front();
     worker.group.pop_front();
@@ -205,6 +216,7 @@ void Vassal::feed(Instant now, Slot slot, Output& out) {
   if (!tests.empty()) worker.fresh = false;
   if (worker.sent.empty()) take_tail(now, slot, tests, missing);
   if (!missing.empty()) miss(missing, out);
+  if (!decided.empty()) give_up(decided, 0, out);
   if (tests.empty() && !worker.wants) return;
   worker.wants = false;
   const std::size_t count = tests.size();
@@ -294,6 +306,9 @@ Instant Vassal::next_deadline() const {
 void Vassal::handle(Instant now, int64_t wall_ms, const RunnerEvent& event, Output& out) {
   std::visit(
       [&](const auto& one) {
+        if constexpr (requires { one.slot; } && !std::is_same_v<decltype(one), const WorkerGone&>) {
+          if (is_cancelled(one.slot)) return;
+        }
         if constexpr (requires { on(now, wall_ms, one, out); }) on(now, wall_ms, one, out);
       },
       event);
@@ -387,6 +402,7 @@ void Vassal::finish(Instant now, int64_t, Slot slot, report::Finished result, Ou
   ++worker.finished;
   if (item.stolen) ++worker.stolen_finished;
   if (!left_overs_.empty()) name_left_overs(item, result);
+  result.copy = item.copy;
   result.again = tries_again(item, result.outcome);
   if (result.again) {
     item.again = true;
@@ -410,7 +426,7 @@ void Vassal::on(Instant now, int64_t wall_ms, const WorkerGone& event, Output& o
   } else if (!expected_end && !worker.sent.empty() && !ended_) {
     die_running(now, wall_ms, event.slot, "the worker process died: " + event.reason, event.output,
                 out);
-  } else if (!expected_end && !ended_) {
+  } else if (!expected_end && !ended_ && !worker.cancelled) {
     ++worker.deaths_in_a_row;
   }
   requeue(worker, out);
@@ -450,6 +466,7 @@ void Vassal::reset(Worker& worker) {
   worker.collected.clear();
   worker.wants = false;
   worker.timed_out = false;
+  worker.cancelled = false;
   worker.greeted = false;
 }
 

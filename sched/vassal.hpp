@@ -82,9 +82,12 @@ class Vassal {
   void collected(Instant now, const WorkerCollected& event,
                  const std::vector<report::FileKey>& versions, Output& out);
   void enlisted(const report::Enlisted& enlisted, uint32_t mesh_workers);
-  // `valid` is false when the grant is fenced off: then all of it goes back. `tail`: retries for
-  // the end.
-  void granted(const std::vector<report::Run>& runs, bool valid, Output& out, bool tail = false);
+  // `kFenced`: under an outdated claim, all of it goes back. `kTail`: retries for the end.
+  // `kCopies`: of what another node runs.
+  enum class GrantKind : uint8_t { kFenced, kWork, kTail, kCopies };
+  void granted(const std::vector<report::Run>& runs, GrantKind kind, Output& out);
+  // Another node has finished this one: what runs here may be of no use any more.
+  void finished_elsewhere(report::TestIndex test, Output& out);
   void recalled(uint64_t number, Duration wanted, Output& out);
   // Drop what has not begun, let the workers end; `now` ends what runs, too.
   void drain(Output& out, bool now = false);
@@ -116,6 +119,7 @@ class Vassal {
     std::optional<Slot> only = {};   // no other worker has it in its collection
     bool again = false;              // failed here a moment ago
     bool tail = false;               // a retry in a fresh process
+    bool copy = false;               // runs elsewhere as well
     bool suspect = false;            // ran when the runner was lost: runs alone on its node
     uint8_t excused = 0;             // runners lost when it had only just begun
   };
@@ -137,6 +141,7 @@ class Vassal {
     bool fresh = false;      // has run nothing since its start
     Instant head_since;
     bool timed_out = false;  // its end has been ordered
+    bool cancelled = false;  // it ends, and what it says counts no more
     Instant last_finished;
     // What its tests took lately: a guess that is much too low must not fill its queue, for nobody
     // could take that back.
@@ -171,6 +176,7 @@ class Vassal {
   void end_overdue_tests(Instant now, Output& out);
   void send(Instant now, Slot slot, Item item, std::vector<LocalTest>& tests);
   std::vector<Group> groups_of(const std::vector<report::Run>& runs, bool valid, Output& out);
+  bool is_undecided(const Item& item) const;
   bool is_wanted(const Item& item) const;
   void put_back(Worker& worker, std::deque<Item>::iterator end);
   void miss(const std::vector<Item>& items, Output& out);
@@ -218,6 +224,10 @@ class Vassal {
   // Processes (vassal_recycle.cpp)
   void start(Slot slot, Output& out);
   void recycle(Slot slot, Output& out);
+  // Second copies (vassal_copies.cpp)
+  bool is_cancelled(Slot slot) const;
+  bool is_futile(const Item& item) const;
+  void cancel(Slot slot, Output& out);
   // The runner (vassal_runner.cpp)
   void suspect(Worker& worker);
   std::string loss_notice(const RunnerLost& event, const std::vector<Slot>& busy) const;

@@ -9,7 +9,7 @@ namespace dagz::sched {
 
 // Failures before this one, here or elsewhere, are the scheduler's affair.
 bool Vassal::tries_again(const Item& item, report::Outcome outcome) const {
-  if (!report::is_failure(outcome) || item.again || item.tail) return false;
+  if (!report::is_failure(outcome) || item.again || item.tail || item.copy) return false;
   if (draining_ || leaving_ || broken_ || job_.max_retries() == 0) return false;
   return job_.tests()[item.test].attempts.empty() && !is_landslide(job_, config_.retry_limits);
 }

@@ -122,3 +122,23 @@ TEST_CASE("events: what the mesh says, and the end", "[events]") {
   CHECK((events[2]["reason"] == "deadline" && events[2]["counts"]["passed"] == 1));
   CHECK((events[2]["counts"]["unfinished"] == 1 && events[2]["counts"]["total"] == 2));
 }
+
+TEST_CASE("events: a second copy is told only if it counts", "[events]") {
+  Told told;
+  told.open();
+  told.apply(kA, test::granted(kA, kA, {{kFile, 0, 2}}));
+  Granted second = test::granted(kA, kB, {{kFile, 0, 2}});
+  second.copies = true;
+  told.apply(kA, second);
+  told.events();
+  Finished result = test::finished(kFile, 0, Outcome::kFailed);
+  result.copy = true;
+  told.apply(kB, result);
+  CHECK(told.events().empty());
+  result.index = 1;
+  result.outcome = Outcome::kPassed;
+  told.apply(kB, result);
+  const auto events = told.events();
+  REQUIRE(events.size() == 1);
+  CHECK(events[0]["verdict"] == "OK");
+}

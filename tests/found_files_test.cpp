@@ -188,7 +188,7 @@ struct Bench {
   void grant(std::vector<Run> what) {
     fold(kA, granted(kA, kB, what));
     Vassal::Output out;
-    vassal.granted(what, true, out);
+    vassal.granted(what, Vassal::GrantKind::kWork, out);
     take(std::move(out));
     advance();
   }
@@ -302,7 +302,7 @@ TEST_CASE("found files: a long import is no test that runs too long", "[sched]")
   strict.found({{"x.py", 2000}, {"y.py", 3000}});
   strict.enlisted({kB, 0, 0, 1}, 1);
   Vassal::Output out;
-  strict.granted({{kFoundX, 0, 1}}, true, out);
+  strict.granted({{kFoundX, 0, 1}}, Vassal::GrantKind::kWork, out);
   strict.advance(bench.now, out);
   strict.handle(bench.now, 0, WorkerReady{0}, out);
   Vassal::Output later;

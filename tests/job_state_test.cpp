@@ -483,3 +483,29 @@ TEST_CASE("job: a redundant test that runs all the same has its outcome", "[repo
   fold(false);
   fold(true);
 }
+
+TEST_CASE("job: a second copy counts if it is good and the first run has no result", "[report]") {
+  const auto verdict = [](std::optional<Outcome> first, Outcome copy) {
+    Logs logs;
+    Granted second = granted(kA, kB, {{1, 0, 1}});
+    second.copies = true;
+    Finished result = finished(1, 0, copy);
+    result.copy = true;
+    logs[kA] = {named(2), listed(1, "f", 1), granted(kA, kA, {{1, 0, 1}}), second};
+    if (first) logs[kA].push_back(finished(1, 0, *first));
+    logs[kB] = {result};
+    const std::string expected = text(fold(logs));
+    for (uint64_t seed = 1; seed < 20; ++seed) {
+      Rng rng(seed);
+      CHECK(text(fold(logs, rng)) == expected);
+    }
+    const JobState job = fold(logs);
+    CHECK(job.counts().total == 1);
+    return job.tests()[0].verdict;
+  };
+  CHECK(verdict({}, Outcome::kPassed) == Verdict::kOk);
+  CHECK(verdict({}, Outcome::kFailed) == Verdict::kPending);
+  CHECK(verdict(Outcome::kPassed, Outcome::kFailed) == Verdict::kOk);
+  CHECK(verdict(Outcome::kFailed, Outcome::kPassed) == Verdict::kRetry);
+  CHECK(verdict(Outcome::kSkipped, Outcome::kPassed) == Verdict::kSkipped);
+}

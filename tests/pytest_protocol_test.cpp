@@ -143,6 +143,7 @@ TEST_CASE("pytest protocol: durations stay within their bounds", "[sched]") {
 TEST_CASE("pytest protocol: the small messages", "[sched]") {
   decode_as<WantLine>(R"({"t":"want"})");
   decode_as<ByeLine>(R"({"t":"bye"})");
+  decode_as<CancelledLine>(R"({"t":"cancelled"})");
   CHECK(decode_as<ExitRequestLine>(R"({"t":"exit_requested","reason":"stop"})").reason == "stop");
   CHECK(decode_as<ZygoteFailed>(R"({"t":"failed","text":"why"})").text == "why");
   CHECK(decode_as<ZygoteFinished>(R"({"t":"finished","status":5})").status == 5);

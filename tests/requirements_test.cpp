@@ -223,8 +223,9 @@ TEST_CASE("requirements: whatever happens, a node is never overloaded, and all i
       const uint64_t what = rng.below(20);
       if (what < 4) {
         const auto first = static_cast<uint32_t>(rng.below(tests));
-        bench.grant({{kFile, first, static_cast<uint32_t>(1 + rng.below(tests - first))}}, true,
-                    rng.chance(1, 5));
+        bench.grant(
+            {{kFile, first, static_cast<uint32_t>(1 + rng.below(tests - first))}},
+            rng.chance(1, 5) ? VassalBench::GrantKind::kTail : VassalBench::GrantKind::kWork);
       } else if (what < 5) {
         bench.call(
             [&](auto& out) { bench.vassal.recalled(rng.next(), each * rng.between(0, 9), out); });

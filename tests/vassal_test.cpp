@@ -11,6 +11,17 @@ using report::Outcome;
 using namespace dagz::test;
 using Bench = test::VassalBench;
 
+namespace {
+
+VassalBench::GrantKind drawn_kind(Rng& rng) {
+  const uint64_t drawn = rng.below(20);
+  if (drawn < 2) return VassalBench::GrantKind::kFenced;
+  if (drawn < 4) return VassalBench::GrantKind::kCopies;
+  return drawn < 8 ? VassalBench::GrantKind::kTail : VassalBench::GrantKind::kWork;
+}
+
+}  // namespace
+
 TEST_CASE("vassal: nothing starts before the node is enlisted", "[sched]") {
   Bench bench(1, 10, {}, false);
   bench.grant({{kFile, 0, 5}});
@@ -170,7 +181,7 @@ TEST_CASE("vassal: a recall takes waiting groups before what workers have reserv
 
 TEST_CASE("vassal: what cannot be run is handed back at once", "[sched]") {
   Bench bench(1);
-  bench.grant({{kFile, 0, 2}}, false);  // fenced off
+  bench.grant({{kFile, 0, 2}}, VassalBench::GrantKind::kFenced);  // fenced off
   CHECK(bench.given_up() == Indexes{0, 1});
   CHECK(bench.all_answered());
   bench.begin(3);
@@ -497,7 +508,7 @@ TEST_CASE("vassal: a worker's status says where its test comes from", "[sched]")
   using report::QueueKind;
   Bench bench(1, 3, Duration::seconds(1));
   const auto status = [&bench] { return bench.vassal.statuses(bench.now)[0]; };
-  bench.grant({{kFile, 2, 1}}, false);  // fenced off: no batch
+  bench.grant({{kFile, 2, 1}}, VassalBench::GrantKind::kFenced);  // fenced off: no batch
   bench.begin(1);
   CHECK(status().queue == QueueKind::kRegular);
   bench.done(0, Outcome::kFailed);
@@ -539,7 +550,7 @@ TEST_CASE("vassal: every grant is answered exactly once, whatever happens", "[sc
       if (what < 4) {
         const auto first = static_cast<uint32_t>(rng.below(tests));
         bench.grant({{kFile, first, static_cast<uint32_t>(1 + rng.below(tests - first))}},
-                    rng.chance(9, 10), rng.chance(1, 4));
+                    drawn_kind(rng));
       } else if (what < 6) {
         bench.call(
             [&](auto& out) { bench.vassal.recalled(rng.next(), each * rng.between(0, 9), out); });

@@ -27,6 +27,7 @@ constexpr std::size_t kPeersMax = 64;          // connections without a hello
 constexpr Duration kHelloPatience = Duration::seconds(10);
 constexpr Duration kReapInterval = Duration::milliseconds(50);  // without pidfds
 constexpr Duration kStacksPatience = Duration::milliseconds(300);
+constexpr Duration kCancelPatience = Duration::seconds(2);   // until it tears down
 constexpr Duration kWrapperPatience = Duration::seconds(1);  // of a command whose pytest has died
 constexpr int kDeathPatienceMs = 2'000;                      // after SIGKILL
 
@@ -294,6 +295,8 @@ void RunnerHost::handle_worker(Connection& connection, DriverMessage& message) {
     events_.emplace_back(WorkerWants{slot});
   } else if (auto* request = std::get_if<ExitRequestLine>(&message)) {
     events_.emplace_back(ExitRequested{std::move(request->reason)});
+  } else if (std::holds_alternative<CancelledLine>(message)) {
+    if (worker.kill_at != Instant::never()) worker.kill_at = now_ + config_.grace;
   } else if (std::holds_alternative<ByeLine>(message)) {
     worker.said_bye = true;
     worker.kill_at = std::min(worker.kill_at, now_ + config_.grace);
@@ -610,6 +613,16 @@ void RunnerHost::do_command(const RunTests& run) {
 }
 
 void RunnerHost::do_command(const DrainWorker& drain) { tell(drain.slot, encode_drain()); }
+
+void RunnerHost::do_command(const CancelTest& cancel) {
+  const auto it = workers_.find(cancel.slot);
+  if (it == workers_.end()) return;
+  const pid_t pid = target_of(it->second);
+  if (it->second.connection == nullptr || pid <= 1) return kill_worker(it->second);
+  tell(cancel.slot, encode_cancel());
+  ::kill(pid, SIGINT);
+  it->second.kill_at = std::min(it->second.kill_at, now_ + kCancelPatience);
+}
 
 void RunnerHost::do_command(const KillWorker& kill) {
   const auto it = workers_.find(kill.slot);

@@ -157,6 +157,7 @@ class RunnerHost {
   void do_command(const StartWorker& start);
   void do_command(const RunTests& run);
   void do_command(const DrainWorker& drain);
+  void do_command(const CancelTest& cancel);
   void do_command(const KillWorker& kill);
   void do_command(const FinishRunner& finish);
   void do_command(const RestartRunner& restart);

@@ -6,64 +6,7 @@ and collect as the user's command says, freezes the heap, and forks workers when
 side, which listens on the Unix stream socket DAGZ_SOCKET) asks for them. It needs the standard
 library, pytest and its own dagz_pytest_*.py: CPython 3.9 and later, pytest 7.2 and later.
 
-The line protocol, version 1
-============================
-One JSON object per line, ASCII (everything else is escaped, so a lone surrogate in a test id travels as
-its \\udXXX escape and comes out as it went in). Each process has its own connection. Tests are named
-[f, k]: the number of their file and their index within it. Fields marked ? may be absent; unknown fields
-are ignored.
-
-Zygote to agent
-  hello      v, role "zygote", pid, python, pytest, rootdir, notes?: [text]   as pytest is configured
-  found      files: [[path, bytes]]     only where workers collect: the files, numbered from 0 in this order,
-             in as many messages as it takes
-  file       f, path, ids: [id], groups?: {name: [k]}, needs?: [{exclusive, weight, mutex, k: [k]}], more?: true
-             one per file, f ascending from 0 in order of first appearance; path is the id up to "::".
-             More than 512 KiB of ids: several messages with the same f, "more" on all but the last,
-             which alone holds the groups (of xdist_group marks) and needs (of dagz marks).
-  collected  files, tests, deselected, skipped, seconds, maxfail, threads, replay, errors: [{path, text}],
-             shared?, why?
-             notes?: [text]
-             skipped: collectors that skipped themselves; maxfail: the user's own, 0 = none; threads: how
-             many beside the main one; shared: workers collect; why: this way and not the other; replay: whether reports flow back to plug-ins of the zygote
-  forked     slot, pid
-  exit       slot, pid, status, text?    raw wait status; pid 0 with text: the fork itself failed
-  finished   status                      pytest's exit status, as late as possible
-  failed     text                        the driver itself broke; pytest goes on to its own error handling
-Agent to zygote
-  fork       slot, number, log, env: {name: text}
-  finish     failed?: [id], unfinished?: [id], tests?, ran?    of the whole job; all workers are gone; ran false:
-             only the catalog was wanted, the session ends as with --collect-only
-  End of file: the workers' process groups are killed, exit status 3.
-
-Worker to agent
-  hello      v, role "worker", slot, pid
-  want       my queue is empty. Once at the start, in any case, and then at most once per test, before its
-             tear-down, so that fixtures of wider scope survive if the next test comes as the answer.
-             The test waits for the answer: give it at once.
-  done       f, k, o, d, s?, e?, c?, m?, x?     after tear-down, in one write
-             o: passed failed error skipped xfailed xpassed; d: seconds, without waiting for the agent;
-             s, e: of these set-up and tear-down; c: CPU seconds with reaped children; m: one line, with
-             what was left behind;
-             x: text of a failure with captured output, 64 KiB of head and tail
-  file       as above; a file that the worker was told to collect, if it holds tests
-  filed      f, seconds, errors: [{path, text}]     the file is collected
-  missing    f, k        the file holds no test of this name: it will not run here
-  exit_requested  reason       pytest.exit(), Ctrl-C or session.shouldstop in a test; bye follows
-  bye             everything is torn down, the process ends with status 0
-Agent to worker
-  run        tests: [[f, k, n?], ...]    appended to the queue. n, if not 1: this is the test's n-th
-             run on this node (see span_of). An empty list as answer to "want": nothing now; the worker
-             tears down all but the session, says done, and waits without another want until it has
-             run something.
-             Where workers collect: [f] collect this file and tell its tests; [f, -1] collect it, they are
-             known; [m, k, n, f, id] run the test of this id of file f, and call it [m, k].
-  drain      finish the queue, tear down, bye
-  End of file: exit status 3 after the current test.
-
-Between worker and zygote a socket pair carries warnings, and finished tests' reports when a plug-in in
-the zygote wants them: all, with word of each start, or only those that bear the mark of such a plug-in.
-Each frame is 4 bytes of length, then marshal, which keeps tuples as report consumers expect them.
+dagz_pytest_connection.py has the protocol between these processes.
 """
 
 import collections
@@ -541,6 +484,7 @@ class Worker:
         self.pid = os.getpid()
         self.queue = collections.deque()
         self.draining = False
+        self.cancelled = False
         self.asked = False  # since the last test began
         self.guessed = False  # what comes next, when the last test was torn down
         self.answered = True
@@ -571,7 +515,13 @@ class Worker:
         state = self.session._setupstate
         self.teardown_original = state.teardown_exact
         state.teardown_exact = self._teardown_exact
-        self._work()
+        try:
+            self._work()
+        except KeyboardInterrupt:  # between two tests
+            if not self._is_cancelled():
+                raise
+        if self.cancelled:
+            self.connection.send("cancelled")
         try:
             self.teardown_original(None)
         except BaseException as error:
@@ -622,6 +572,14 @@ class Worker:
                 self.answered = True
             elif message["t"] == "drain":
                 self.draining = True
+            elif message["t"] == "cancel":
+                self.cancelled = self.draining = True
+                self.queue.clear()
+
+    def _is_cancelled(self):
+        """Whether an interrupt is the agent's: then the test that it hit is of no use any more."""
+        self._receive(block=False)
+        return self.cancelled
 
     def _ask(self):
         """Says that the queue is empty and waits for the answer, which may be: nothing now."""
@@ -713,6 +671,8 @@ class Worker:
                 item=item, nextitem=None if nextitem is item else nextitem
             )
         except (KeyboardInterrupt, pytest.exit.Exception) as error:
+            if isinstance(error, KeyboardInterrupt) and self.getpid() == self.pid and self._is_cancelled():
+                raise
             reason = ("%s: %s" % (type(error).__name__, error)).rstrip(": ")
             broken = (reason, traceback.format_exc())
         except BaseException as error:

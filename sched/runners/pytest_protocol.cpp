@@ -354,6 +354,7 @@ DriverMessage decode_small(std::string_view kind, JsonScanner& in) {
   Fields fields = read_fields(in);
   if (kind == "want") return WantLine{};
   if (kind == "bye") return ByeLine{};
+  if (kind == "cancelled") return CancelledLine{};
   if (kind == "exit_requested") return ExitRequestLine{std::move(fields.text)};
   if (kind == "failed") return ZygoteFailed{std::move(fields.text)};
   if (kind == "finished") return ZygoteFinished{fields.status};
@@ -437,6 +438,8 @@ std::string encode_run(std::span<const RunOrder> orders) {
 }
 
 std::string encode_drain() { return "{\"t\":\"drain\"}\n"; }
+
+std::string encode_cancel() { return "{\"t\":\"cancel\"}\n"; }
 
 std::string encode_finish(const FinishRunner& finish) {
   std::string line = fmt::format(R"({{"t":"finish","tests":{},"failed":[)", finish.tests);

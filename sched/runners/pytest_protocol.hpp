@@ -130,6 +130,7 @@ struct ExitRequestLine {
 };
 
 struct ByeLine {};
+struct CancelledLine {};
 
 // Anything else. `why` is for people; nothing of the line was used.
 struct BadLine {
@@ -137,7 +138,8 @@ struct BadLine {
 };
 
 using DriverMessage = std::variant<BadLine, DoneLine, WantLine, FilePart, Collected, WorkerForked,
-                                   WorkerExited, WorkerHello, ByeLine, ExitRequestLine, ZygoteHello,
+                                   WorkerExited, WorkerHello, ByeLine, CancelledLine,
+                                   ExitRequestLine, ZygoteHello,
                                    ZygoteFailed, ZygoteFinished, FoundPart, FiledLine, MissingLine>;
 
 // `line` without its line break.
@@ -162,6 +164,7 @@ struct RunOrder {
 
 std::string encode_run(std::span<const RunOrder> orders);
 std::string encode_drain();
+std::string encode_cancel();
 std::string encode_finish(const FinishRunner& finish);
 
 }  // namespace dagz::sched

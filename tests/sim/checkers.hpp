@@ -31,6 +31,7 @@ class Checkers {
   void check_mutexes(const World& world);
   void check_reports(const World& world);
   static bool was_left_alone(const World& world, const Process& process);
+  static bool was_copied(const World& world, const std::string& id);
   void check_slices(const World& world, const std::vector<const report::JobSummary*>& jobs);
   void check_one_job(const World& world, std::size_t jobs);
   void check_verdicts(const World& world, const report::JobSummary& summary, bool part_elsewhere);

@@ -86,6 +86,14 @@ void FakeRunner::perform(const sched::RunnerCommand& command) {
     later_(Duration::microseconds(200), sched::WorkerGone{kill->slot, false, "SIGKILL", {}});
     return;
   }
+  if (const auto* cancel = std::get_if<sched::CancelTest>(&command)) {
+    Worker& worker = workers_[cancel->slot];
+    if (!worker.alive) return;
+    worker = Worker{};
+    worker.life = ++lives_;
+    later_(Duration::milliseconds(5), sched::WorkerGone{cancel->slot, true, {}, {}});
+    return;
+  }
   if (const auto* drain = std::get_if<sched::DrainWorker>(&command)) {
     Worker& worker = workers_[drain->slot];
     if (!worker.alive) return;

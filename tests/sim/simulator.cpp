@@ -123,6 +123,10 @@ Scenario draw_scenario(uint64_t seed, uint32_t nodes) {
     if (rng.chance(1, 4)) scenario.suite.fickle_percent = 2;
   }
   if (more.chance(1, 2)) scenario.full_mesh_max = static_cast<uint32_t>(more.between(1, 6));
+  if (more.chance(1, 4)) {
+    scenario.slowest = static_cast<uint32_t>(more.between(1, 10));
+    scenario.give_up_after = scenario.give_up_after * scenario.slowest;
+  }
   if (seed % 7 == 3) scenario.suite.marked_percent = static_cast<uint32_t>(more.between(1, 25));
   return scenario;
 }
@@ -145,6 +149,7 @@ std::string describe(const Scenario& s) {
   }
   if (s.max_fail > 0) text += " max-fail=" + std::to_string(s.max_fail);
   if (s.max_fail_now) text += ":now";
+  if (s.slowest > 0) text += " history, slowest=1/" + std::to_string(s.slowest);
   if (s.rerun) text += " rerun";
   if (s.slices) text += s.alone ? " slices, alone" : " slices";
   const auto ms = [](Instant at) { return std::to_string((at - Instant{}).ms()); };

@@ -93,6 +93,8 @@ struct Scenario {
   // As --on-isolation slice; alone: and no two nodes ever reach each other.
   bool slices = false;
   bool alone = false;
+  // The tests have a history, and nodes differ in speed by up to this factor; 0: neither.
+  uint32_t slowest = 0;
   // A later attempt: most nodes know of some tests that they passed before.
   bool rerun = false;
   Duration give_up_after = Duration::seconds(300);

@@ -34,6 +34,11 @@ World::World(const Scenario& scenario) : scenario_(scenario), rng_(scenario.seed
       if (!report::is_failure(verdict) && drawn.chance(3, 4)) passed_before_.insert(id);
     }
   }
+  if (scenario_.slowest > 0) {
+    for (const SuiteFile& file : suite_.files) {
+      for (const SuiteTest& test : file.tests) history_.push_back({test.id, test.duration});
+    }
+  }
   // Nodes that come back are processes of their own; the list must not move under its pointers.
   processes_.reserve(scenario_.nodes + scenario_.faults.crashes.size());
   for (uint32_t i = 0; i < scenario_.nodes; ++i) {
@@ -140,12 +145,12 @@ void World::start(Process& process) {
   config.job_id = "job-" + std::to_string(scenario_.seed);
   config.short_id = "j0101.1";
   config.seed = rng_.next();
-  process.node = std::make_unique<Node>(config, *process.crypto,
-                                        given ? given->known : std::vector<sched::KnownDuration>{},
+  process.node = std::make_unique<Node>(config, *process.crypto, given ? given->known : history_,
                                         moment(process));
   const uint32_t number = process.number;
   const Duration collect = Duration::milliseconds(given ? 100 : rng_.between(100, 1500));
-  const double speed = given ? given->speeds.at(number) : 1.0;
+  double speed = given ? given->speeds.at(number) : 1.0;
+  if (scenario_.slowest > 1) speed = 1.0 / static_cast<double>(rng_.between(1, scenario_.slowest));
   process.runner = std::make_unique<FakeRunner>(
       suite_, scenario_.shared, tries_, collect, speed,
       [this, number](Duration after, sched::RunnerEvent event) {

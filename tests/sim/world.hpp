@@ -134,6 +134,7 @@ class World {
   Rng rng_;
   Suite suite_;
   std::unordered_set<std::string> passed_before_;
+  std::vector<sched::KnownDuration> history_;
   std::map<std::string, uint32_t> tries_;
   std::vector<Process> processes_;
   std::map<std::string, uint32_t> by_address_;

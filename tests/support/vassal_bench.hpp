@@ -90,14 +90,16 @@ struct VassalBench {
     take(std::move(out));
   }
 
-  void grant(const std::vector<report::Run>& runs, bool valid = true, bool tail = false) {
+  using GrantKind = Vassal::GrantKind;
+  void grant(const std::vector<report::Run>& runs, GrantKind kind = GrantKind::kWork) {
     report::Granted entry = granted(kChief, kMe, runs);
-    entry.tail = tail;
+    entry.tail = kind == GrantKind::kTail;
+    entry.copies = kind == GrantKind::kCopies;
     fold(kChief, entry);
-    call([&](auto& out) { vassal.granted(runs, valid, out, tail); });
+    call([&](auto& out) { vassal.granted(runs, kind, out); });
   }
   // Retries that the scheduler gives to the end of the queue.
-  void grant_tail(const std::vector<report::Run>& runs) { grant(runs, true, true); }
+  void grant_tail(const std::vector<report::Run>& runs) { grant(runs, GrantKind::kTail); }
   // As the fold of a node that failed this test before has it.
   void failed_elsewhere(uint32_t index) {
     fold(kChief, granted(kChief, kChief, {{kFile, index, 1}}));
