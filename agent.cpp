@@ -110,7 +110,7 @@ int Agent::run() {
 
   if (!open_files()) return *failed_with_;
   if (const auto ended = find_ended(access_, lasting_place(), history_)) {
-    if (!ended->rerun) return conclude_late(ended->summary);
+    if (!ended->rerun) return conclude_late(*ended);
     run_again(ended->summary);
   }
   if (!start_network() || !start_node()) return *failed_with_;
@@ -193,13 +193,14 @@ bool Agent::start_network() {
   config.status_every = options_.status_interval;
   config.grace = options_.grace;
   config.ci_url = access_.run.job_url;
+  if (access_.run.node_index) config.place = *access_.run.node_index + 1;
   config.events = events_ && !events_->is_taken();
   const Moment at = moment_now();
   config.seed = static_cast<uint64_t>(at.now.ns) ^ static_cast<uint64_t>(getpid());
   const auto number = history_.next_number({at.wall_ms});
   config.short_id = report::format_short_id({at.wall_ms}, number.value);
-  config.job_id =
-      access_.job + "/" + std::to_string(at.wall_ms) + "-" + short_name(access_.crypto->node_id());
+  config.job_id = full_id_prefix(access_) + std::to_string(at.wall_ms) + "-" +
+                  short_name(access_.crypto->node_id());
   const auto durations = history_.durations();
   for (const std::string& message : history_.take_messages()) say(message);
   if (number.problem) say(*number.problem);
@@ -527,12 +528,12 @@ std::string Agent::lasting_place() const {
 }
 
 // The others were done before this node came.
-int Agent::conclude_late(const report::JobSummary& ended) {
-  say("job " + ended.short_id + " was over before this node came; its report is in " +
-      options_.network.rendezvous + ", and nothing runs again (another --job would)");
-  print_report(ended);
-  if (const auto problem = keep_ended(access_, lasting_place(), ended)) say(*problem);
-  return exit_code_of(ended);
+int Agent::conclude_late(const EndedJob& ended) {
+  say("job " + ended.summary.short_id + " was over before this node came; its report is in " +
+      ended.where + ", and nothing runs again (another --job would)");
+  print_report(ended.summary);
+  if (const auto problem = keep_ended(access_, lasting_place(), ended.summary)) say(*problem);
+  return exit_code_of(ended.summary);
 }
 
 int Agent::conclude() {

@@ -23,6 +23,8 @@
 
 namespace dagz {
 
+struct EndedJob;
+
 class Agent {
  public:
   Agent(const RunOptions& options, MeshAccess access);
@@ -55,7 +57,7 @@ class Agent {
   std::string job_label() const;
   int conclude();
   std::string lasting_place() const;
-  int conclude_late(const report::JobSummary& ended);
+  int conclude_late(const EndedJob& ended);
   void run_again(const report::JobSummary& earlier);
   void print_report(const report::JobSummary& summary);
   int exit_code_of(const report::JobSummary& summary);

@@ -94,18 +94,28 @@ std::optional<EndedJob> find_in_directory(const MeshAccess& access, const std::s
     auto summary = read_first(*access.keyring, files, INT64_MAX - 1);
     std::error_code error;
     for (const auto& path : files) std::filesystem::remove(path, error);
-    if (summary) return EndedJob{std::move(*summary), true};
+    if (summary) return EndedJob{std::move(*summary), true, rendezvous};
     return std::nullopt;
   }
   const int64_t limit = knows_its_place ? kEndedSeconds : kEndedWithoutIndexSeconds;
   if (auto summary = read_first(*access.keyring, files, limit)) {
-    return EndedJob{std::move(*summary), false};
+    return EndedJob{std::move(*summary), false, rendezvous};
   }
   if (!access.earlier) return std::nullopt;
   auto summary =
       read_first(*access.earlier, ended_files(*access.earlier, rendezvous), INT64_MAX - 1);
   if (!summary) return std::nullopt;
-  return EndedJob{std::move(*summary), true};
+  return EndedJob{std::move(*summary), true, rendezvous};
+}
+
+// It is over, in this attempt and lately, and this place of the step was not in it.
+bool came_too_late(const MeshAccess& access, const report::JobSummary& job) {
+  if (!access.run.node_index || !job.full_id.starts_with(full_id_prefix(access))) return false;
+  const int64_t ended_ms = job.started.ms + job.duration.ms();
+  if (std::time(nullptr) - ended_ms / 1000 > kEndedSeconds) return false;
+  return std::all_of(job.nodes.begin(), job.nodes.end(), [&](const report::NodeSummary& node) {
+    return node.place > 0 && node.place != *access.run.node_index + 1;
+  });
 }
 
 // A build of a CI has its own key, so the same key again is the same build again. Outside of a CI
@@ -117,12 +127,17 @@ std::optional<EndedJob> find_in_history(const MeshAccess& access, report::Histor
     if (!row.full_id.starts_with(access.job + "/")) continue;
     auto job = history.load(row.full_id);
     if (!job.value) return std::nullopt;
-    return EndedJob{std::move(*job.value), true};
+    const bool late = came_too_late(access, *job.value);
+    return EndedJob{std::move(*job.value), !late, history.path()};
   }
   return std::nullopt;
 }
 
 }  // namespace
+
+std::string full_id_prefix(const MeshAccess& access) {
+  return access.job + "/" + std::to_string(access.run.attempt) + "/";
+}
 
 std::optional<std::string> keep_ended(const MeshAccess& access, const std::string& rendezvous,
                                       const report::JobSummary& summary) {

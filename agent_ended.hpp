@@ -12,8 +12,9 @@
 // later attempts of it: its report. In the rendezvous directory it lies under a MAC of the run's
 // keys; each node that took part writes one, named after its place in the step ("<run tag>-<node
 // index>.ended"). Who finds one of another node but none of its own is late and takes the report
-// for its own; who finds its own, or one of the attempt before, is a rerun. So is who finds the job
-// in its own history.
+// for its own; who finds its own, or one of the attempt before, is a rerun. The history is searched
+// as well: who is not among the nodes of a job of this attempt has come too late for it; who finds
+// any other job of the same key is a rerun.
 
 namespace dagz {
 
@@ -22,6 +23,9 @@ namespace dagz {
 inline constexpr int64_t kEndedWithoutIndexSeconds = 600;
 inline constexpr int64_t kEndedSeconds = 3600;
 
+// What the full ids of this attempt's jobs begin with.
+std::string full_id_prefix(const MeshAccess& access);
+
 // Nothing on success (or without a directory), else a sentence.
 std::optional<std::string> keep_ended(const MeshAccess& access, const std::string& rendezvous,
                                       const report::JobSummary& summary);
@@ -29,6 +33,7 @@ std::optional<std::string> keep_ended(const MeshAccess& access, const std::strin
 struct EndedJob {
   report::JobSummary summary;
   bool rerun = false;  // else this node has come too late
+  std::string where;   // the report was found, for people
 };
 
 // A rerun clears what the last run of this attempt has left in the directory.

@@ -627,7 +627,7 @@ void Node::finish(Moment at) {
   const report::Closed closed = *job_.closed();
   if (!closed_seen_at_) closed_seen_at_ = at.now;
   if (!ledger_.covers(closed.positions)) {
-    if (at.now < *closed_seen_at_ + config_.grace) return;
+    if (at.now < std::min(*closed_seen_at_ + config_.grace, depart_by_)) return;
     marks.incomplete.reach();
     actions_.notices.push_back(
         "a part of the job's logs is gone with its nodes: this report may "
@@ -653,6 +653,7 @@ void Node::finish(Moment at) {
     }
   }
   end_ = std::move(end);
+  depart_by_ = Instant::never();
   if (config_.events) events_.closed({elapsed(at), at.wall_ms}, end_->summary, end_->reason);
   ended_at_ = at.now;
   publish_logs(at);

@@ -6,7 +6,7 @@
 All are processes of their own on loopback, started at once; they print what they see, and this script
 notes when it reads that. Rows: from the last start until all see all; from kill -9 of one member, and
 from SIGSTOP of one, until all others have called it dead. Only with dagz: from kill -9 of the scheduler
-until the test that it ran has begun again elsewhere.
+until the test that it ran has begun again elsewhere; and how much longer a whole job takes for that.
 
 The peer is built by Go from its newest release (its presets LAN and Local, nothing tuned); where there is
 no Go, its rows are left out, and that is said. memberlist has no encryption or signatures switched on here
@@ -176,6 +176,33 @@ def failover(count: int, folder: pathlib.Path, number: signal.Signals) -> float:
             member.end()
 
 
+def disturbed_job(folder: pathlib.Path, number: signal.Signals | None) -> float:
+    """How long a job of 400 tests of 50 ms takes on 4 nodes whose scheduler is lost after a third of it."""
+    suite = folder / "suite"
+    suite.mkdir()
+    (suite / "pytest.ini").write_text("[pytest]\n")
+    (suite / "test_it.py").write_text(
+        "import pytest, time\n@pytest.mark.parametrize('i', range(400))\ndef test(i): time.sleep(0.05)\n")
+    command = [BINARY, "run", "-n", "1", "--job", uuid.uuid4().hex, "--no-beacon"]
+    tail = ["--", sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(suite)]
+    members = []
+    try:
+        for i in range(4):
+            members.append(Member(str(i), [*command, "--state-dir", str(folder / f"state-{i}"), *tail], folder))
+            if i == 0:
+                time.sleep(0.3)  # it schedules
+        since = time.monotonic()
+        if number is not None:
+            time.sleep(2.5)
+            members[0].process.send_signal(number)
+        for member in members[1:]:
+            assert member.process.wait(PATIENCE_S) == 0, member.lines[-20:]
+        return time.monotonic() - since
+    finally:
+        for member in members:
+            member.end()
+
+
 def build_peer(folder: pathlib.Path) -> pathlib.Path | None:
     if not shutil.which("go"):
         return None
@@ -228,6 +255,14 @@ def main() -> None:
                 with tempfile.TemporaryDirectory() as inner:
                     values.append(failover(8, pathlib.Path(inner), number))
             print(f"| 8 | {number.name} | {shown(values)} |", flush=True)
+        print("\n| 400 tests on 4 nodes | job |\n|---|---|")
+        for loss in (None, signal.SIGKILL, signal.SIGSTOP):
+            values = []
+            for _ in range(options.rounds):
+                with tempfile.TemporaryDirectory() as inner:
+                    values.append(disturbed_job(pathlib.Path(inner), loss))
+            name = f"scheduler: {loss.name}" if loss else "undisturbed"
+            print(f"| {name} | {shown(values)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -51,10 +51,11 @@ struct Opened {
   std::string ci_url;
   uint32_t workers = 0;
   int64_t wall_ms = 0;
+  uint32_t place = 0;  // among the nodes of its CI step, from 1; 0: unknown
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(bounded(host, kPathMax), bounded(ci_url, kPathMax), workers, wall_ms);
+    archive(bounded(host, kPathMax), bounded(ci_url, kPathMax), workers, wall_ms, place);
   }
 };
 

@@ -631,6 +631,7 @@ JobSummary JobState::summary() const {
     one.name = "node-" + std::to_string(node->enlisted->number);
     one.host = node->opened.host;
     one.ci_url = node->opened.ci_url;
+    one.place = node->opened.place;
     one.id = short_name(node->id);
     one.workers = node->enlisted->workers;
     one.lost = closed_ && std::find(closed_->lost.begin(), closed_->lost.end(), node->id) !=

@@ -13,12 +13,14 @@ namespace dagz::report {
 namespace {
 
 Json node_of(const NodeSummary& node) {
-  return {{"name", json_text(node.name)},
-          {"host", json_text(node.host)},
-          {"ci_url", json_text(node.ci_url)},
-          {"workers", node.workers},
-          {"lost", node.lost},
-          {"id", json_text(node.id)}};
+  Json json = {{"name", json_text(node.name)},
+               {"host", json_text(node.host)},
+               {"ci_url", json_text(node.ci_url)},
+               {"workers", node.workers},
+               {"lost", node.lost},
+               {"id", json_text(node.id)}};
+  if (node.place > 0) json["place"] = node.place;
+  return json;
 }
 
 Json attempt_of(const AttemptSummary& attempt) {
@@ -235,7 +237,7 @@ void read_head(const Json& json, JobSummary& summary) {
   for (const Json& one : list_in(json, "nodes")) {
     summary.nodes.push_back({text_in(one, "name"), text_in(one, "host"), text_in(one, "ci_url"),
                              whole_in<uint32_t>(one, "workers"), bool_in(one, "lost"),
-                             text_in(one, "id")});
+                             text_in(one, "id"), whole_in<uint32_t>(one, "place")});
   }
   for (const Json& one : list_in(json, "notes")) {
     if (one.is_string()) summary.notes.push_back(one.get<std::string>());

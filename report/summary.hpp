@@ -43,8 +43,9 @@ struct NodeSummary {
   std::string host;
   std::string ci_url;
   uint32_t workers = 0;
-  bool lost = false;  // died, rather than left
-  std::string id;     // short id in the mesh; empty in a history of an older version
+  bool lost = false;   // died, rather than left
+  std::string id;      // short id in the mesh; empty in a history of an older version
+  uint32_t place = 0;  // among the nodes of its CI step, from 1; 0: unknown
 };
 
 enum class JobStatus : uint8_t {

@@ -43,6 +43,8 @@ constexpr const char* kSteps[] = {
     // 1 -> 2
     R"(ALTER TABLE nodes ADD COLUMN short BLOB;
        ALTER TABLE results ADD COLUMN run INTEGER;)",
+    // 2 -> 3
+    "ALTER TABLE nodes ADD COLUMN step_place INTEGER;",
 };
 static_assert(std::size(kSteps) == kHistorySchema);
 
@@ -138,11 +140,11 @@ bool insert_head(Database& database, const JobSummary& summary) {
 }
 
 void insert_lists(Database& database, int64_t job, const JobSummary& summary) {
-  Statement node(database, "INSERT INTO nodes VALUES(?, ?, ?, ?, ?, ?, ?, ?)");
+  Statement node(database, "INSERT INTO nodes VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)");
   int64_t position = 0;
   for (const NodeSummary& item : summary.nodes) {
     node.add(job).add(position++).add(item.name).add(item.host).add(item.ci_url);
-    node.add(item.workers).add(item.lost ? 1 : 0).add(item.id).run();
+    node.add(item.workers).add(item.lost ? 1 : 0).add(item.id).add(item.place).run();
   }
   Statement note(database, "INSERT INTO notes VALUES(?, ?, ?)");
   position = 0;
@@ -267,14 +269,15 @@ void read_head(const Statement& row, JobSummary& summary) {
 }
 
 void read_lists(Database& database, int64_t job, JobSummary& summary) {
-  Statement nodes(database,
-                  "SELECT name, host, ci_url, workers, lost, short FROM nodes WHERE job = ? "
-                  "ORDER BY position");
+  Statement nodes(
+      database,
+      "SELECT name, host, ci_url, workers, lost, short, step_place FROM nodes WHERE job = ? "
+      "ORDER BY position");
   nodes.add(job);
   while (nodes.next_row()) {
     summary.nodes.push_back({nodes.bytes(0), nodes.bytes(1), nodes.bytes(2),
                              static_cast<uint32_t>(nodes.integer(3)), nodes.integer(4) != 0,
-                             nodes.bytes(5)});
+                             nodes.bytes(5), static_cast<uint32_t>(nodes.integer(6))});
   }
   Statement notes(database, "SELECT text FROM notes WHERE job = ? ORDER BY position");
   notes.add(job);

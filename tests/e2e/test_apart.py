@@ -75,6 +75,25 @@ def test_a_node_that_took_part_runs_again(job, place):
     assert other.report() == node.report() and ran(place) == 120
 
 
+def test_a_late_node_finds_the_report_in_its_history(job, tmp_path):
+    job.write("test_it.py", SUITE)
+    kept = tmp_path / "kept"
+
+    def run(index):
+        node = job.start("-n", "1", "--listen", "127.0.0.1", "--no-beacon", state=kept, DAGZ_SECRET=SECRET,
+                         RAN=str(tmp_path / "ran"), **circle(index, 2))
+        assert node.wait() == 0
+        return node
+
+    first = run(0)
+    late = run(1)
+    assert late.report() == first.report() and not late.progress()
+    assert re.search(r"was over before this node came; its report is in \S+history.db", late.errors)
+    assert ran(tmp_path) == 60
+    # The same place again is a rerun of the step.
+    assert run(0).progress() and ran(tmp_path) == 120
+
+
 def test_a_report_by_somebody_else_is_not_believed(job, place):
     assert start(job, place).wait() == 0
     (ended,) = (place / "rendezvous").glob("*.ended")

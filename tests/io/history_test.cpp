@@ -139,7 +139,7 @@ TEST_CASE("history: one of the first schema is brought up to date", "[report]") 
     Database database;
     REQUIRE(database.open(folder.file("history.db"), Database::Mode::kWrite));
     database.execute(
-        "ALTER TABLE nodes DROP COLUMN short; ALTER TABLE results DROP COLUMN run;"
+        "ALTER TABLE nodes DROP COLUMN step_place; ALTER TABLE nodes DROP COLUMN short; ALTER TABLE results DROP COLUMN run;"
         "INSERT INTO jobs(full_id, short_id, status, started_ms) VALUES(CAST('old' AS BLOB), "
         "'j0101.1', 1, 1779012600000);"
         "INSERT INTO nodes VALUES(1, 0, 'node-0', 'h', '', 2, 0);"

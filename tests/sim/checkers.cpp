@@ -69,7 +69,7 @@ void Checkers::after_event(const World& world, const Process& touched) {
   check_rest(world, touched);
   if (world.scenario().suite.marked_percent == 0) return;
   check_load(world, touched);
-  check_mutexes(world);
+  check_mutexes(world, touched.mesh);
 }
 
 // A deadline that has passed and is never moved would keep a core busy for nothing.
@@ -89,21 +89,22 @@ void Checkers::check_load(const World& world, const Process& process) {
 
 // Of one mutex one runs at a time, as long as nobody is lost or cut off and the nodes have met
 // before they ran anything.
-void Checkers::check_mutexes(const World& world) {
+void Checkers::check_mutexes(const World& world, uint32_t mesh) {
   const Scenario& scenario = world.scenario();
   const Faults& faults = scenario.faults;
   if (!faults.crashes.empty() || !faults.cuts.empty() || !faults.pauses.empty()) return;
   if (scenario.chain_discovery || scenario.leavers > 0) return;
   std::map<std::string, const Process*> holders;
   const mesh::Claim* claim = nullptr;
-  for (const Process& process : world.processes()) {
+  for (const Process* one : world.mesh(mesh)) {
+    const Process& process = *one;
     if (!process.node || process.exited) continue;
     const mesh::Claim& own = process.node->election().claim();
     if (!own.exists()) continue;
     // Two meshes that are about to become one know nothing of each other's mutexes.
-    if (own.term > 1 || (claim != nullptr && *claim != own)) split_ = true;
+    if (own.term > 1 || (claim != nullptr && *claim != own)) split_.insert(mesh);
     claim = &own;
-    if (split_) return;
+    if (split_.contains(mesh)) return;
     for (const SuiteTest* test : process.runner->running()) {
       if (test->mutex.empty()) continue;
       const auto [holder, first] = holders.try_emplace(test->mutex, &process);
@@ -139,15 +140,16 @@ void Checkers::check_fence(const World& world, const Process& process) {
 void Checkers::check_scheduler(const World& world, const Process& process) {
   if (!process.node->is_scheduler() || process.node->end()) return;
   const mesh::Claim& claim = process.node->election().claim();
-  const auto rival =
-      std::find_if(world.processes().begin(), world.processes().end(), [&](const Process& other) {
-        if (&other == &process || !other.node || other.exited || other.node->end()) return false;
-        if (!world.can_talk(process, other)) return false;
-        const mesh::Claim& theirs = other.node->election().claim();
-        return other.node->is_scheduler() && theirs.lineage == claim.lineage &&
-               theirs.term == claim.term;
-      });
-  if (rival == world.processes().end()) {
+  const auto& mesh = world.mesh(process.mesh);
+  const auto rival = std::find_if(mesh.begin(), mesh.end(), [&](const Process* one) {
+    const Process& other = *one;
+    if (&other == &process || !other.node || other.exited || other.node->end()) return false;
+    if (!world.can_talk(process, other)) return false;
+    const mesh::Claim& theirs = other.node->election().claim();
+    return other.node->is_scheduler() && theirs.lineage == claim.lineage &&
+           theirs.term == claim.term;
+  });
+  if (rival == mesh.end()) {
     rivals_since_.erase(process.number);
     return;
   }
@@ -161,7 +163,8 @@ void Checkers::check_scheduler(const World& world, const Process& process) {
 // Only its owner raises an incarnation.
 void Checkers::check_incarnations(const World& world, const Process& process) {
   if (world.processes().size() > 30 && !rng_.chance(1, 50)) return;
-  for (const Process& other : world.processes()) {
+  for (const Process* one : world.mesh(process.mesh)) {
+    const Process& other = *one;
     if (!other.node || &other == &process) continue;
     const mesh::Member* seen = process.node->membership().find(other.node->id());
     if (seen == nullptr) continue;
@@ -181,14 +184,32 @@ void Checkers::at_the_end(const World& world) {
     violated(world, nullptr, "not over by the bound; still there:" + pending);
     return;
   }
-  check_reports(world);
+  check_strangers(world);
+  for (uint32_t mesh = 0; mesh < world.scenario().meshes && !failed(); ++mesh) {
+    check_reports(world, mesh);
+  }
+}
+
+// Whoever belongs to another run is nobody's member.
+void Checkers::check_strangers(const World& world) {
+  if (world.scenario().meshes == 1) return;
+  std::map<NodeId, uint32_t> meshes;
+  for (const Process& process : world.processes()) meshes[process.crypto->node_id()] = process.mesh;
+  for (const Process& process : world.processes()) {
+    if (!process.node) continue;
+    for (const auto& [id, member] : process.node->membership().members()) {
+      if (meshes.at(id) != process.mesh)
+        violated(world, &process, "knows a member of another mesh");
+    }
+  }
 }
 
 // Every node that saw the end prints the same bytes and exits with the same code. A node that
 // starts when the others are gone finds nobody and runs a job of its own.
-void Checkers::check_reports(const World& world) {
+void Checkers::check_reports(const World& world, uint32_t mesh) {
   std::map<NodeId, std::pair<const Process*, std::string>> jobs;
-  for (const Process& process : world.processes()) {
+  for (const Process* one : world.mesh(mesh)) {
+    const Process& process = *one;
     if (process.crashed) continue;
     if (!process.end) {
       violated(world, &process, "ended without an end");
@@ -215,20 +236,22 @@ void Checkers::check_reports(const World& world) {
       violated(world, &process, "exits with another code");
     }
   }
-  check_one_job(world, jobs.size());
+  check_one_job(world, mesh, jobs.size());
   std::vector<const report::JobSummary*> summaries;
   for (const auto& [closer, job] : jobs) {
     summaries.push_back(&job.first->end->summary);
-    check_verdicts(world, *summaries.back(), jobs.size() > 1 || was_left_alone(world, *job.first));
+    check_verdicts(world, mesh, *summaries.back(),
+                   jobs.size() > 1 || was_left_alone(world, *job.first));
   }
   check_slices(world, summaries);
 }
 
 // All others have crashed or left: nobody is there to close a job of the whole.
 bool Checkers::was_left_alone(const World& world, const Process& process) {
-  return std::all_of(world.processes().begin(), world.processes().end(), [&](const Process& other) {
-    return &other == &process || other.crashed ||
-           (other.end && other.end->kind == NodeEnd::Kind::kDeparted);
+  const auto& mesh = world.mesh(process.mesh);
+  return std::all_of(mesh.begin(), mesh.end(), [&](const Process* other) {
+    return other == &process || other->crashed ||
+           (other->end && other->end->kind == NodeEnd::Kind::kDeparted);
   });
 }
 
@@ -250,12 +273,12 @@ void Checkers::check_slices(const World& world,
 }
 
 // Nodes that were there together have one job, not several.
-void Checkers::check_one_job(const World& world, std::size_t jobs) {
+void Checkers::check_one_job(const World& world, uint32_t mesh, std::size_t jobs) {
   Instant first_end = Instant::never();
   Instant last_start{};
-  for (const Process& process : world.processes()) {
-    if (!process.crashed) last_start = std::max(last_start, process.starts_at);
-    if (process.end) first_end = std::min(first_end, process.exited_at);
+  for (const Process* process : world.mesh(mesh)) {
+    if (!process->crashed) last_start = std::max(last_start, process->starts_at);
+    if (process->end) first_end = std::min(first_end, process->exited_at);
   }
   // A lost hello costs a handshake's time; along a chain of addresses these times add up.
   const Duration meeting = Duration::seconds(world.scenario().chain_discovery ? 30 : 5);
@@ -267,16 +290,17 @@ void Checkers::check_one_job(const World& world, std::size_t jobs) {
   }
 }
 
-bool Checkers::was_copied(const World& world, const std::string& id) {
-  return std::any_of(world.processes().begin(), world.processes().end(), [&](const Process& one) {
-    if (!one.node) return false;
-    const report::TestIndex test = one.node->job().find_test(id);
-    return test != report::kNone && one.node->job().tests()[test].copied;
+bool Checkers::was_copied(const World& world, uint32_t number, const std::string& id) {
+  const auto& mesh = world.mesh(number);
+  return std::any_of(mesh.begin(), mesh.end(), [&](const Process* one) {
+    if (!one->node) return false;
+    const report::TestIndex test = one->node->job().find_test(id);
+    return test != report::kNone && one->node->job().tests()[test].copied;
   });
 }
 
 // Nothing lost, nothing invented, every verdict the one that the suite is made to give.
-void Checkers::check_verdicts(const World& world, const report::JobSummary& summary,
+void Checkers::check_verdicts(const World& world, uint32_t mesh, const report::JobSummary& summary,
                               bool part_elsewhere) {
   if (summary.status == report::JobStatus::kInterrupted) return;
   const auto expected = world.suite().expected(2);
@@ -307,7 +331,9 @@ void Checkers::check_verdicts(const World& world, const report::JobSummary& summ
       continue;
     }
     // Only the process that collected it first has it, and that may be gone.
-    if (test.verdict == report::Verdict::kPending && world.suite().is_fickle(test.id)) continue;
+    const bool untried =
+        test.verdict == report::Verdict::kPending || wanted == report::Verdict::kOkFlaky;
+    if (untried && world.suite().is_fickle(test.id)) continue;
     // What --max-fail cut short.
     const bool cut_short =
         test.verdict == report::Verdict::kPending || wanted == report::Verdict::kOkFlaky;
@@ -324,10 +350,14 @@ void Checkers::check_verdicts(const World& world, const report::JobSummary& summ
       continue;
     }
     // The failing try may have been a copy's, which counts for nothing.
-    if (wanted == report::Verdict::kOkFlaky && was_copied(world, test.id)) continue;
+    if (wanted == report::Verdict::kOkFlaky && was_copied(world, mesh, test.id)) continue;
+    std::string attempts;
+    for (const report::AttemptSummary& one : test.attempts) {
+      attempts += ", " + std::string(report::to_string(one.outcome)) + " on " + one.node;
+    }
     violated(world, nullptr,
              test.id + " is " + std::string(report::to_string(test.verdict)) + " instead of " +
-                 std::string(report::to_string(wanted)));
+                 std::string(report::to_string(wanted)) + attempts);
     return;
   }
 }

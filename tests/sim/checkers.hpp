@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -28,20 +29,22 @@ class Checkers {
   void check_scheduler(const World& world, const Process& process);
   void check_rest(const World& world, const Process& process);
   void check_load(const World& world, const Process& process);
-  void check_mutexes(const World& world);
-  void check_reports(const World& world);
+  void check_mutexes(const World& world, uint32_t mesh);
+  void check_strangers(const World& world);
+  void check_reports(const World& world, uint32_t mesh);
   static bool was_left_alone(const World& world, const Process& process);
-  static bool was_copied(const World& world, const std::string& id);
+  static bool was_copied(const World& world, uint32_t mesh, const std::string& id);
   void check_slices(const World& world, const std::vector<const report::JobSummary*>& jobs);
-  void check_one_job(const World& world, std::size_t jobs);
-  void check_verdicts(const World& world, const report::JobSummary& summary, bool part_elsewhere);
+  void check_one_job(const World& world, uint32_t mesh, std::size_t jobs);
+  void check_verdicts(const World& world, uint32_t mesh, const report::JobSummary& summary,
+                      bool part_elsewhere);
   void check_merge_order(const World& world, const Process& process);
 
   Rng rng_;
   std::vector<std::string> violations_;
   std::map<uint32_t, mesh::Claim> fences_;
   std::map<uint32_t, Instant> rivals_since_;  // by process
-  bool split_ = false;                        // there was more than one mesh
+  std::set<uint32_t> split_;                  // meshes that were in parts
 };
 
 }  // namespace dagz::sim

@@ -27,6 +27,7 @@ struct Settings {
   uint64_t first = 0;
   uint64_t count = 0;
   uint32_t nodes = 0;
+  uint32_t meshes = 0;
   double seconds = 0;
   uint32_t processes = 1;
   std::string plant;
@@ -75,16 +76,18 @@ sim::Tasks tasks_of(const Settings& settings) {
     const auto until = Clock::now() + std::chrono::duration<double>(settings.seconds);
     const uint64_t first =
         settings.first > 0 ? settings.first : static_cast<uint64_t>(std::time(nullptr)) * 1000;
-    return [=, nodes = settings.nodes](uint64_t n) -> std::optional<sim::Task> {
+    return [=, nodes = settings.nodes,
+            meshes = settings.meshes](uint64_t n) -> std::optional<sim::Task> {
       if (Clock::now() >= until) return std::nullopt;
-      return sim::Task{first + n, nodes > 0 ? nodes : size_of(n), n % 20 == 0};
+      return sim::Task{first + n, nodes > 0 ? nodes : size_of(n), n % 20 == 0, meshes};
     };
   }
   if (settings.count > 0) {
     return [=](uint64_t n) -> std::optional<sim::Task> {
       if (n >= settings.count) return std::nullopt;
       const uint32_t nodes = settings.nodes > 0 ? settings.nodes : 3;
-      return sim::Task{std::max<uint64_t>(1, settings.first) + n, nodes, n % 20 == 0};
+      return sim::Task{std::max<uint64_t>(1, settings.first) + n, nodes, n % 20 == 0,
+                       settings.meshes};
     };
   }
   return [fixed = fixed_set()](uint64_t n) -> std::optional<sim::Task> {
@@ -125,7 +128,8 @@ int main(int argc, char** argv) {
   app.add_option("--for", settings.seconds, "Run new seeds for so many seconds");
   app.add_option("--first", settings.first, "First seed of a range");
   app.add_option("--count", settings.count, "How many seeds");
-  app.add_option("--nodes", settings.nodes, "Members of the mesh");
+  app.add_option("--nodes", settings.nodes, "How many in all");
+  app.add_option("--meshes", settings.meshes, "To so many runs they belong, which must not meet");
   app.add_option("--processes", settings.processes, "How many at once")->check(CLI::Range(1, 256));
   app.add_option("--plant", settings.plant,
                  "Plant this bug, or each in turn ('all'), and look whether it is found");
@@ -152,7 +156,9 @@ int main(int argc, char** argv) {
   const auto began = Clock::now();
   if (settings.seed != 0) {
     sim::Totals totals;
-    return run_task({settings.seed, settings.nodes == 0 ? 3 : settings.nodes, true}, true, totals);
+    return run_task({settings.seed, settings.nodes == 0 ? 3 : settings.nodes, settings.nodes < 1000,
+                     settings.meshes},
+                    true, totals);
   }
   const sim::Totals totals = sim::sweep(tasks_of(settings), settings.processes);
   const std::chrono::duration<double> spent = Clock::now() - began;

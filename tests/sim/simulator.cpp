@@ -14,8 +14,8 @@ Instant moment(Rng& rng, int64_t from_ms, int64_t to_ms) {
 }
 
 // Swarm: each kind of fault is off in a good part of the runs. One of the two whose addresses are
-// known from the start is spared, or nobody could finish the job, and nobody be found.
-void draw_disasters(Rng& rng, uint32_t nodes, Faults& faults) {
+// known from the start is spared in each mesh, or nobody could finish the job, and nobody be found.
+void draw_disasters(Rng& rng, uint32_t nodes, uint32_t meshes, Faults& faults) {
   const auto spared = static_cast<uint32_t>(rng.below(std::min<uint32_t>(2, nodes)));
   const auto some = [&rng, nodes] {
     return static_cast<uint32_t>(rng.between(1, std::max<int64_t>(1, nodes / 3)));
@@ -23,7 +23,7 @@ void draw_disasters(Rng& rng, uint32_t nodes, Faults& faults) {
   if (nodes > 1 && rng.chance(1, 2)) {
     for (uint32_t i = some(); i > 0; --i) {
       Crash crash{static_cast<uint32_t>(rng.below(nodes)), moment(rng, 100, 8000), std::nullopt};
-      if (crash.process == spared) continue;
+      if (crash.process / meshes == spared) continue;
       if (rng.chance(1, 3))
         crash.restart_at = crash.at + Duration::milliseconds(rng.between(0, 4000));
       faults.crashes.push_back(crash);
@@ -77,11 +77,17 @@ Instant Faults::over_at() const {
   return last;
 }
 
-Scenario draw_scenario(uint64_t seed, uint32_t nodes) {
+uint32_t draw_meshes(uint64_t seed, uint32_t nodes) {
+  Rng rng(seed * 0x2545'f491 + nodes);
+  return nodes >= 4 && rng.chance(1, 12) ? static_cast<uint32_t>(rng.between(2, nodes / 2)) : 1;
+}
+
+Scenario draw_scenario(uint64_t seed, uint32_t nodes, uint32_t meshes) {
   Rng rng(seed * 0x9e37'79b9 + nodes);
   Scenario scenario;
   scenario.seed = seed;
   scenario.nodes = nodes;
+  scenario.meshes = meshes > 0 ? meshes : draw_meshes(seed, nodes);
   scenario.workers_max = static_cast<uint32_t>(rng.between(1, 4));
   scenario.suite.tests = static_cast<std::size_t>(rng.between(1, nodes > 100 ? 900 : 400));
   scenario.suite.mean = Duration::milliseconds(rng.between(1, 200));
@@ -96,9 +102,10 @@ Scenario draw_scenario(uint64_t seed, uint32_t nodes) {
     scenario.leavers = static_cast<uint32_t>(rng.below(std::max<uint32_t>(1, nodes / 3) + 1));
   }
   scenario.chain_discovery = nodes <= 30 && rng.chance(1, 4);
-  if (rng.chance(2, 3)) draw_disasters(rng, nodes, faults);
+  if (rng.chance(2, 3)) draw_disasters(rng, nodes, scenario.meshes, faults);
   const bool all_stay = faults.crashes.empty() && scenario.leavers == 0;
-  if (nodes > 2 && all_stay && rng.chance(1, 3)) draw_walls(rng, nodes, faults);
+  if (nodes > 2 && scenario.meshes == 1 && all_stay && rng.chance(1, 3))
+    draw_walls(rng, nodes, faults);
   if (!faults.walls.empty()) scenario.chain_discovery = false;
   // From a generator of its own: what older seeds draw stays as it was.
   Rng more(seed * 0x51ab'c9d7 + nodes);
@@ -106,7 +113,7 @@ Scenario draw_scenario(uint64_t seed, uint32_t nodes) {
     scenario.max_fail = static_cast<uint32_t>(more.between(1, 5));
     scenario.max_fail_now = more.chance(1, 2);
   }
-  scenario.slices = more.chance(1, 8);
+  scenario.slices = more.chance(1, 8) && scenario.meshes == 1;
   if (scenario.slices && more.chance(1, 2)) {
     scenario.alone = true;
     scenario.leavers = 0;
@@ -133,6 +140,7 @@ Scenario draw_scenario(uint64_t seed, uint32_t nodes) {
 
 std::string describe(const Scenario& s) {
   std::string text = "nodes=" + std::to_string(s.nodes) +
+                     (s.meshes > 1 ? " in " + std::to_string(s.meshes) + " meshes" : "") +
                      " workers<=" + std::to_string(s.workers_max) +
                      " tests=" + std::to_string(s.suite.tests) +
                      " mean=" + std::to_string(s.suite.mean.ms()) + "ms";

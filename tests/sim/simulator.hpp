@@ -75,6 +75,9 @@ struct GivenSuite {
 struct Scenario {
   uint64_t seed = 1;
   uint32_t nodes = 3;
+  // So many runs share the network: the nodes belong to them in turn, hear of each other's
+  // addresses, and must never meet.
+  uint32_t meshes = 1;
   uint32_t workers_max = 4;
   SuiteShape suite;
   // Each file is collected where it runs.
@@ -103,8 +106,8 @@ struct Scenario {
   bool narrated = false;
 };
 
-// Draws everything but the size from the seed.
-Scenario draw_scenario(uint64_t seed, uint32_t nodes);
+// Draws everything but the size from the seed; meshes 0: the seed draws that as well.
+Scenario draw_scenario(uint64_t seed, uint32_t nodes, uint32_t meshes = 0);
 std::string describe(const Scenario& scenario);
 
 // What happened how often; the names are for people.

@@ -16,7 +16,9 @@ namespace dagz::sim {
 namespace {
 
 std::string replay_of(const Task& task) {
-  return "./dev sim --seed " + std::to_string(task.seed) + " --nodes " + std::to_string(task.nodes);
+  return "./dev sim --seed " + std::to_string(task.seed) + " --nodes " +
+         std::to_string(task.nodes) +
+         (task.meshes > 0 ? " --meshes " + std::to_string(task.meshes) : "");
 }
 
 void print_run(const Task& task, const Scenario& scenario, const Outcome& outcome) {
@@ -120,7 +122,7 @@ void Totals::add(const Totals& other) {
 }
 
 int run_task(const Task& task, bool verbose, Totals& totals) {
-  Scenario scenario = draw_scenario(task.seed, task.nodes);
+  Scenario scenario = draw_scenario(task.seed, task.nodes, task.meshes);
   scenario.narrated = verbose;
   const Outcome outcome = simulate(scenario);
   ++totals.runs;

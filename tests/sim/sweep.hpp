@@ -22,6 +22,7 @@ struct Task {
   uint32_t nodes = 3;
   // Runs it again, and compares.
   bool twice = false;
+  uint32_t meshes = 0;  // 0: as the seed draws
 };
 
 struct Totals {

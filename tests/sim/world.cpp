@@ -26,7 +26,8 @@ std::unique_ptr<Crypto> make_crypto(uint64_t number, uint64_t mesh) {
 
 }  // namespace
 
-World::World(const Scenario& scenario) : scenario_(scenario), rng_(scenario.seed) {
+World::World(const Scenario& scenario)
+    : scenario_(scenario), rng_(scenario.seed), tries_(scenario.meshes), meshes_(scenario.meshes) {
   suite_ = scenario_.given ? scenario_.given->suite : draw_suite(rng_, scenario_.suite);
   if (scenario_.rerun) {
     Rng drawn(scenario_.seed);
@@ -44,7 +45,7 @@ World::World(const Scenario& scenario) : scenario_(scenario), rng_(scenario.seed
   for (uint32_t i = 0; i < scenario_.nodes; ++i) {
     const Instant drawn = Instant{} + Duration{rng_.between(0, scenario_.starts_within.ns)};
     const bool is_given = scenario_.given != nullptr && i < scenario_.given->starts.size();
-    add_process(is_given ? scenario_.given->starts[i] : drawn);
+    add_process(is_given ? scenario_.given->starts[i] : drawn, i % scenario_.meshes);
     last_start_ = std::max(last_start_, processes_[i].starts_at);
   }
   for (uint32_t i = 0; i < scenario_.leavers && i + 1 < scenario_.nodes; ++i) {
@@ -56,14 +57,17 @@ World::World(const Scenario& scenario) : scenario_(scenario), rng_(scenario.seed
   post_disasters();
 }
 
-void World::add_process(Instant starts_at) {
+void World::add_process(Instant starts_at, uint32_t mesh) {
   const auto number = static_cast<uint32_t>(processes_.size());
   Process& process = processes_.emplace_back();
   process.number = number;
+  process.mesh = mesh;
+  meshes_[mesh].push_back(&process);
   process.address = "node" + std::to_string(number) + ":1";
   process.wall_offset_ms = 1'700'000'000'000 + rng_.between(-2000, 2000);
   process.starts_at = starts_at;
-  process.crypto = make_crypto(scenario_.seed * 100'003 + number, scenario_.seed);
+  process.crypto =
+      make_crypto(scenario_.seed * 100'003 + number, scenario_.seed + uint64_t{mesh} * 1'000'003);
   by_address_[process.address] = number;
   by_address_["node" + std::to_string(number) + ":2"] = number;
   links_of_.emplace_back();
@@ -74,7 +78,7 @@ void World::add_process(Instant starts_at) {
 void World::post_disasters() {
   for (const Crash& crash : scenario_.faults.crashes) {
     post(crash.at, crash.process, End{});
-    if (crash.restart_at) add_process(*crash.restart_at);
+    if (crash.restart_at) add_process(*crash.restart_at, processes_[crash.process].mesh);
   }
   for (const Pause& pause : scenario_.faults.pauses) {
     post(pause.at, pause.process, Stop{pause.until});
@@ -152,7 +156,7 @@ void World::start(Process& process) {
   double speed = given ? given->speeds.at(number) : 1.0;
   if (scenario_.slowest > 1) speed = 1.0 / static_cast<double>(rng_.between(1, scenario_.slowest));
   process.runner = std::make_unique<FakeRunner>(
-      suite_, scenario_.shared, tries_, collect, speed,
+      suite_, scenario_.shared, tries_[process.mesh], collect, speed,
       [this, number](Duration after, sched::RunnerEvent event) {
         post(now_ + after, number, Runner{std::move(event)});
       },
@@ -162,15 +166,26 @@ void World::start(Process& process) {
         post(now_ + after, number, Ran{slot, life});
       });
   process.runner->start();
-  // Everybody knows the first two, or only its neighbours, or all where there are walls: discovery
-  // is the shell's business.
-  for (uint32_t other = 0; other < scenario_.nodes; ++other) {
-    const bool neighbour = other + 1 == number || other == number + 1;
-    const bool known = scenario_.chain_discovery ? neighbour : other < 2;
-    const bool knows_all = number >= scenario_.nodes || !scenario_.faults.walls.empty();
+  tell_addresses(process);
+}
+
+// Everybody knows the first two of its mesh, or only its neighbours, or all where there are walls:
+// discovery is the shell's business. Of other meshes it hears as well.
+void World::tell_addresses(Process& process) {
+  const uint32_t meshes = scenario_.meshes;
+  const uint32_t number = process.number;
+  const bool knows_all = number >= scenario_.nodes || !scenario_.faults.walls.empty();
+  for (uint32_t other = process.mesh; other < scenario_.nodes; other += meshes) {
+    const bool neighbour = other + meshes == number || other == number + meshes;
+    const bool known = scenario_.chain_discovery ? neighbour : other < 2 * meshes;
     if (other != number && (known || knows_all)) {
       process.node->candidate(moment(process), processes_[other].address);
     }
+  }
+  for (uint32_t stranger = 1; stranger < std::min<uint32_t>(meshes, 4); ++stranger) {
+    const uint32_t other = (number + stranger) % scenario_.nodes;
+    if (processes_[other].mesh == process.mesh) continue;
+    process.node->candidate(moment(process), processes_[other].address);
   }
 }
 
@@ -350,7 +365,7 @@ void World::check_formation() {
   for (const Process& process : processes_) {
     if (process.crashed) continue;
     if (!process.node || process.exited || process.leaves_at) return;
-    if (process.node->membership().live_count() != processes_.size()) return;
+    if (process.node->membership().live_count() != meshes_[process.mesh].size()) return;
   }
   formed_ = true;
   outcome_.formed_after = now_ - last_start_;

@@ -17,6 +17,7 @@ namespace dagz::sim {
 // One simulated process: a node, its runner, and how it ended.
 struct Process {
   uint32_t number = 0;
+  uint32_t mesh = 0;
   std::string address;
   int64_t wall_offset_ms = 0;
   Instant starts_at;
@@ -47,6 +48,8 @@ class World {
   // What an earlier attempt has left over for this one.
   const std::unordered_set<std::string>& passed_before() const { return passed_before_; }
   const std::vector<Process>& processes() const { return processes_; }
+  // Those of one mesh.
+  const std::vector<const Process*>& mesh(uint32_t mesh) const { return meshes_[mesh]; }
   Instant now() const { return now_; }
   bool timed_out() const { return timed_out_; }
   // Directly or through a third, as soon as nothing is cut off any more.
@@ -113,7 +116,8 @@ class World {
   };
 
   void post(Instant at, uint32_t process, What what);
-  void add_process(Instant starts_at);
+  void add_process(Instant starts_at, uint32_t mesh);
+  void tell_addresses(Process& process);
   void post_disasters();
   void start(Process& process);
   void happen(Process& process, const What& what);
@@ -135,8 +139,9 @@ class World {
   Suite suite_;
   std::unordered_set<std::string> passed_before_;
   std::vector<sched::KnownDuration> history_;
-  std::map<std::string, uint32_t> tries_;
+  std::vector<std::map<std::string, uint32_t>> tries_;  // by mesh
   std::vector<Process> processes_;
+  std::vector<std::vector<const Process*>> meshes_;
   std::map<std::string, uint32_t> by_address_;
   std::vector<LinkEnd> ends_{1};                     // by number; none has number 0
   std::vector<std::vector<mesh::LinkId>> links_of_;  // by process, those that were closed too
