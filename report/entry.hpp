@@ -227,8 +227,8 @@ struct Finished {
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(file, index, outcome, amends, again, copy, worker, started_wall_ms, duration, cpu_percent,
-            bounded(message, kMessageMax), bounded(output, kOutputMax));
+    archive(file, index, outcome, amends, again, copy, worker, started_wall_ms, duration,
+            cpu_percent, bounded(message, kMessageMax), bounded(output, kOutputMax));
   }
 };
 
