@@ -127,10 +127,16 @@ class Vassal {
     std::deque<Item> items;
   };
   struct Rank {
-    Duration longest;  // if it is long
+    Duration urgent;  // a long test that cannot wait for those that nobody knows
     bool is_new = false;
+    Duration longest;  // if it is long
     Duration total;
     auto operator<=>(const Rank&) const = default;
+  };
+  // Against all that this node has to do: from when on a test is long, and urgent.
+  struct Lengths {
+    Duration long_test;
+    Duration urgent;
   };
   struct Worker {
     enum class State : uint8_t { kDown, kStarting, kUp, kDraining, kGone } state = State::kDown;
@@ -205,10 +211,10 @@ class Vassal {
   std::vector<Group>::iterator first_light(std::vector<Group>& groups) const;
   void enqueue(std::vector<Group> groups);
   // Order (vassal_order.cpp)
-  Duration long_test(const std::vector<Group>& more) const;
+  Lengths lengths(const std::vector<Group>& more) const;
   bool is_new(const Item& item) const;
-  Rank rank_of(const Group& group, Duration limit) const;
-  std::vector<Group> long_first(std::vector<Group> groups, Duration limit) const;
+  Rank rank_of(const Group& group, const Lengths& lengths) const;
+  std::vector<Group> long_first(std::vector<Group> groups, const Lengths& lengths) const;
   void run_long_first(std::deque<Item>& items) const;
   bool take_group(Instant now, Slot slot);
   void take_heavy(Slot slot);

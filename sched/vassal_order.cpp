@@ -10,25 +10,36 @@
 
 namespace dagz::sched {
 
-// Against all that this node has to do.
-Duration Vassal::long_test(const std::vector<Group>& more) const {
+Vassal::Lengths Vassal::lengths(const std::vector<Group>& more) const {
   Duration total;
-  for (const Group& group : more) total += expected(group.items);
-  for (const Group& group : queue_) total += expected(group.items);
-  for (const Worker& worker : workers_) total += expected(worker.group);
-  return sched::long_test(total, static_cast<uint32_t>(workers_.size()));
+  Duration unknown;
+  const auto add = [&](const std::deque<Item>& items) {
+    for (const Item& item : items) {
+      const Duration one = estimates_.of(item.test);
+      total += one;
+      if (is_new(item)) unknown += one;
+    }
+  };
+  for (const Group& group : more) add(group.items);
+  for (const Group& group : queue_) add(group.items);
+  for (const Worker& worker : workers_) add(worker.group);
+  const auto workers = static_cast<uint32_t>(workers_.size());
+  const Duration limit = sched::long_test(total, workers);
+  return {limit, std::max(limit, (total - unknown) / workers)};
 }
 
-// Long tests by their length, then those that nobody knows, then groups by their size.
-Vassal::Rank Vassal::rank_of(const Group& group, Duration limit) const {
+// Of those that nobody knows any may be long: they come first, unless a long test could then not
+// begin in time. Then long tests by their length, and groups by their size.
+Vassal::Rank Vassal::rank_of(const Group& group, const Lengths& lengths) const {
   Rank rank;
   // Where all are guesses the order of collection is as good.
   if (!estimates_.has_history() && !collects(group.items.front())) return rank;
   for (const Item& item : group.items) {
     const Duration one = estimates_.of(item.test);
     rank.total += one;
-    if (one >= limit) rank.longest = std::max(rank.longest, one);
+    if (one >= lengths.long_test) rank.longest = std::max(rank.longest, one);
   }
+  if (rank.longest >= lengths.urgent) rank.urgent = rank.longest;
   rank.is_new = is_new(group.items.front());
   return rank;
 }
@@ -37,7 +48,8 @@ bool Vassal::is_new(const Item& item) const {
   return estimates_.has_history() && !estimates_.is_fixed(item.test);
 }
 
-std::vector<Vassal::Group> Vassal::long_first(std::vector<Group> groups, Duration limit) const {
+std::vector<Vassal::Group> Vassal::long_first(std::vector<Group> groups,
+                                              const Lengths& lengths) const {
   std::size_t all = 0;
   std::size_t new_ones = 0;
   for (const Group& group : groups) {
@@ -49,7 +61,7 @@ std::vector<Vassal::Group> Vassal::long_first(std::vector<Group> groups, Duratio
   const bool new_apart = new_ones * 2 < all;
   std::vector<std::pair<Rank, Group>> ranked;
   const auto add = [&](Group group) {
-    const Rank rank = rank_of(group, limit);
+    const Rank rank = rank_of(group, lengths);
     ranked.emplace_back(rank, std::move(group));
   };
   for (Group& group : groups) {
@@ -59,7 +71,7 @@ std::vector<Vassal::Group> Vassal::long_first(std::vector<Group> groups, Duratio
     }
     std::vector<Duration> each;
     for (const Item& item : group.items) each.push_back(estimates_.of(item.test));
-    const LongFirst order = sched::long_first(each, limit);
+    const LongFirst order = sched::long_first(each, lengths.long_test);
     for (const std::size_t i : order.alone) add({{group.items[i]}});
     Group fresh;
     Group rest;
@@ -83,7 +95,7 @@ void Vassal::run_long_first(std::deque<Item>& items) const {
   if (!may_be_cut(items)) return;
   std::vector<Duration> each;
   for (const Item& item : items) each.push_back(estimates_.of(item.test));
-  const LongFirst order = sched::long_first(each, long_test({}));
+  const LongFirst order = sched::long_first(each, lengths({}).long_test);
   std::deque<Item> sorted{items.front()};
   for (const std::size_t i : order.alone) sorted.push_back(items[i]);
   for (const std::size_t i : order.rest) {
@@ -97,8 +109,8 @@ void Vassal::enqueue(std::vector<Group> groups) {
   groups = heavy_first(std::move(groups));
   const auto light = first_light(groups);
   std::vector<Group> more(std::make_move_iterator(light), std::make_move_iterator(groups.end()));
-  const Duration limit = long_test(more);
-  more = long_first(std::move(more), limit);
+  const Lengths limits = lengths(more);
+  more = long_first(std::move(more), limits);
   // Large files take long to collect: the first test need not wait for that.
   if (queue_.empty() && batch_ == 1 && more.size() > 1 && collects(more.back().items.front())) {
     std::rotate(more.begin(), more.end() - 1, more.end());
@@ -112,8 +124,8 @@ void Vassal::enqueue(std::vector<Group> groups) {
   std::deque<Group> merged;
   auto next = more.begin();
   for (Group& group : queue_) {
-    const Rank rank = rank_of(group, limit);
-    while (next != more.end() && !comes_first(group) && rank < rank_of(*next, limit)) {
+    const Rank rank = rank_of(group, limits);
+    while (next != more.end() && !comes_first(group) && rank < rank_of(*next, limits)) {
       merged.push_back(std::move(*next++));
     }
     merged.push_back(std::move(group));
