@@ -464,8 +464,14 @@ void Agent::finish_runner(Moment) {
   sched::FinishRunner finish;
   const NodeEnd& end = *node_->end();
   finish.hard = interrupts_ > 0 || end.kind == NodeEnd::Kind::kDeparted;
+  finish.job = end.summary.full_id;
+  finish.began_s = end.summary.started.ms / 1000;
+  const std::string name = own_name();
   for (const report::TestSummary& test : end.summary.tests) {
     if (report::is_failure(test.verdict)) finish.failed.push_back(test.id);
+    const bool here = std::any_of(test.attempts.begin(), test.attempts.end(),
+                                  [&name](const auto& attempt) { return attempt.node == name; });
+    if (!here) ++finish.elsewhere;
   }
   for (const auto& error : end.summary.collection_errors) finish.failed.push_back(error.path);
   finish.tests = end.summary.counts.total;

@@ -281,6 +281,9 @@ TEST_CASE("pytest protocol: the agent's messages", "[sched]") {
         "{\"t\":\"finish\",\"tests\":7,\"failed\":[\"a.py::x\",\"b\\u000a\"]}\n");
   CHECK(encode_finish({{}, false, 0, false}) ==
         "{\"t\":\"finish\",\"tests\":0,\"failed\":[],\"ran\":false}\n");
+  CHECK(encode_finish({{}, false, 3, true, "a\"b", 17, 2}) ==
+        "{\"t\":\"finish\",\"tests\":3,\"failed\":[],\"job\":\"a\\\"b\",\"began\":17,"
+        "\"elsewhere\":2}\n");
 }
 
 TEST_CASE("pytest protocol: files that are found, then collected by workers", "[sched]") {

@@ -32,8 +32,10 @@ Zygote to agent
   failed     text                        the driver itself broke; pytest goes on to its own error handling
 Agent to zygote
   fork       slot, number, log, env: {name: text}
-  finish     failed?: [id], unfinished?: [id], tests?, ran?    of the whole job; all workers are gone; ran false:
-             only the catalog was wanted, the session ends as with --collect-only
+  finish     failed?: [id], unfinished?: [id], tests?, ran?, job?, began?, elsewhere?    of the whole job; all
+             workers are gone; ran false: only the catalog was wanted, the session ends as with
+             --collect-only; job: its name, began: when, in seconds of Unix time; elsewhere: how many of
+             its tests did not run on this node
   End of file: the workers' process groups are killed, exit status 3.
 
 Worker to agent
@@ -83,8 +85,10 @@ from dagz_pytest_collect import (
     GC_THRESHOLD, Collection, Files, is_order, register_markers, send_file, send_found,
 )  # fmt: skip
 from dagz_pytest_connection import Connection
+from dagz_pytest_coverage import Coverage, kept_until_the_end
 from dagz_pytest_leaks import Leaks
-from dagz_pytest_process import XdistFixtures, flush, other_threads, redirect, span_of, thread_notes
+from dagz_pytest_plugins import XdistFixtures, neutralise, set_options
+from dagz_pytest_process import flush, other_threads, redirect, span_of, thread_notes
 from dagz_pytest_reports import (
     MESSAGE_MAX, FrameReader, bounded, crash_report, frame, is_marked, mute, packed, packed_warning, quiet,
     replace_reporter, reports_wanted, unpacked_warning, update_lastfailed, verdict,
@@ -120,28 +124,13 @@ def _take_settings():
 _socket_path, _mode = _take_settings()
 
 
-def _set_options(config, **values):
-    """Sets those options that exist with another value; returns the names of those it changed."""
-    changed = []
-    for name, value in values.items():
-        if getattr(config.option, name, value) != value:
-            setattr(config.option, name, value)
-            changed.append(name)
-    return changed
-
-
-def _neutralise(config):
-    """Turns off what would run tests in its own way; returns a note for each."""
-    notes = []
-    if getattr(config.option, "looponfail", False):
-        config.option.looponfail = False
-        notes.append("pytest-xdist's --looponfail is ignored")
-    if getattr(config.option, "numprocesses", None) or getattr(config.option, "tx", None):
-        notes.append("pytest-xdist's -n/--tx is ignored: dagz distributes the tests itself")
-    _set_options(config, numprocesses=None, dist="no", distload=False, tx=[], px=[])
-    if _set_options(config, usepdb=False, trace=False):
-        notes.append("--pdb and --trace are ignored: workers have no terminal")
-    return notes
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config):
+    if _socket_path is None:
+        yield
+        return
+    with kept_until_the_end(early_config.known_args_namespace):
+        yield
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -150,7 +139,7 @@ def pytest_cmdline_main(config):
     path, _socket_path = _socket_path, None  # one session: a second pytest.main() is an ordinary one
     if path is None or any(getattr(config.option, name, None) for name in _INSPECTION_OPTIONS):
         return
-    config.pluginmanager.register(Zygote(config, path, _mode, _neutralise(config)), "dagz-zygote")
+    config.pluginmanager.register(Zygote(config, path, _mode, neutralise(config)), "dagz-zygote")
 
 
 class Child:
@@ -180,6 +169,7 @@ class Zygote:
         self.config = config
         self.path = path
         self.collection = Collection(mode)
+        self.coverage = Coverage(config, os.path.dirname(path))
         self.notes = notes
         self.session = None
         self.catalog = []
@@ -206,8 +196,9 @@ class Zygote:
     def pytest_configure(self, config):
         self.maxfail = config.getoption("maxfail") or 0
         # One bad file or one failed test must not end the session: the agent decides for the whole job.
-        _set_options(config, maxfail=0, continue_on_collection_errors=True)
+        set_options(config, maxfail=0, continue_on_collection_errors=True)
         config.pluginmanager.register(self.collection, "dagz-collection")
+        config.pluginmanager.register(self.coverage, "dagz-coverage")
         register_markers(config)
         if not config.pluginmanager.hasplugin("xdist"):
             config.pluginmanager.register(XdistFixtures(), "dagz-xdist-fixtures")
@@ -308,6 +299,7 @@ class Zygote:
             if before is not None:
                 signal.signal(signal.SIGINT, before)
         self._kill_children()
+        self.coverage.gather(finish)
         # The session must look as if it had run the tests of the whole job itself.
         failed = finish.get("failed", [])
         session.testsfailed = len({*failed, *(error["path"] for error in self.errors)})
@@ -491,6 +483,7 @@ def _worker_process(zygote, message, name, reports, parent):
         redirect(zygote.config, message.get("log") or os.devnull)
         os.environ.update(message.get("env", {}))
         _become_worker(zygote, message, name)
+        zygote.coverage.divert()
         Worker(zygote, message["slot"], reports).run()
         status = 0
     except BaseException:
@@ -560,6 +553,7 @@ class Worker:
         self.connection = Connection(zygote.path)
         self.cpu = self._cpu_used()
         self.leaks = Leaks()
+        self.save = zygote.coverage.save
         self.connection.send("hello", v=VERSION, role="worker", slot=slot, pid=self.pid)
 
     # -- life
@@ -576,6 +570,7 @@ class Worker:
             self.teardown_original(None)
         except BaseException as error:
             self._say_late_error(error)
+        self.save()
         flush(sys.stdout)
         flush(sys.stderr)
         self.connection.send("bye")

@@ -11,23 +11,7 @@ import signal
 import sys
 import threading
 
-import pytest
-
 FIRST_HIDDEN_FD = 200  # where tests that count or close descriptors seldom look
-
-
-class XdistFixtures:
-    """What suites written for pytest-xdist expect, where it is not installed."""
-
-    @pytest.fixture(scope="session")
-    def worker_id(self, request):
-        """The worker's id: gw0, gw1, ..."""
-        return request.config.workerinput["workerid"]
-
-    @pytest.fixture(scope="session")
-    def testrun_uid(self, request):
-        """The same in all workers of a test run."""
-        return request.config.workerinput["testrunuid"]
 
 
 def span_of(node, nodeid, run):

@@ -446,8 +446,14 @@ std::string encode_finish(const FinishRunner& finish) {
     append_json_string(line, id);
     separator = ",";
   }
-  line += finish.ran ? "]}\n" : "],\"ran\":false}\n";
-  return line;
+  line += ']';
+  if (!finish.ran) line += R"(,"ran":false)";
+  if (!finish.job.empty()) {
+    line += R"(,"job":)";
+    append_json_string(line, finish.job);
+    line += fmt::format(R"(,"began":{},"elsewhere":{})", finish.began_s, finish.elsewhere);
+  }
+  return line + "}\n";
 }
 
 }  // namespace dagz::sched
