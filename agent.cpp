@@ -392,11 +392,13 @@ void Agent::perform(Moment at) {
 
 // Workers start once the scheduler has named the job, the same for all nodes.
 void Agent::name_run(const std::vector<sched::RunnerCommand>& commands) {
+  const auto& named = node_->job().named();
+  if (!named) return;
+  runner_.name_job(named->full_id);
   const bool starts = std::any_of(commands.begin(), commands.end(), [](const auto& command) {
     return std::holds_alternative<sched::StartWorker>(command);
   });
-  const auto& named = node_->job().named();
-  if (!starts || !named) return;
+  if (!starts) return;
   const std::string& id = named->full_id;
   const Hash hash =
       access_.crypto->hash(Bytes(reinterpret_cast<const uint8_t*>(id.data()), id.size()));

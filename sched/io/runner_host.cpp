@@ -360,6 +360,7 @@ void RunnerHost::on_zygote_hello(Connection& connection, const ZygoteHello& hell
   info_.pytest = hello.pytest;
   info_.rootdir = hello.rootdir;
   info_.notes = hello.notes;
+  if (!job_name_.empty()) connection.channel.send(encode_job(job_name_));
 }
 
 void RunnerHost::on_worker_hello(Connection& connection, const WorkerHello& hello) {
@@ -573,6 +574,12 @@ void RunnerHost::look_for_orphans() {
 
 void RunnerHost::name_run(const std::string& uid) {
   if (run_uid_.empty()) run_uid_ = uid;
+}
+
+void RunnerHost::name_job(const std::string& name) {
+  if (job_name_ == name) return;
+  job_name_ = name;
+  if (zygote_ != nullptr) zygote_->channel.send(encode_job(name));
 }
 
 void RunnerHost::perform(const RunnerCommand& command) {

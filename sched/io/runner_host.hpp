@@ -81,6 +81,8 @@ class RunnerHost {
   // PYTEST_XDIST_TESTRUNUID of all workers that are started from now on: should be the same on all
   // nodes, and different in each run. Only the first word counts.
   void name_run(const std::string& uid);
+  // The same for the runner's own session, as early as it is known; the last word counts.
+  void name_job(const std::string& name);
   void perform(const RunnerCommand& command);
   // SIGKILL to the command, its zygote and all workers. The end is reported by `poll`.
   void kill_all();
@@ -180,6 +182,7 @@ class RunnerHost {
   Phase phase_ = Phase::kIdle;
   RunnerConfig config_;
   std::string run_uid_;
+  std::string job_name_;
   RunnerInfo info_;
   Instant now_;
   std::vector<RunnerEvent> events_;  // for the next `poll`

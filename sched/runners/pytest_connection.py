@@ -4,7 +4,9 @@ It is written beside dagz_pytest_driver.py as dagz_pytest_connection.py.
 """
 
 import json
+import select
 import socket
+import time
 
 
 class Connection:
@@ -20,12 +22,29 @@ class Connection:
         self._dumps = json.JSONEncoder().encode
         self._loads = json.JSONDecoder().decode
         self._rest = b""
+        self.early = []  # came before somebody asked for them
+
+    def wait_for(self, kind, seconds):
+        """The next message of this kind; None if it does not come in time. All others are kept."""
+        deadline = time.monotonic() + seconds
+        while select.select([self.sock], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            messages = self.receive(block=True, early=False)
+            if messages is None:
+                return None
+            found = [message for message in messages if message["t"] == kind]
+            self.early += [message for message in messages if message["t"] != kind]
+            if found:
+                return found[-1]
+        return None
 
     def send(self, kind, **fields):
         self.send_bytes(self._dumps(dict(t=kind, **fields)).encode("ascii") + b"\n")
 
-    def receive(self, block):
+    def receive(self, block, early=True):
         """Returns the messages that have come, None at the end of the stream."""
+        if early and self.early:
+            messages, self.early = self.early, []
+            return messages
         try:
             data = self._recv(1 << 16, 0 if block else socket.MSG_DONTWAIT)
         except BlockingIOError:

@@ -31,6 +31,7 @@ Zygote to agent
   finished   status                      pytest's exit status, as late as possible
   failed     text                        the driver itself broke; pytest goes on to its own error handling
 Agent to zygote
+  job        name                        what the job is called on all nodes, once that is known
   fork       slot, number, log, env: {name: text}
   finish     failed?: [id], unfinished?: [id], tests?, ran?, job?, began?, elsewhere?    of the whole job; all
              workers are gone; ran false: only the catalog was wanted, the session ends as with
@@ -87,8 +88,8 @@ from dagz_pytest_collect import (
 from dagz_pytest_connection import Connection
 from dagz_pytest_coverage import Coverage, kept_until_the_end
 from dagz_pytest_leaks import Leaks
-from dagz_pytest_plugins import XdistFixtures, neutralise, set_options
-from dagz_pytest_process import flush, other_threads, redirect, span_of, thread_notes
+from dagz_pytest_plugins import SharedSeed, XdistFixtures, neutralise, set_options
+from dagz_pytest_process import flush, other_threads, own_basetemp, redirect, span_of, thread_notes
 from dagz_pytest_reports import (
     MESSAGE_MAX, FrameReader, bounded, crash_report, frame, is_marked, mute, packed, packed_warning, quiet,
     replace_reporter, reports_wanted, unpacked_warning, update_lastfailed, verdict,
@@ -171,6 +172,7 @@ class Zygote:
         self.collection = Collection(mode)
         self.coverage = Coverage(config, os.path.dirname(path))
         self.notes = notes
+        self.seed = SharedSeed(config)
         self.session = None
         self.catalog = []
         self.errors = []
@@ -200,6 +202,7 @@ class Zygote:
         config.pluginmanager.register(self.collection, "dagz-collection")
         config.pluginmanager.register(self.coverage, "dagz-coverage")
         register_markers(config)
+        own_basetemp(config)
         if not config.pluginmanager.hasplugin("xdist"):
             config.pluginmanager.register(XdistFixtures(), "dagz-xdist-fixtures")
         try:
@@ -222,6 +225,7 @@ class Zygote:
         if gc.isenabled() and gc.get_threshold()[0]:
             self.user_threshold = gc.get_threshold()
             gc.set_threshold(GC_THRESHOLD, *self.user_threshold[1:])
+        self.notes = self.seed.settle(self.config, self.connection)
 
     def pytest_collectreport(self, report):
         if report.failed:
@@ -290,7 +294,7 @@ class Zygote:
             tests=len(session.items), deselected=self.deselected, skipped=self.skipped,
             seconds=round(seconds, 6), maxfail=self.maxfail, threads=other_threads(),
             replay=bool(self.wanted), errors=self.errors, shared=files is not None,
-            why=self.collection.why, notes=thread_notes(),
+            why=self.collection.why, notes=self.notes + thread_notes(),
         )  # fmt: skip
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
@@ -315,7 +319,7 @@ class Zygote:
         while True:
             poll = select.poll()
             poll.register(self.connection.sock, select.POLLIN)
-            timeout = None
+            timeout = 0 if self.connection.early else None
             for child in self.children.values():
                 # Reports are fetched from time to time: being woken by each would cost as much as
                 # a short test. Warnings alone are rare.
@@ -330,7 +334,7 @@ class Zygote:
                 self._read_reports(child)
                 if child.pidfd is None or child.pidfd in ready:
                     self._reap(child)
-            if self.connection.sock.fileno() in ready:
+            if self.connection.sock.fileno() in ready or self.connection.early:
                 messages = self.connection.receive(block=True)
                 if messages is None:
                     self._kill_children()
@@ -460,7 +464,6 @@ class Zygote:
                 pass
             child.close()
         self.children.clear()
-
 
 
 # ---- a worker ----------------------------------------------------------------------------------

@@ -3,7 +3,12 @@
 It is written beside dagz_pytest_driver.py as dagz_pytest_plugins.py.
 """
 
+import hashlib
+import sys
+
 import pytest
+
+NAME_PATIENCE = 2  # seconds for nodes to agree on the name of their job; a node alone knows it at once
 
 
 class XdistFixtures:
@@ -44,3 +49,24 @@ def neutralise(config):
     return notes
 
 
+class SharedSeed:
+    """pytest-randomly draws a seed where none is given: here from the name of the job, so that all nodes
+    have the same one, and the next job another."""
+
+    def __init__(self, config):
+        module = sys.modules.get("pytest_randomly")
+        drawn = ("default", getattr(module, "default_seed", "default"))
+        self.module = module if getattr(config.option, "randomly_seed", None) in drawn else None
+
+    def settle(self, config, connection):
+        """Before anything is collected. Returns what to tell the user."""
+        if self.module is None:
+            return []
+        job = connection.wait_for("job", NAME_PATIENCE)
+        if job is not None:
+            seed = int(hashlib.blake2b(job["name"].encode(), digest_size=4).hexdigest(), 16)
+            config.option.randomly_seed = seed
+            if getattr(config, "cache", None) is not None:
+                config.cache.set("randomly_seed", seed)  # for --randomly-seed=last
+            self.module._reseed(config)
+        return ["pytest-randomly: --randomly-seed=%d" % config.option.randomly_seed]

@@ -438,6 +438,12 @@ std::string encode_run(std::span<const RunOrder> orders) {
 
 std::string encode_drain() { return "{\"t\":\"drain\"}\n"; }
 
+std::string encode_job(std::string_view name) {
+  std::string line = R"({"t":"job","name":)";
+  append_json_string(line, name);
+  return line + "}\n";
+}
+
 std::string encode_finish(const FinishRunner& finish) {
   std::string line = fmt::format(R"({{"t":"finish","tests":{},"failed":[)", finish.tests);
   const char* separator = "";
