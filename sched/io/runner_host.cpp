@@ -360,7 +360,7 @@ void RunnerHost::on_zygote_hello(Connection& connection, const ZygoteHello& hell
   info_.pytest = hello.pytest;
   info_.rootdir = hello.rootdir;
   info_.notes = hello.notes;
-  if (!job_name_.empty()) connection.channel.send(encode_job(job_name_));
+  tell_job();
 }
 
 void RunnerHost::on_worker_hello(Connection& connection, const WorkerHello& hello) {
@@ -577,9 +577,15 @@ void RunnerHost::name_run(const std::string& uid) {
 }
 
 void RunnerHost::name_job(const std::string& name) {
-  if (job_name_ == name) return;
+  if (job_told_ || job_name_ == name) return;
   job_name_ = name;
-  if (zygote_ != nullptr) zygote_->channel.send(encode_job(name));
+  tell_job();
+}
+
+void RunnerHost::tell_job() {
+  if (zygote_ == nullptr || job_name_.empty()) return;
+  zygote_->channel.send(encode_job(job_name_));
+  job_told_ = true;
 }
 
 void RunnerHost::perform(const RunnerCommand& command) {
