@@ -1,6 +1,8 @@
 """Tests that expect to be alone: two nodes in one checkout on one host do not get into each other's way."""
 
 import json
+import random
+import socket
 import sys
 
 import pytest
@@ -58,9 +60,6 @@ def seen(job):
 
 def free_ports(count):
     """The first of so many neighbouring ports that nobody listens on."""
-    import random
-    import socket
-
     for _ in range(100):
         first = random.randrange(20000, 30000)
         try:
