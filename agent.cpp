@@ -394,11 +394,13 @@ void Agent::perform(Moment at) {
 
 // Workers start once the scheduler has named the job, the same for all nodes.
 void Agent::name_run(const std::vector<sched::RunnerCommand>& commands) {
+  const auto& named = node_->job().named();
+  if (!named) return;
+  runner_.name_job(named->full_id);
   const bool starts = std::any_of(commands.begin(), commands.end(), [](const auto& command) {
     return std::holds_alternative<sched::StartWorker>(command);
   });
-  const auto& named = node_->job().named();
-  if (!starts || !named) return;
+  if (!starts) return;
   const std::string& id = named->full_id;
   const Hash hash =
       access_.crypto->hash(Bytes(reinterpret_cast<const uint8_t*>(id.data()), id.size()));
@@ -466,8 +468,14 @@ void Agent::finish_runner(Moment) {
   sched::FinishRunner finish;
   const NodeEnd& end = *node_->end();
   finish.hard = interrupts_ > 0 || end.kind == NodeEnd::Kind::kDeparted;
+  finish.job = end.summary.full_id;
+  finish.began_s = end.summary.started.ms / 1000;
+  const std::string name = own_name();
   for (const report::TestSummary& test : end.summary.tests) {
     if (report::is_failure(test.verdict)) finish.failed.push_back(test.id);
+    const bool here = std::any_of(test.attempts.begin(), test.attempts.end(),
+                                  [&name](const auto& attempt) { return attempt.node == name; });
+    if (!here) ++finish.elsewhere;
   }
   for (const auto& error : end.summary.collection_errors) finish.failed.push_back(error.path);
   finish.tests = end.summary.counts.total;

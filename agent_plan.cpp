@@ -58,6 +58,7 @@ class Planner {
     config.argv = options_.command;
     config.grace = options_.grace;
     config.collect = "whole";
+    runner_.name_job("plan");  // it need not wait for the name of a job
     if (const auto failure = runner_.start(config)) {
       say(failure->text);
       return failure->exit_code;

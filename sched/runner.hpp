@@ -223,6 +223,9 @@ struct FinishRunner {
   bool hard = false;                // do not wait for it: kill
   uint64_t tests = 0;               // in the whole job
   bool ran = true;                  // false: only the catalog was wanted
+  std::string job = {};             // its full id
+  int64_t began_s = 0;              // seconds of Unix time
+  uint64_t elsewhere = 0;           // tests of the job that this node did not run
 };
 
 using RunnerCommand = std::variant<StartWorker, RunTests, DrainWorker, KillWorker, FinishRunner,

@@ -49,11 +49,12 @@ TEST_CASE("pytest environment: a dagz within dagz starts afresh", "[sched]") {
 
 TEST_CASE("pytest environment: a worker knows its number, also as pytest-xdist says it",
           "[sched]") {
-  const std::vector<EnvironmentEntry> env = worker_environment({0, 3, 8}, "uid");
+  const std::vector<EnvironmentEntry> env = worker_environment({1, 3, 8}, "uid");
   CHECK(env == std::vector<EnvironmentEntry>{{"DAGZ_WORKER", "3"},
                                              {"DAGZ_WORKERS", "8"},
+                                             {"DAGZ_SLOT", "1"},
                                              {"PYTEST_XDIST_WORKER", "gw3"},
                                              {"PYTEST_XDIST_WORKER_COUNT", "8"},
                                              {"PYTEST_XDIST_TESTRUNUID", "uid"}});
-  CHECK(worker_environment({0, 3, 8}, "").size() == 4);
+  CHECK(worker_environment({0, 3, 8}, "").size() == 5);
 }

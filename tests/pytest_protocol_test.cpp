@@ -278,10 +278,14 @@ TEST_CASE("pytest protocol: the agent's messages", "[sched]") {
         "{\"t\":\"run\",\"tests\":[[4],[5,-1],[9,1,1,5,\"b.py::t\\\"1\"]]}\n");
   CHECK(encode_run({}) == "{\"t\":\"run\",\"tests\":[]}\n");
   CHECK(encode_drain() == "{\"t\":\"drain\"}\n");
+  CHECK(encode_job("a\"b") == "{\"t\":\"job\",\"name\":\"a\\\"b\"}\n");
   CHECK(encode_finish({{"a.py::x", "b\n"}, false, 7}) ==
         "{\"t\":\"finish\",\"tests\":7,\"failed\":[\"a.py::x\",\"b\\u000a\"]}\n");
   CHECK(encode_finish({{}, false, 0, false}) ==
         "{\"t\":\"finish\",\"tests\":0,\"failed\":[],\"ran\":false}\n");
+  CHECK(encode_finish({{}, false, 3, true, "a\"b", 17, 2}) ==
+        "{\"t\":\"finish\",\"tests\":3,\"failed\":[],\"job\":\"a\\\"b\",\"began\":17,"
+        "\"elsewhere\":2}\n");
 }
 
 TEST_CASE("pytest protocol: files that are found, then collected by workers", "[sched]") {

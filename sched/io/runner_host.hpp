@@ -81,6 +81,9 @@ class RunnerHost {
   // PYTEST_XDIST_TESTRUNUID of all workers that are started from now on: should be the same on all
   // nodes, and different in each run. Only the first word counts.
   void name_run(const std::string& uid);
+  // The same for the runner's own session, as early as it is known. What a runner has heard stays:
+  // one that is started again has to collect the same.
+  void name_job(const std::string& name);
   void perform(const RunnerCommand& command);
   // SIGKILL to the command, its zygote and all workers. The end is reported by `poll`.
   void kill_all();
@@ -92,6 +95,8 @@ class RunnerHost {
   uint64_t rejected_lines() const { return rejected_lines_; }
 
  private:
+  static constexpr std::size_t kHearOutMax = 64 << 20;  // bytes of a peer that has ended
+
   enum class Phase { kIdle, kCollecting, kRunning, kLost, kFinishing, kEnded };
   enum class Role { kUnknown, kZygote, kWorker };
 
@@ -170,6 +175,7 @@ class RunnerHost {
   pid_t target_of(const Worker& worker) const;
   void kill_worker(Worker& worker);
   void wake_zygote() const;
+  void tell_job();
   void command_ended(int wait_status);
   bool was_lost() const;
   void lose(int wait_status, RunnerFailed failure);
@@ -181,6 +187,8 @@ class RunnerHost {
   Phase phase_ = Phase::kIdle;
   RunnerConfig config_;
   std::string run_uid_;
+  std::string job_name_;
+  bool job_told_ = false;
   RunnerInfo info_;
   Instant now_;
   std::vector<RunnerEvent> events_;  // for the next `poll`

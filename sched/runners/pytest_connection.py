@@ -27,9 +27,12 @@ Zygote to agent
   finished   status                      pytest's exit status, as late as possible
   failed     text                        the driver itself broke; pytest goes on to its own error handling
 Agent to zygote
+  job        name                        what the job is called on all nodes, once that is known
   fork       slot, number, log, env: {name: text}
-  finish     failed?: [id], unfinished?: [id], tests?, ran?    of the whole job; all workers are gone; ran false:
-             only the catalog was wanted, the session ends as with --collect-only
+  finish     failed?: [id], unfinished?: [id], tests?, ran?, job?, began?, elsewhere?    of the whole job; all
+             workers are gone; ran false: only the catalog was wanted, the session ends as with
+             --collect-only; job: its name, began: when, in seconds of Unix time; elsewhere: how many of
+             its tests did not run on this node
   End of file: the workers' process groups are killed, exit status 3.
 
 Worker to agent
@@ -65,7 +68,9 @@ Each frame is 4 bytes of length, then marshal, which keeps tuples as report cons
 """
 
 import json
+import select
 import socket
+import time
 
 
 class Connection:
@@ -81,12 +86,29 @@ class Connection:
         self._dumps = json.JSONEncoder().encode
         self._loads = json.JSONDecoder().decode
         self._rest = b""
+        self.early = []  # came before somebody asked for them
+
+    def wait_for(self, kind, seconds):
+        """The next message of this kind; None if it does not come in time. All others are kept."""
+        deadline = time.monotonic() + seconds
+        while select.select([self.sock], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            messages = self.receive(block=True, early=False)
+            if messages is None:
+                return None
+            found = [message for message in messages if message["t"] == kind]
+            self.early += [message for message in messages if message["t"] != kind]
+            if found:
+                return found[-1]
+        return None
 
     def send(self, kind, **fields):
         self.send_bytes(self._dumps(dict(t=kind, **fields)).encode("ascii") + b"\n")
 
-    def receive(self, block):
+    def receive(self, block, early=True):
         """Returns the messages that have come, None at the end of the stream."""
+        if early and self.early:
+            messages, self.early = self.early, []
+            return messages
         try:
             data = self._recv(1 << 16, 0 if block else socket.MSG_DONTWAIT)
         except BlockingIOError:

@@ -26,8 +26,10 @@ from dagz_pytest_collect import (
     GC_THRESHOLD, Collection, Files, is_order, register_markers, send_file, send_found,
 )  # fmt: skip
 from dagz_pytest_connection import Connection
+from dagz_pytest_coverage import Coverage, kept_until_the_end
 from dagz_pytest_leaks import Leaks
-from dagz_pytest_process import XdistFixtures, flush, other_threads, redirect, span_of, thread_notes
+from dagz_pytest_plugins import SharedSeed, XdistFixtures, neutralise, set_options
+from dagz_pytest_process import flush, other_threads, own_basetemp, redirect, span_of, thread_notes
 from dagz_pytest_reports import (
     MESSAGE_MAX, FrameReader, bounded, crash_report, frame, is_marked, mute, packed, packed_warning, quiet,
     replace_reporter, reports_wanted, unpacked_warning, update_lastfailed, verdict,
@@ -63,28 +65,13 @@ def _take_settings():
 _socket_path, _mode = _take_settings()
 
 
-def _set_options(config, **values):
-    """Sets those options that exist with another value; returns the names of those it changed."""
-    changed = []
-    for name, value in values.items():
-        if getattr(config.option, name, value) != value:
-            setattr(config.option, name, value)
-            changed.append(name)
-    return changed
-
-
-def _neutralise(config):
-    """Turns off what would run tests in its own way; returns a note for each."""
-    notes = []
-    if getattr(config.option, "looponfail", False):
-        config.option.looponfail = False
-        notes.append("pytest-xdist's --looponfail is ignored")
-    if getattr(config.option, "numprocesses", None) or getattr(config.option, "tx", None):
-        notes.append("pytest-xdist's -n/--tx is ignored: dagz distributes the tests itself")
-    _set_options(config, numprocesses=None, dist="no", distload=False, tx=[], px=[])
-    if _set_options(config, usepdb=False, trace=False):
-        notes.append("--pdb and --trace are ignored: workers have no terminal")
-    return notes
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config):
+    if _socket_path is None:
+        yield
+        return
+    with kept_until_the_end(early_config.known_args_namespace):
+        yield
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -93,7 +80,7 @@ def pytest_cmdline_main(config):
     path, _socket_path = _socket_path, None  # one session: a second pytest.main() is an ordinary one
     if path is None or any(getattr(config.option, name, None) for name in _INSPECTION_OPTIONS):
         return
-    config.pluginmanager.register(Zygote(config, path, _mode, _neutralise(config)), "dagz-zygote")
+    config.pluginmanager.register(Zygote(config, path, _mode, neutralise(config)), "dagz-zygote")
 
 
 class Child:
@@ -123,7 +110,9 @@ class Zygote:
         self.config = config
         self.path = path
         self.collection = Collection(mode)
+        self.coverage = Coverage(config, os.path.dirname(path))
         self.notes = notes
+        self.seed = SharedSeed(config)
         self.session = None
         self.catalog = []
         self.errors = []
@@ -149,9 +138,11 @@ class Zygote:
     def pytest_configure(self, config):
         self.maxfail = config.getoption("maxfail") or 0
         # One bad file or one failed test must not end the session: the agent decides for the whole job.
-        _set_options(config, maxfail=0, continue_on_collection_errors=True)
+        set_options(config, maxfail=0, continue_on_collection_errors=True)
         config.pluginmanager.register(self.collection, "dagz-collection")
+        config.pluginmanager.register(self.coverage, "dagz-coverage")
         register_markers(config)
+        own_basetemp(config)
         if not config.pluginmanager.hasplugin("xdist"):
             config.pluginmanager.register(XdistFixtures(), "dagz-xdist-fixtures")
         try:
@@ -174,6 +165,7 @@ class Zygote:
         if gc.isenabled() and gc.get_threshold()[0]:
             self.user_threshold = gc.get_threshold()
             gc.set_threshold(GC_THRESHOLD, *self.user_threshold[1:])
+        self.notes = self.seed.settle(self.config, self.connection)
 
     def pytest_collectreport(self, report):
         if report.failed:
@@ -242,7 +234,7 @@ class Zygote:
             tests=len(session.items), deselected=self.deselected, skipped=self.skipped,
             seconds=round(seconds, 6), maxfail=self.maxfail, threads=other_threads(),
             replay=bool(self.wanted), errors=self.errors, shared=files is not None,
-            why=self.collection.why, notes=thread_notes(),
+            why=self.collection.why, notes=self.notes + thread_notes(),
         )  # fmt: skip
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
@@ -251,6 +243,7 @@ class Zygote:
             if before is not None:
                 signal.signal(signal.SIGINT, before)
         self._kill_children()
+        self.coverage.gather(finish)
         # The session must look as if it had run the tests of the whole job itself.
         failed = finish.get("failed", [])
         session.testsfailed = len({*failed, *(error["path"] for error in self.errors)})
@@ -266,7 +259,7 @@ class Zygote:
         while True:
             poll = select.poll()
             poll.register(self.connection.sock, select.POLLIN)
-            timeout = None
+            timeout = 0 if self.connection.early else None
             for child in self.children.values():
                 # Reports are fetched from time to time: being woken by each would cost as much as
                 # a short test. Warnings alone are rare.
@@ -281,7 +274,7 @@ class Zygote:
                 self._read_reports(child)
                 if child.pidfd is None or child.pidfd in ready:
                     self._reap(child)
-            if self.connection.sock.fileno() in ready:
+            if self.connection.sock.fileno() in ready or self.connection.early:
                 messages = self.connection.receive(block=True)
                 if messages is None:
                     self._kill_children()
@@ -413,7 +406,6 @@ class Zygote:
         self.children.clear()
 
 
-
 # ---- a worker ----------------------------------------------------------------------------------
 
 
@@ -434,6 +426,7 @@ def _worker_process(zygote, message, name, reports, parent):
         redirect(zygote.config, message.get("log") or os.devnull)
         os.environ.update(message.get("env", {}))
         _become_worker(zygote, message, name)
+        zygote.coverage.divert()
         Worker(zygote, message["slot"], reports).run()
         status = 0
     except BaseException:
@@ -504,6 +497,7 @@ class Worker:
         self.connection = Connection(zygote.path)
         self.cpu = self._cpu_used()
         self.leaks = Leaks()
+        self.save = zygote.coverage.save
         self.connection.send("hello", v=VERSION, role="worker", slot=slot, pid=self.pid)
 
     # -- life
@@ -526,6 +520,7 @@ class Worker:
             self.teardown_original(None)
         except BaseException as error:
             self._say_late_error(error)
+        self.save()
         flush(sys.stdout)
         flush(sys.stderr)
         self.connection.send("bye")

@@ -64,6 +64,7 @@ std::vector<EnvironmentEntry> worker_environment(const StartWorker& start,
   std::vector<EnvironmentEntry> env = {
       {"DAGZ_WORKER", fmt::to_string(start.number)},
       {"DAGZ_WORKERS", fmt::to_string(start.workers)},
+      {"DAGZ_SLOT", fmt::to_string(start.slot)},
       {"PYTEST_XDIST_WORKER", fmt::format("gw{}", start.number)},
       {"PYTEST_XDIST_WORKER_COUNT", fmt::to_string(start.workers)},
   };

@@ -29,7 +29,7 @@ std::vector<std::string> command_environment(const std::vector<std::string>& bas
                                              const DriverPlace& driver,
                                              const std::vector<EnvironmentEntry>& extra);
 
-// DAGZ_WORKER, DAGZ_WORKERS and what suites written for pytest-xdist look at. Without a
+// DAGZ_WORKER, DAGZ_WORKERS, DAGZ_SLOT and what suites written for pytest-xdist look at. Without a
 // `run_uid` PYTEST_XDIST_TESTRUNUID is left out.
 std::vector<EnvironmentEntry> worker_environment(const StartWorker& start,
                                                  const std::string& run_uid);

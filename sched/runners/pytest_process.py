@@ -7,27 +7,12 @@ It is written beside dagz_pytest_driver.py as dagz_pytest_process.py.
 import fcntl
 import hashlib
 import os
+import shutil
 import signal
 import sys
 import threading
 
-import pytest
-
 FIRST_HIDDEN_FD = 200  # where tests that count or close descriptors seldom look
-
-
-class XdistFixtures:
-    """What suites written for pytest-xdist expect, where it is not installed."""
-
-    @pytest.fixture(scope="session")
-    def worker_id(self, request):
-        """The worker's id: gw0, gw1, ..."""
-        return request.config.workerinput["workerid"]
-
-    @pytest.fixture(scope="session")
-    def testrun_uid(self, request):
-        """The same in all workers of a test run."""
-        return request.config.workerinput["testrunuid"]
 
 
 def span_of(node, nodeid, run):
@@ -58,6 +43,48 @@ def thread_notes():
         "without them, and what they hold locked stays locked there"
         % (len(names), "s" if len(names) > 1 else "", ", ".join(names[:5]), more)
     ]
+
+
+def own_basetemp(config):
+    """Where --basetemp names a directory, pytest empties it. Another node of the job may have been told the
+    same one: each has a directory in it, locked for as long as the node lives, and removes what nobody uses."""
+    factory = getattr(config, "_tmp_path_factory", None)
+    base, node = getattr(factory, "_given_basetemp", None), os.environ.get("DAGZ_NODE")
+    if base is None or not node or factory._basetemp is not None:
+        return
+    base.mkdir(mode=0o700, exist_ok=True)
+    fd = os.open(base, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _locks(fd, fcntl.LOCK_EX)
+        for entry in list(base.iterdir()):
+            if not entry.is_dir() or entry.is_symlink():
+                entry.unlink()
+            elif not _is_used(entry):
+                shutil.rmtree(entry, ignore_errors=True)
+        factory._given_basetemp = base / node
+        _locks(os.open(factory.getbasetemp(), os.O_RDONLY | os.O_CLOEXEC), fcntl.LOCK_SH)
+    finally:
+        os.close(fd)
+
+
+def _locks(fd, how):
+    """Whether the lock is held now; some network file systems have none for directories."""
+    try:
+        fcntl.flock(fd, how)
+    except OSError:
+        return False
+    return True
+
+
+def _is_used(folder):
+    try:
+        fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return not _locks(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.close(fd)
 
 
 def flush(stream):

@@ -441,6 +441,12 @@ std::string encode_drain() { return "{\"t\":\"drain\"}\n"; }
 
 std::string encode_cancel() { return "{\"t\":\"cancel\"}\n"; }
 
+std::string encode_job(std::string_view name) {
+  std::string line = R"({"t":"job","name":)";
+  append_json_string(line, name);
+  return line + "}\n";
+}
+
 std::string encode_finish(const FinishRunner& finish) {
   std::string line = fmt::format(R"({{"t":"finish","tests":{},"failed":[)", finish.tests);
   const char* separator = "";
@@ -449,8 +455,14 @@ std::string encode_finish(const FinishRunner& finish) {
     append_json_string(line, id);
     separator = ",";
   }
-  line += finish.ran ? "]}\n" : "],\"ran\":false}\n";
-  return line;
+  line += ']';
+  if (!finish.ran) line += R"(,"ran":false)";
+  if (!finish.job.empty()) {
+    line += R"(,"job":)";
+    append_json_string(line, finish.job);
+    line += fmt::format(R"(,"began":{},"elsewhere":{})", finish.began_s, finish.elsewhere);
+  }
+  return line + "}\n";
 }
 
 }  // namespace dagz::sched

@@ -166,5 +166,6 @@ std::string encode_run(std::span<const RunOrder> orders);
 std::string encode_drain();
 std::string encode_cancel();
 std::string encode_finish(const FinishRunner& finish);
+std::string encode_job(std::string_view name);
 
 }  // namespace dagz::sched

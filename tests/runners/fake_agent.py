@@ -14,7 +14,7 @@ import weakref
 from pathlib import Path
 
 RUNNERS = Path(__file__).resolve().parents[2] / "sched" / "runners"
-MODULES = ("driver", "collect", "connection", "leaks", "process", "reports")
+MODULES = sorted(path.stem[len("pytest_") :] for path in RUNNERS.glob("pytest_*.py"))
 LIMIT = 25.0  # seconds after which a run is given up
 
 

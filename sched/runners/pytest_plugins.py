@@ -1,0 +1,72 @@
+"""How other plug-ins are brought to live with workers that are forked from one process. PYTEST_DONT_REWRITE
+
+It is written beside dagz_pytest_driver.py as dagz_pytest_plugins.py.
+"""
+
+import hashlib
+import sys
+
+import pytest
+
+NAME_PATIENCE = 2  # seconds for nodes to agree on the name of their job; a node alone knows it at once
+
+
+class XdistFixtures:
+    """What suites written for pytest-xdist expect, where it is not installed."""
+
+    @pytest.fixture(scope="session")
+    def worker_id(self, request):
+        """The worker's id: gw0, gw1, ..."""
+        return request.config.workerinput["workerid"]
+
+    @pytest.fixture(scope="session")
+    def testrun_uid(self, request):
+        """The same in all workers of a test run."""
+        return request.config.workerinput["testrunuid"]
+
+
+def set_options(config, **values):
+    """Sets those options that exist with another value; returns the names of those it changed."""
+    changed = []
+    for name, value in values.items():
+        if getattr(config.option, name, value) != value:
+            setattr(config.option, name, value)
+            changed.append(name)
+    return changed
+
+
+def neutralise(config):
+    """Turns off what would run tests in its own way; returns a note for each."""
+    notes = []
+    if getattr(config.option, "looponfail", False):
+        config.option.looponfail = False
+        notes.append("pytest-xdist's --looponfail is ignored")
+    if getattr(config.option, "numprocesses", None) or getattr(config.option, "tx", None):
+        notes.append("pytest-xdist's -n/--tx is ignored: dagz distributes the tests itself")
+    set_options(config, numprocesses=None, dist="no", distload=False, tx=[], px=[])
+    if set_options(config, usepdb=False, trace=False):
+        notes.append("--pdb and --trace are ignored: workers have no terminal")
+    return notes
+
+
+class SharedSeed:
+    """pytest-randomly draws a seed where none is given: here from the name of the job, so that all nodes
+    have the same one, and the next job another."""
+
+    def __init__(self, config):
+        module = sys.modules.get("pytest_randomly")
+        drawn = ("default", getattr(module, "default_seed", "default"))
+        self.module = module if getattr(config.option, "randomly_seed", None) in drawn else None
+
+    def settle(self, config, connection):
+        """Before anything is collected. Returns what to tell the user."""
+        if self.module is None:
+            return []
+        job = connection.wait_for("job", NAME_PATIENCE)
+        if job is not None:
+            seed = int(hashlib.blake2b(job["name"].encode(), digest_size=4).hexdigest(), 16)
+            config.option.randomly_seed = seed
+            if getattr(config, "cache", None) is not None:
+                config.cache.set("randomly_seed", seed)  # for --randomly-seed=last
+            self.module._reseed(config)
+        return ["pytest-randomly: --randomly-seed=%d" % config.option.randomly_seed]
