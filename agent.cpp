@@ -30,7 +30,7 @@ namespace {
 constexpr std::size_t kMessagesPerTurn = 256;
 // Results of short tests come faster than they need to be handled: reading them in steps of this
 // keeps the agent off the CPU that the tests want. A worker holds more than this in its window.
-constexpr Duration kWorkerReadStep = Duration::milliseconds(3);
+constexpr Duration kWorkerReadStep = Duration::milliseconds(5);
 constexpr Duration kPeersAnswerWithin = Duration::seconds(2);
 constexpr Duration kDrawEvery = Duration::milliseconds(200);
 
@@ -545,7 +545,7 @@ int Agent::conclude_late(const EndedJob& ended) {
 }
 
 int Agent::conclude() {
-  const NodeEnd end = *node_->end();
+  const NodeEnd& end = *node_->end();
   const Moment at = moment_now();
   node_->say_goodbye(at);
   perform(at);

@@ -199,6 +199,9 @@ class Node {
   void take_grants(Moment at);
   void drain(Moment at);
   void finish(Moment at);
+  bool holds_exactly(const report::Closed& closed) const;
+  report::JobState fold_anew(const report::Closed& closed) const;
+  NodeEnd end_with(const report::JobState& state) const;
   bool everybody_departs() const;
   bool has_left(Moment at);
   void report_workers(Moment at);
@@ -221,6 +224,7 @@ class Node {
   mesh::Election election_;
   mesh::Ledger ledger_;
   report::JobState job_;
+  std::map<NodeId, uint64_t> folded_lengths_;  // of the logs, in the state of the job
   sched::Estimates estimates_;
   sched::Scheduler scheduler_;
   sched::Vassal vassal_;

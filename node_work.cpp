@@ -22,6 +22,7 @@ struct {
   Mark nameless{"work: a grant overtakes the names of its tests"};
   Mark left{"work: a node leaves before the end"};
   Mark incomplete{"work: a node ends without all of the closed job's logs"};
+  Mark folded_anew{"work: a node has more entries than the closing one names"};
 } marks;
 
 // So much of a log in one message; the rest follows the next digest.
@@ -167,7 +168,8 @@ void Node::on(Moment at, const NodeId& from, const mesh::LogPush& message) {
 }
 
 void Node::fold(Moment at) {
-  ledger_.drain([&](const NodeId& origin, uint64_t, const Buffer& bytes) {
+  ledger_.drain([&](const NodeId& origin, uint64_t index, const Buffer& bytes) {
+    folded_lengths_[origin] = index + 1;
     Entry entry;
     // A log with an entry of a newer version is still a log.
     if (!decode(bytes, entry)) return;
@@ -494,8 +496,8 @@ void Node::run_scheduler(Moment at) {
   }
   if (live_nodes_dirty_) update_live_nodes();
   // Catalogs collected before this node was the scheduler.
-  for (const auto& [key, file] : catalog_) {
-    if (!listed_.contains(key)) list(key);
+  if (listed_.size() < catalog_.size()) {
+    for (const auto& [key, file] : catalog_) list(key);
   }
   sched::Scheduler::Output out;
   scheduler_.advance(at.now, out);
@@ -608,8 +610,48 @@ bool Node::has_left(Moment at) {
   return !everybody_departs() && at.now >= *drained_at_ + kFarewell;
 }
 
-// The report is folded anew from exactly what the closing entry names, so that no node's report has
-// more in it than another's.
+// True if the closing entry is all that came after what it names.
+bool Node::holds_exactly(const report::Closed& closed) const {
+  std::map<NodeId, uint64_t> lengths;
+  for (const mesh::LogPosition& position : closed.positions) {
+    lengths[position.origin] = position.length;
+  }
+  ++lengths[job_.closed_by()];
+  return lengths == folded_lengths_;
+}
+
+report::JobState Node::fold_anew(const report::Closed& closed) const {
+  report::JobState state;
+  ledger_.read(closed.positions, [&](const NodeId& origin, const Buffer& bytes) {
+    Entry entry;
+    if (decode(bytes, entry)) state.apply(origin, entry);
+  });
+  state.apply(job_.closed_by(), closed);
+  return state;
+}
+
+NodeEnd Node::end_with(const report::JobState& state) const {
+  NodeEnd end;
+  end.closed_by = job_.closed_by();
+  end.closed = *job_.closed();
+  end.reason = end.closed.reason;
+  end.summary = state.summary();
+  // This node's own reason, else the same one on all nodes.
+  const report::NodeState* unable = nullptr;
+  for (const report::NodeState& node : state.nodes()) {
+    if (!node.unable) continue;
+    const bool own = unable != nullptr && unable->id == self_.id;
+    if (unable == nullptr || node.id == self_.id || (!own && node.id < unable->id)) unable = &node;
+  }
+  if (unable != nullptr) {
+    end.unable_code = unable->unable->exit_code;
+    end.unable_text = unable->unable->reason;
+  }
+  return end;
+}
+
+// The report is made from exactly what the closing entry names, so that no node's report has more
+// in it than another's.
 void Node::finish(Moment at) {
   if (end_) return;
   if (!job_.closed()) {
@@ -633,26 +675,12 @@ void Node::finish(Moment at) {
         "a part of the job's logs is gone with its nodes: this report may "
         "differ from that of others");
   }
-  report::JobState final_state;
-  NodeEnd end;
-  std::vector<mesh::LogPosition> positions = closed.positions;
-  ledger_.read(positions, [&](const NodeId& origin, const Buffer& bytes) {
-    Entry entry;
-    if (decode(bytes, entry)) final_state.apply(origin, entry);
-  });
-  final_state.apply(job_.closed_by(), closed);
-  end.closed_by = job_.closed_by();
-  end.closed = closed;
-  end.reason = closed.reason;
-  end.summary = final_state.summary();
-  for (const report::NodeState& node : final_state.nodes()) {
-    if (!node.unable) continue;
-    if (node.id == self_.id || end.unable_code == 0) {
-      end.unable_code = node.unable->exit_code;
-      end.unable_text = node.unable->reason;
-    }
+  if (holds_exactly(closed)) {
+    end_ = end_with(job_);
+  } else {
+    marks.folded_anew.reach();
+    end_ = end_with(fold_anew(closed));
   }
-  end_ = std::move(end);
   depart_by_ = Instant::never();
   if (config_.events) events_.closed({elapsed(at), at.wall_ms}, end_->summary, end_->reason);
   ended_at_ = at.now;

@@ -34,8 +34,9 @@ void Ledger::append(Buffer entry) {
   CHECK(entry.size() <= kEntryMax);
   const NodeId& me = crypto_.node_id();
   const uint64_t index = logs_[me].length + pending_.size();
-  unread_.push_back({me, index, entry});
-  pending_.push_back(std::move(entry));
+  // The copy that is kept is no larger than the entry, whatever the writer had reserved.
+  pending_.push_back(entry);
+  unread_.push_back({me, index, std::move(entry)});
 }
 
 const LogBatch* Ledger::flush() {

@@ -123,7 +123,6 @@ uint32_t JobState::intern_path(const std::string& path) {
 
 // What waited for the names is applied.
 void JobState::names_known(FileVersion& version) {
-  version.ranks.clear();
   auto waiting = std::exchange(version.waiting, {});
   for (const auto& [node, late] : waiting) {
     std::visit([&, origin = node](const auto& one) { on(origin, one); }, late);
@@ -132,31 +131,41 @@ void JobState::names_known(FileVersion& version) {
 
 void JobState::add_names(const Listed& entry) {
   FileVersion& version = files_[entry.file];
-  // The same id twice in one file is two tests; the second has its rank in the key.
+  const auto is_listed = [&](TestIndex test) {
+    const auto& places = tests_[test].places;
+    return std::any_of(places.begin(), places.end(),
+                       [&](const Place& place) { return place.file == entry.file; });
+  };
   for (std::size_t i = 0; i < entry.ids.size(); ++i) {
     const std::size_t at = entry.first + i;
     if (at >= version.tests.size() || version.tests[at] != kNone) continue;
-    const uint32_t rank = version.ranks[entry.ids[i]]++;
-    std::string key = entry.ids[i];
-    if (rank > 0) key += "\n#" + std::to_string(rank);
-    const TestIndex test = intern_test(key, entry.ids[i], version.path);
+    // The same id twice in one file is two tests.
+    TestIndex test = intern_test(entry.ids[i], 0, version.path);
+    if (is_listed(test)) {
+      test = intern_test(entry.ids[i], ++version.repeats[entry.ids[i]], version.path);
+    }
     version.tests[at] = test;
     ++version.listed;
     tests_[test].places.push_back({entry.file, static_cast<uint32_t>(at)});
   }
 }
 
-TestIndex JobState::intern_test(const std::string& key, const std::string& id, uint32_t path) {
-  const auto [found, added] = test_index_.try_emplace(key, static_cast<TestIndex>(tests_.size()));
-  if (added) {
-    Test& test = tests_.emplace_back();
-    test.id = id;
-    test.path = path;
-    ++counts_.total;
-    ++counts_.unfinished;
-    changes_.push_back({Change::Kind::kKnown, found->second, kNone});
+TestIndex JobState::intern_test(const std::string& id, uint32_t repeat, uint32_t path) {
+  const auto index = static_cast<TestIndex>(tests_.size());
+  if (repeat > 0) {
+    const auto [found, added] = repeat_index_.try_emplace({id, repeat}, index);
+    if (!added) return found->second;
+  } else if (const auto found = test_index_.find(id); found != test_index_.end()) {
+    return found->second;
   }
-  return found->second;
+  Test& test = tests_.emplace_back();
+  test.id = id;
+  test.path = path;
+  if (repeat == 0) test_index_.emplace(test.id, index);
+  ++counts_.total;
+  ++counts_.unfinished;
+  changes_.push_back({Change::Kind::kKnown, index, kNone});
+  return index;
 }
 
 void JobState::on(NodeIndex origin, const Grouped& entry) {
@@ -238,15 +247,15 @@ void JobState::on(NodeIndex origin, const Expanded& entry) {
   const TestIndex index = test_at(entry.file, 0);
   if (index == kNone || !tests_[index].collects) return;
   if (assignment(tests_[index], origin).grants > 0) {
-    expand(origin, tests_[index], entry);
+    expand(origin, index, entry);
   } else {
     files_.at(entry.file).ungranted.emplace_back(origin, entry);
   }
 }
 
 // A granted file has been collected: its tests count as granted by the same word.
-void JobState::expand(NodeIndex origin, Test& collection, const Expanded& entry) {
-  const auto index = static_cast<TestIndex>(&collection - tests_.data());
+void JobState::expand(NodeIndex origin, TestIndex index, const Expanded& entry) {
+  Test& collection = tests_[index];
   ++assignment(collection, origin).finished;
   if (collection.verdict == Verdict::kPending) {
     collection.verdict = Verdict::kOk;
@@ -360,7 +369,7 @@ void JobState::grant(NodeIndex to, TestIndex index, bool copy) {
   if (own == early.end()) return;
   const Expanded answer = std::move(own->second);
   early.erase(own);
-  expand(to, tests_[index], answer);
+  expand(to, index, answer);
 }
 
 void JobState::on(NodeIndex, const Recalled&) {}
@@ -492,10 +501,21 @@ uint32_t JobState::workers_enlisted() const {
   return workers;
 }
 
+// Nodes may have collected one id from different files: which of them was heard of first must not
+// matter.
+const std::string& JobState::file_of(const Test& test) const {
+  const std::string* first = &paths_[test.path];
+  for (std::size_t i = 1; i < test.places.size(); ++i) {
+    const std::string& other = paths_[files_.at(test.places[i].file).path];
+    if (other < *first) first = &other;
+  }
+  return *first;
+}
+
 TestSummary JobState::summarize(const Test& test, int64_t started_wall_ms) const {
   TestSummary out;
   out.id = test.id;
-  out.file = paths_[test.path];
+  out.file = file_of(test);
   out.verdict = test.verdict;
   std::vector<const Attempt*> order;
   for (const Attempt& attempt : test.attempts) {
@@ -644,6 +664,7 @@ JobSummary JobState::summary() const {
   out.counts = counts_;
   out.counts.errors += collection_errors_.size();
   const bool sliced = closed_ && closed_->reason == CloseReason::kSlice;
+  out.tests.reserve(tests_.size());
   for (const Test& test : tests_) {
     if (test.collects) continue;
     if (sliced && test.verdict == Verdict::kPending) {

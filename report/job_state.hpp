@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -83,8 +84,8 @@ struct FileVersion {
   uint32_t listed = 0;
   std::vector<TestIndex> tests;  // kNone until listed
   std::vector<NodeIndex> offered_by;
-  std::unordered_map<std::string, uint32_t> ranks;   // of ids, while they are being listed
-  std::vector<std::pair<NodeIndex, Entry>> waiting;  // until all names are known
+  std::unordered_map<std::string, uint32_t> repeats;  // of ids that it lists more than once
+  std::vector<std::pair<NodeIndex, Entry>> waiting;   // until all names are known
   // Of a found file: who collected it, but was not granted it as far as is known here.
   std::vector<std::pair<NodeIndex, Expanded>> ungranted;
 
@@ -115,11 +116,13 @@ struct Change {
 class JobState {
  public:
   JobState();
+  JobState(JobState&&) = default;
+  JobState& operator=(JobState&&) = default;
 
   void apply(const NodeId& origin, const Entry& entry);
   std::vector<Change> take_changes() { return std::exchange(changes_, {}); }
 
-  const std::vector<Test>& tests() const { return tests_; }
+  const std::deque<Test>& tests() const { return tests_; }
   const std::vector<NodeState>& nodes() const { return nodes_; }
   const std::map<FileKey, FileVersion>& files() const { return files_; }
   const std::string& path(uint32_t index) const { return paths_[index]; }
@@ -161,9 +164,9 @@ class JobState {
   void add_names(const Listed& listed);
   uint32_t intern_path(const std::string& path);
   void names_known(FileVersion& version);
-  TestIndex intern_test(const std::string& key, const std::string& id, uint32_t path);
+  TestIndex intern_test(const std::string& id, uint32_t repeat, uint32_t path);
   void find(NodeIndex origin, const FoundFile& found);
-  void expand(NodeIndex origin, Test& collection, const Expanded& entry);
+  void expand(NodeIndex origin, TestIndex collection, const Expanded& entry);
   void grant(NodeIndex to, TestIndex index, bool copy);
   Assignment& assignment(Test& test, NodeIndex node);
   void judge(Test& test);
@@ -194,6 +197,7 @@ class JobState {
   template <class Visit>
   void for_each_test(NodeIndex origin, const std::vector<Run>& runs, const Entry& whole,
                      const Visit& visit);
+  const std::string& file_of(const Test& test) const;
   TestSummary summarize(const Test& test, int64_t started_wall_ms) const;
   void summarize_times(JobSummary& summary) const;
   struct Files {
@@ -213,8 +217,10 @@ class JobState {
   std::vector<Mutex> mutexes_;
   std::unordered_map<std::string, uint32_t> mutex_index_;
   std::map<FileKey, FileVersion> files_;
-  std::vector<Test> tests_;
-  std::unordered_map<std::string, TestIndex> test_index_;
+  std::deque<Test> tests_;  // they stay where they are: the index below reads their ids
+  std::unordered_map<std::string_view, TestIndex> test_index_;
+  // The second, third and further tests of one id in one file.
+  std::map<std::pair<std::string, uint32_t>, TestIndex> repeat_index_;
   std::map<std::string, std::string> collection_errors_;
   std::map<NodeId, Named> names_;
   std::optional<Named> named_;

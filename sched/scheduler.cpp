@@ -301,16 +301,19 @@ void Scheduler::name_and_enlist(Output& out) {
 }
 
 void Scheduler::ask_for_names(Instant now, Output& out) {
-  if (now < names_asked_at_ + kNamesAskedEvery) return;
+  if (files_named_ == job_.files().size() || now < names_asked_at_ + kNamesAskedEvery) return;
   std::map<NodeId, std::vector<report::FileKey>> wanted;
+  bool all_named = true;
   for (const auto& [key, version] : job_.files()) {
     if (version.known()) continue;
+    all_named = false;
     for (const NodeIndex owner : version.offered_by) {
       if (!is_live(owner)) continue;
       wanted[job_.nodes()[owner].id].push_back(key);
       break;
     }
   }
+  if (all_named) files_named_ = job_.files().size();
   if (wanted.empty()) return;
   names_asked_at_ = now;
   for (auto& [node, files] : wanted) out.names_wanted.emplace_back(node, std::move(files));
@@ -456,11 +459,14 @@ bool Scheduler::everything_known() const {
     all_collected &= collected || unable;
   }
   if (!any_collected) return false;
-  for (const auto& [key, version] : job_.files()) {
-    if (version.known()) continue;
-    for (const NodeIndex owner : version.offered_by) {
-      if (is_live(owner)) return false;
-    }
+  const bool all_named = files_named_ == job_.files().size();
+  const auto waits_for_names = [this](const auto& file) {
+    const auto& owners = file.second.offered_by;
+    return !file.second.known() && std::any_of(owners.begin(), owners.end(),
+                                               [this](NodeIndex owner) { return is_live(owner); });
+  };
+  if (!all_named && std::any_of(job_.files().begin(), job_.files().end(), waits_for_names)) {
+    return false;
   }
   // Nobody waits for slow nodes, unless nothing has been found yet.
   return job_.counts().total > 0 || all_collected;

@@ -189,6 +189,7 @@ class Scheduler {
   std::set<NodeId> stolen_for_;
   std::set<NodeId> got_share_;
   Instant names_asked_at_ = Instant{INT64_MIN / 2};
+  std::size_t files_named_ = 0;  // so many there were when the names of all were known
   // Mutexes granted in this call, whose grants are not in the fold yet.
   std::map<uint32_t, report::NodeIndex> locked_now_;
   std::optional<Instant> locks_from_;

@@ -302,6 +302,25 @@ TEST_CASE("job_state: the same id twice in a file told in parts is two tests", "
   CHECK(job.test_at(1, 0) != job.test_at(1, 1));
 }
 
+TEST_CASE("job_state: three of one id keep their places in another version", "[report]") {
+  JobState job;
+  job.apply(kA, listed(1, "f", {"x", "x", "x"}));
+  job.apply(kB, listed(2, "f", {"y", "x", "x", "x"}));
+  CHECK(job.counts().total == 4);
+  for (uint32_t i = 0; i < 3; ++i) CHECK(job.test_at(1, i) == job.test_at(2, i + 1));
+}
+
+TEST_CASE("job_state: an id of two files is reported under the same one everywhere", "[report]") {
+  JobState one;
+  one.apply(kA, listed(1, "f", {"x"}));
+  one.apply(kB, listed(2, "e", {"x"}));
+  JobState other;
+  other.apply(kB, listed(2, "e", {"x"}));
+  other.apply(kA, listed(1, "f", {"x"}));
+  CHECK(one.summary().tests.at(0).file == "e");
+  CHECK(other.summary().tests.at(0).file == "e");
+}
+
 TEST_CASE("job_state: nodes that collected differently make one job", "[report]") {
   JobState job;
   job.apply(kA, Offered{1, 2});

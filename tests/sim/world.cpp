@@ -340,7 +340,7 @@ void World::close(mesh::LinkId link) {
 }
 
 void World::exit(Process& process) {
-  process.end = process.node->end();
+  process.end = &*process.node->end();
   process.node->say_goodbye(moment(process));
   NodeActions actions = process.node->take_actions();
   for (const auto& send : actions.links.sends) carry(process, send);

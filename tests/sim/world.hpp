@@ -31,7 +31,7 @@ struct Process {
   Instant exited_at = Instant::never();
   bool crashed = false;
   Instant paused_until{};
-  std::optional<NodeEnd> end;
+  const NodeEnd* end = nullptr;
 };
 
 class World {
