@@ -264,6 +264,7 @@ void Vassal::advance(Instant now, Output& out) {
   for (Slot slot = 0; slot < workers_.size(); ++slot) feed(now, slot, out);
   freshen_workers(out);
   end_overdue_tests(now, out);
+  tell_slow(now, out);
   out.ends_soon = ends_soon_;
   if (now < next_deadline()) return;
   const auto workers = static_cast<int64_t>(workers_.size());
@@ -288,8 +289,33 @@ void Vassal::end_overdue_tests(Instant now, Output& out) {
   }
 }
 
+// When there is something to say of what it runs.
+Instant Vassal::slow_from(const Worker& worker) const {
+  if (worker.sent.empty() || !enlisted_) return Instant::never();
+  const bool collects_now = collects(worker.sent.front());
+  const Duration limit = collects_now ? config_.slow_collection : config_.slow_test;
+  return worker.head_since + std::max(limit, worker.slow_told * 2);
+}
+
+// What hangs holds up the job, and nothing else would say so. One at a time.
+void Vassal::tell_slow(Instant now, Output& out) {
+  for (Slot slot = 0; slot < workers_.size(); ++slot) {
+    Worker& worker = workers_[slot];
+    if (now < slow_from(worker)) continue;
+    worker.slow_told = now - worker.head_since;
+    const Item& item = worker.sent.front();
+    const report::Test& test = job_.tests()[item.test];
+    out.notice = "SLOW: worker #" + std::to_string(enlisted_->first_worker + slot) + " on node-" +
+                 std::to_string(enlisted_->number) + " has been " +
+                 (collects(item) ? "collecting " + job_.path(test.path) : "running " + test.id) +
+                 " for " + report::format_duration(worker.slow_told);
+    return;
+  }
+}
+
 Instant Vassal::next_deadline() const {
   Instant next = Instant::never();
+  for (const Worker& worker : workers_) next = std::min(next, slow_from(worker));
   if (config_.test_timeout.ns > 0) {
     for (const Worker& worker : workers_) {
       if (worker.sent.empty() || worker.timed_out || collects(worker.sent.front())) continue;
@@ -398,6 +424,7 @@ void Vassal::finish(Instant now, int64_t, Slot slot, report::Finished result, Ou
   worker.lately = std::max(result.duration, worker.lately / 2);
   worker.delta += result.duration - estimates_.of(item.test);
   worker.head_since = now;
+  worker.slow_told = {};
   worker.last_finished = now;
   ++worker.finished;
   if (item.stolen) ++worker.stolen_finished;

@@ -49,6 +49,10 @@ struct VassalConfig {
   RetryLimits retry_limits;
   // A worker that is busy for longer leaves the retry at once of its own failure to another.
   Duration retry_within = Duration::seconds(1);
+  // A test, or the collection of a file, that takes so long is told to people; again after twice
+  // the time.
+  Duration slow_test = Duration::seconds(60);
+  Duration slow_collection = Duration::seconds(30);
   // Workers stay idle for a heavy test if all others are expected to be done within this.
   Duration room_within = Duration::seconds(1);
 };
@@ -146,6 +150,7 @@ class Vassal {
     bool greeted = false;    // its first question, right after the start, was heard
     bool fresh = false;      // has run nothing since its start
     Instant head_since;
+    Duration slow_told;      // of what it runs; nothing: not yet
     bool timed_out = false;  // its end has been ordered
     bool cancelled = false;  // it ends, and what it says counts no more
     Instant last_finished;
@@ -180,6 +185,8 @@ class Vassal {
   void feed(Instant now, Slot slot, Output& out);
   bool steal_locally(Instant now, Slot slot);
   void end_overdue_tests(Instant now, Output& out);
+  Instant slow_from(const Worker& worker) const;
+  void tell_slow(Instant now, Output& out);
   void send(Instant now, Slot slot, Item item, std::vector<LocalTest>& tests);
   std::vector<Group> groups_of(const std::vector<report::Run>& runs, bool valid, Output& out);
   bool is_undecided(const Item& item) const;

@@ -37,7 +37,10 @@ bool Vassal::worth_collecting(const Worker& worker, const Item& item, Duration g
 
 void Vassal::send(Instant now, Slot slot, Item item, std::vector<LocalTest>& tests) {
   Worker& worker = workers_[slot];
-  if (worker.sent.empty()) worker.head_since = now;
+  if (worker.sent.empty()) {
+    worker.head_since = now;
+    worker.slow_told = {};
+  }
   if (item.found != report::kNone && worker.collected.insert(item.found).second &&
       !collects(item)) {
     Item first = item;
@@ -85,6 +88,7 @@ void Vassal::collected(Instant now, const WorkerCollected& event,
   const Item done = worker.sent.front();
   worker.sent.pop_front();
   worker.head_since = now;
+  worker.slow_told = {};
   worker.last_finished = now;
   worker.deaths_in_a_row = 0;
   took_[done.found] = event.took;

@@ -309,3 +309,19 @@ TEST_CASE("found files: a long import is no test that runs too long", "[sched]")
   strict.advance(bench.now + Duration::seconds(5), later);
   CHECK(later.commands.empty());
 }
+
+TEST_CASE("a vassal: a file that hangs is told, and again after twice the time", "[sched]") {
+  Bench bench(1);
+  bench.grant({{kFoundX, 0, 1}});
+  bench.event(WorkerReady{0});
+  const auto notice_after = [&](int seconds) {
+    Vassal::Output out;
+    bench.vassal.advance(bench.now + Duration::seconds(seconds), out);
+    return out.notice.value_or("");
+  };
+  CHECK(bench.vassal.next_deadline() <= bench.now + Duration::seconds(30));
+  CHECK(notice_after(29).empty());
+  CHECK(notice_after(30) == "SLOW: worker #0 on node-0 has been collecting x.py for 30.0s");
+  CHECK(notice_after(59).empty());
+  CHECK(notice_after(60) == "SLOW: worker #0 on node-0 has been collecting x.py for 1m00.0s");
+}
