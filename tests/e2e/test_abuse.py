@@ -117,8 +117,18 @@ def test_takes_json_away():
     json.dumps = json.loads = socket.socket = None
     system.getpid = lambda: 1
 def test_prints_much_and_passes(): os.write(1, b"x" * 1_000_000)
-def test_deletes_its_file(): os.remove(__file__)
+def test_deletes_its_file():
+    # Once both nodes have read it.
+    while len([name for name in os.listdir(os.path.dirname(__file__)) if name.startswith("collected")]) < 2:
+        time.sleep(0.01)
+    os.remove(__file__)
 def test_changes_the_umask(): os.umask(0o777)
+"""
+
+# A node has collected its files.
+GATE = """
+import os
+def pytest_collection_finish(session): (session.config.rootpath / f"collected-{os.getpid()}").touch()
 """
 
 # These end only when they are ended.
@@ -253,6 +263,7 @@ def test_tests_that_fail_in_every_way(job):
 
 def test_tests_that_pass_and_leave_a_mess(job):
     before = left_over()
+    job.write("conftest.py", GATE)
     codes, tests = run_with_good_tests(job, {"test_passing.py": PASSING}, "--retries", "0")
     assert {name: test for name, test in tests.items() if test["verdict"] != "OK"} == {}
     assert len(tests) == 19
