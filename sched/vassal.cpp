@@ -258,11 +258,11 @@ void Vassal::advance(Instant now, Output& out) {
       if (worker.state != Worker::State::kDown) continue;
       // No more workers than there are tests for them.
       if (live_workers() >= held_.size()) break;
-      start(slot, out);
+      start(now, slot, out);
     }
   }
   for (Slot slot = 0; slot < workers_.size(); ++slot) feed(now, slot, out);
-  freshen_workers(out);
+  freshen_workers(now, out);
   end_overdue_tests(now, out);
   tell_slow(now, out);
   out.ends_soon = ends_soon_;
@@ -289,10 +289,11 @@ void Vassal::end_overdue_tests(Instant now, Output& out) {
   }
 }
 
-// When there is something to say of what it runs.
+// When there is something to say of what it does. One that is started afresh collects first.
 Instant Vassal::slow_from(const Worker& worker) const {
-  if (worker.sent.empty() || !enlisted_) return Instant::never();
-  const bool collects_now = collects(worker.sent.front());
+  const bool starts = worker.state == Worker::State::kStarting;
+  if ((worker.sent.empty() && !starts) || !enlisted_) return Instant::never();
+  const bool collects_now = starts || collects(worker.sent.front());
   const Duration limit = collects_now ? config_.slow_collection : config_.slow_test;
   return worker.head_since + std::max(limit, worker.slow_told * 2);
 }
@@ -303,14 +304,18 @@ void Vassal::tell_slow(Instant now, Output& out) {
     Worker& worker = workers_[slot];
     if (now < slow_from(worker)) continue;
     worker.slow_told = now - worker.head_since;
-    const Item& item = worker.sent.front();
-    const report::Test& test = job_.tests()[item.test];
     out.notice = "SLOW: worker #" + std::to_string(enlisted_->first_worker + slot) + " on node-" +
-                 std::to_string(enlisted_->number) + " has been " +
-                 (collects(item) ? "collecting " + job_.path(test.path) : "running " + test.id) +
-                 " for " + report::format_duration(worker.slow_told);
+                 std::to_string(enlisted_->number) + " has been " + deed_of(worker) + " for " +
+                 report::format_duration(worker.slow_told);
     return;
   }
+}
+
+std::string Vassal::deed_of(const Worker& worker) const {
+  if (worker.state == Worker::State::kStarting) return "starting";
+  const Item& item = worker.sent.front();
+  const report::Test& test = job_.tests()[item.test];
+  return collects(item) ? "collecting " + job_.path(test.path) : "running " + test.id;
 }
 
 Instant Vassal::next_deadline() const {
@@ -349,11 +354,6 @@ void Vassal::on(Instant now, int64_t, const WorkerReady& event, Output& out) {
   worker.oversized = false;
   worker.last_finished = now;
   worker.lately = config_.unproven;
-  if (draining_ || leaving_) {
-    worker.state = Worker::State::kDraining;
-    out.commands.emplace_back(DrainWorker{event.slot});
-    return;
-  }
   feed(now, event.slot, out);
 }
 
@@ -455,6 +455,7 @@ void Vassal::on(Instant now, int64_t wall_ms, const WorkerGone& event, Output& o
                 out);
   } else if (!expected_end && !ended_ && !worker.cancelled) {
     ++worker.deaths_in_a_row;
+    last_death_ = event.reason + "\n" + event.output;
   }
   requeue(worker, out);
   reset(worker);
@@ -468,8 +469,8 @@ void Vassal::on(Instant now, int64_t wall_ms, const WorkerGone& event, Output& o
   if (all_gone && !draining_ && !leaving_ && !broken_) {
     broken_ = true;
     give_up(take_everything(), 0, out);
-    out.entries.emplace_back(
-        report::Unable{3, "its workers died again and again before they ran a test"});
+    const std::string why = "its workers died again and again before they ran a test: ";
+    out.entries.emplace_back(report::Unable{3, (why + last_death_).substr(0, report::kOutputMax)});
   }
 }
 
@@ -610,9 +611,17 @@ void Vassal::drain(Output& out, bool now) {
     give_up(rest, 0, out);
   }
   for (Slot slot = 0; slot < workers_.size(); ++slot) {
-    if (workers_[slot].state != Worker::State::kUp) continue;
-    workers_[slot].state = Worker::State::kDraining;
-    out.commands.emplace_back(DrainWorker{slot});
+    Worker& worker = workers_[slot];
+    const bool starts = worker.state == Worker::State::kStarting;
+    if (!starts && worker.state != Worker::State::kUp) continue;
+    worker.state = Worker::State::kDraining;
+    if (starts) {
+      // It may collect for a minute yet, and has nothing to tear down.
+      worker.cancelled = true;
+      out.commands.emplace_back(KillWorker{slot});
+    } else {
+      out.commands.emplace_back(DrainWorker{slot});
+    }
   }
 }
 

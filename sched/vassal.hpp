@@ -149,8 +149,8 @@ class Vassal {
     bool wants = false;      // waits for an answer
     bool greeted = false;    // its first question, right after the start, was heard
     bool fresh = false;      // has run nothing since its start
-    Instant head_since;
-    Duration slow_told;      // of what it runs; nothing: not yet
+    Instant head_since;      // that the head runs, or that the worker is being started
+    Duration slow_told;      // of what it does; nothing: not yet
     bool timed_out = false;  // its end has been ordered
     bool cancelled = false;  // it ends, and what it says counts no more
     Instant last_finished;
@@ -187,6 +187,7 @@ class Vassal {
   void end_overdue_tests(Instant now, Output& out);
   Instant slow_from(const Worker& worker) const;
   void tell_slow(Instant now, Output& out);
+  std::string deed_of(const Worker& worker) const;
   void send(Instant now, Slot slot, Item item, std::vector<LocalTest>& tests);
   std::vector<Group> groups_of(const std::vector<report::Run>& runs, bool valid, Output& out);
   bool is_undecided(const Item& item) const;
@@ -229,13 +230,13 @@ class Vassal {
   // Retries (vassal_retry.cpp)
   bool tries_again(const Item& item, report::Outcome outcome) const;
   void take_tail(Instant now, Slot slot, std::vector<LocalTest>& tests, std::vector<Item>& missing);
-  void freshen_workers(Output& out);
+  void freshen_workers(Instant now, Output& out);
   std::optional<Slot> failed_on(const Item& item) const;
   bool keeps_retry(const Worker& worker) const;
   void give_up_tail(Duration wanted, std::vector<Item>& given, Duration& given_time);
   void requeue(Worker& worker, Output& out);
   // Processes (vassal_recycle.cpp)
-  void start(Slot slot, Output& out);
+  void start(Instant now, Slot slot, Output& out);
   void recycle(Slot slot, Output& out);
   // Second copies (vassal_copies.cpp)
   bool is_cancelled(Slot slot) const;
@@ -259,6 +260,8 @@ class Vassal {
   std::unordered_set<report::TestIndex> tail_given_up_;
   std::vector<Worker> workers_;
   std::unordered_set<report::TestIndex> held_;  // not finished, not given up
+  bool told_missing_ = false;                   // of a test
+  std::string last_death_;                      // of a worker that had not run anything
   std::optional<uint64_t> smallest_worker_;     // bytes, of those that have run a test
   bool restricted_ = false;  // a test that asks for more than a worker was granted
   std::optional<Instant> room_wanted_since_;

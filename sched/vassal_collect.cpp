@@ -149,6 +149,11 @@ void Vassal::on(Instant now, int64_t, const TestMissing& event, Output& out) {
                        !workers_[home->second].collected.contains(item.found);
   if (at_home || leaving_ || draining_) {
     miss({item}, out);
+    if (!std::exchange(told_missing_, true)) {
+      out.notice = job_.tests()[item.test].id +
+                   " is not there in the process that should run it: ids of tests must be the same "
+                   "each time";
+    }
   } else {
     // Its id differs from process to process: only where it was collected first it can run.
     item.only = home->second;

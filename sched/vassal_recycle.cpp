@@ -27,11 +27,13 @@ void Vassal::on(Instant, int64_t, const WorkerMemory& event, Output&) {
   worker.oversized = event.bytes > config_.max_worker_memory && growth > growth_min;
 }
 
-void Vassal::start(Slot slot, Output& out) {
+void Vassal::start(Instant now, Slot slot, Output& out) {
   if (std::exchange(runner_lost_, false)) {
     out.commands.emplace_back(RestartRunner{std::exchange(charged_, {})});
   }
   workers_[slot].state = Worker::State::kStarting;
+  workers_[slot].head_since = now;
+  workers_[slot].slow_told = {};
   out.commands.emplace_back(
       StartWorker{slot, enlisted_->first_worker + slot, job_.workers_enlisted()});
 }

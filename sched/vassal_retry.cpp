@@ -55,7 +55,7 @@ void Vassal::take_tail(Instant now, Slot slot, std::vector<LocalTest>& tests,
 
 // For each retry of the tail a worker begins anew, but only one that has nothing else to do, and if
 // possible another than saw it fail.
-void Vassal::freshen_workers(Output& out) {
+void Vassal::freshen_workers(Instant now, Output& out) {
   if (tail_.empty() || !queue_.empty() || !enlisted_ || draining_ || leaving_ || broken_) return;
   std::vector<Slot> idle;
   std::size_t under_way = 0;
@@ -80,7 +80,7 @@ void Vassal::freshen_workers(Output& out) {
   idle.resize(std::min(idle.size(), tail_.size() - under_way));
   for (const Slot slot : idle) {
     if (workers_[slot].state == Worker::State::kDown) {
-      start(slot, out);
+      start(now, slot, out);
     } else {
       recycle(slot, out);
     }

@@ -104,6 +104,9 @@ struct Bench {
     } else if (const auto* drain = std::get_if<sched::DrainWorker>(&command)) {
       while (!workers[drain->slot].queue.empty()) complete(drain->slot);
       events.emplace_back(sched::WorkerGone{drain->slot, true, {}, {}});
+    } else if (const auto* kill = std::get_if<sched::KillWorker>(&command)) {
+      workers[kill->slot] = {};
+      events.emplace_back(sched::WorkerGone{kill->slot, false, "SIGKILL", {}});
     }
   }
 

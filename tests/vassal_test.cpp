@@ -295,13 +295,13 @@ TEST_CASE("vassal: draining hands back what was not sent and lets the workers en
   CHECK(bench.given_up() == Indexes{1, 2, 3});
   CHECK(bench.all<DrainWorker>().size() == 1);
   CHECK_FALSE(bench.vassal.is_drained());
-  // The other was starting: it is drained as soon as it is there.
-  bench.ready(1);
-  CHECK(bench.all<DrainWorker>().size() == 2);
+  // The other was starting, which may take long: it is not waited for.
+  REQUIRE(bench.all<KillWorker>().size() == 1);
+  CHECK(bench.all<KillWorker>()[0].slot == 1);
   bench.done(0);
   bench.gone(0, true);
   CHECK_FALSE(bench.vassal.is_drained());
-  bench.gone(1, true);
+  bench.gone(1, false);
   CHECK(bench.vassal.is_drained());
   CHECK(bench.all_answered());
   bench.advance();
@@ -317,14 +317,13 @@ TEST_CASE("vassal: an end at once kills what runs, and it has no verdict", "[sch
   bench.ready(1);
   bench.done(1);
   bench.call([&](auto& out) { bench.vassal.drain(out, true); });
-  REQUIRE(bench.all<KillWorker>().size() == 2);
+  REQUIRE(bench.all<KillWorker>().size() == 3);
   CHECK(bench.all<KillWorker>()[0].slot == 0);
   bench.call([&](auto& out) { bench.vassal.drain(out, true); });
-  CHECK(bench.all<KillWorker>().size() == 2);
+  CHECK(bench.all<KillWorker>().size() == 3);
   bench.gone(0, false);
   bench.gone(1, false);
-  bench.ready(2);
-  bench.gone(2, true);
+  bench.gone(2, false);
   CHECK(bench.vassal.is_drained());
   CHECK(bench.written<report::Finished>().size() == 1);
   CHECK(bench.all_answered());
@@ -341,6 +340,18 @@ TEST_CASE("vassal: a polite end may become one at once", "[sched]") {
   CHECK(bench.vassal.is_drained());
   CHECK(bench.written<report::Finished>().empty());
   CHECK(bench.all_answered());
+}
+
+TEST_CASE("vassal: a worker that takes long to start is told, with what its death said", "[sched]") {
+  Bench bench(1, 10, kLong, true, 1);
+  bench.grant({{kFile, 0, 4}});
+  bench.advance();
+  Vassal::Output out;
+  bench.vassal.advance(bench.now + Duration::seconds(30), out);
+  CHECK(out.notice == "SLOW: worker #10 on node-3 has been starting for 30.0s");
+  bench.gone(0, false);
+  REQUIRE(bench.written<report::Unable>().size() == 1);
+  CHECK_THAT(bench.written<report::Unable>()[0].reason, Catch::Contains("ran a test: "));
 }
 
 TEST_CASE("vassal: a worker that dies while draining leaves no grant unanswered", "[sched]") {

@@ -9,10 +9,11 @@ namespace dagz::sched {
 namespace {
 
 // What we set ourselves (an outer dagz may have set it for us) and what no test may see.
-constexpr std::string_view kDropped[] = {"DAGZ_SECRET",    "DAGZ_SECRET_FILE",
-                                         "DAGZ_SOCKET",    "DAGZ_ORIGINAL_PYTHONPATH",
-                                         "PYTHONPATH",     "DAGZ_ORIGINAL_PYTEST_PLUGINS",
-                                         "PYTEST_PLUGINS", "DAGZ_DRIVER_COLLECT"};
+constexpr std::string_view kDropped[] = {"DAGZ_SECRET",       "DAGZ_SECRET_FILE",
+                                         "DAGZ_SOCKET",       "DAGZ_ORIGINAL_PYTHONPATH",
+                                         "PYTHONPATH",        "DAGZ_ORIGINAL_PYTEST_PLUGINS",
+                                         "PYTEST_PLUGINS",    "DAGZ_DRIVER_COLLECT",
+                                         "DAGZ_DRIVER_WORKER"};
 
 std::string_view name_of(std::string_view entry) { return entry.substr(0, entry.find('=')); }
 

@@ -8,8 +8,6 @@ import sys
 
 import pytest
 
-NAME_PATIENCE = 2  # seconds for nodes to agree on the name of their job; a node alone knows it at once
-
 
 class XdistFixtures:
     """What suites written for pytest-xdist expect, where it is not installed."""
@@ -56,15 +54,16 @@ class SharedSeed:
     def __init__(self, config):
         module = sys.modules.get("pytest_randomly")
         drawn = ("default", getattr(module, "default_seed", "default"))
+        self.job = None  # its name, once that is needed and known
         self.module = module if getattr(config.option, "randomly_seed", None) in drawn else None
 
-    def settle(self, config, connection):
+    def settle(self, config, name_of_job):
         """Before anything is collected. Returns what to tell the user."""
         if self.module is None:
             return []
-        job = connection.wait_for("job", NAME_PATIENCE)
-        if job is not None:
-            seed = int(hashlib.blake2b(job["name"].encode(), digest_size=4).hexdigest(), 16)
+        self.job = name_of_job()
+        if self.job is not None:
+            seed = int(hashlib.blake2b(self.job.encode(), digest_size=4).hexdigest(), 16)
             config.option.randomly_seed = seed
             if getattr(config, "cache", None) is not None:
                 config.cache.set("randomly_seed", seed)  # for --randomly-seed=last

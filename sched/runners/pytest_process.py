@@ -31,18 +31,47 @@ def other_threads():
     return max(tasks, threading.active_count()) - 1
 
 
-def thread_notes():
-    """A line on Python's own threads, if any live here beside the main one: each may hold a lock that nobody
-    will release in a forked process. Those of libraries like BLAS know how to live with a fork."""
-    names = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
-    if not names:
-        return []
-    more = ", ..." if len(names) > 5 else ""
-    return [
-        "%d thread%s (%s%s) started before the tests, by a conftest, a plug-in or an import: workers are forked "
-        "without them, and what they hold locked stays locked there"
-        % (len(names), "s" if len(names) > 1 else "", ", ".join(names[:5]), more)
+# Threads of these hold nothing that a test could wait for.
+_HARMLESS_THREADS = ("pytest_rerunfailures",)
+
+
+def why_not_fork():
+    """What makes a fork of this process unsafe, for people; None if nothing does. Each of Python's own threads
+    may hold a lock that nobody will release in the forked process. Those of libraries like BLAS know how to
+    live with a fork."""
+    if sys.platform == "darwin":
+        return "libraries of macOS would not survive a fork"
+    threads = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    names = [
+        thread.name
+        for thread in threads
+        if getattr(getattr(thread, "_target", None), "__module__", None) not in _HARMLESS_THREADS
     ]
+    if not names:
+        return None
+    shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    return "%d thread%s (%s), started by a conftest, a plug-in or an import, would not survive a fork" % (
+        len(names), "s" if len(names) > 1 else "", shown,
+    )  # fmt: skip
+
+
+def load_libc():
+    """None where there is none to be had."""
+    try:
+        import ctypes
+
+        return ctypes.CDLL(None)
+    except (ImportError, OSError):
+        return None
+
+
+def die_with(parent, libc=None):
+    """This process ends when its parent does; at once if that has happened already."""
+    libc = libc or load_libc()
+    if libc is not None and sys.platform == "linux":
+        libc.prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:
+        os._exit(3)
 
 
 def own_basetemp(config):

@@ -746,4 +746,4 @@ def test_the_heap_is_frozen_and_thresholds_are_the_users(write):
     assert agent.outcomes() == {"test_g": "passed"}, agent.done
     assert agent.collected["threads"] >= 1
     (note,) = agent.collected["notes"]
-    assert note.startswith("1 thread (Thread-1") and "forked without" in note
+    assert note.startswith("1 thread (Thread-1") and "started afresh" in note

@@ -1,0 +1,65 @@
+"""What all processes of the driver in which pytest collects have in common. PYTEST_DONT_REWRITE
+
+It is written beside dagz_pytest_driver.py as dagz_pytest_session.py.
+"""
+
+import gc
+import os
+
+import pytest
+from dagz_pytest_collect import GC_THRESHOLD, Collection, register_markers
+from dagz_pytest_coverage import Coverage
+from dagz_pytest_plugins import SharedSeed, XdistFixtures, set_options
+
+
+class DriverSession:
+    """A plug-in that lets pytest configure and collect as the user's command says, for dagz to run the tests."""
+
+    def __init__(self, config, path, mode):
+        self.config = config
+        self.path = path  # of the agent's socket
+        self.collection = Collection(mode)
+        self.coverage = Coverage(config, os.path.dirname(path))
+        self.seed = SharedSeed(config)
+        self.session = None
+        self.catalog = []  # items by file, where everything is collected beforehand
+        self.wanted = set()  # of the workers' reports: see reports_wanted
+        self.basetemp = None  # of all workers
+        self.maxfail = 0
+        self.user_threshold = None
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_configure(self, config):
+        self.maxfail = config.getoption("maxfail") or 0
+        # One bad file or one failed test must not end the session: the agent decides for the whole job.
+        set_options(config, maxfail=0, continue_on_collection_errors=True)
+        config.pluginmanager.register(self.collection, "dagz-collection")
+        config.pluginmanager.register(self.coverage, "dagz-coverage")
+        register_markers(config)
+        if not config.pluginmanager.hasplugin("xdist"):
+            config.pluginmanager.register(XdistFixtures(), "dagz-xdist-fixtures")
+        self.configured(config)
+
+    def configured(self, config):
+        """Whatever else is due when everything is configured."""
+
+    def pytest_sessionstart(self, session):
+        self.session = session
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self):
+        if gc.isenabled() and gc.get_threshold()[0]:
+            self.user_threshold = gc.get_threshold()
+            gc.set_threshold(GC_THRESHOLD, *self.user_threshold[1:])
+        self.about_to_collect()
+
+    def about_to_collect(self):
+        """Whatever else is due before anything is collected."""
+
+    def settle_heap(self):
+        """What was collected lives as long as the process: no garbage collection need look at it again."""
+        gc.collect()
+        gc.freeze()
+        if self.user_threshold is not None:
+            if gc.get_threshold()[0] == GC_THRESHOLD:
+                gc.set_threshold(*self.user_threshold)

@@ -1,0 +1,382 @@
+"""A worker: the life of a process that runs tests, forked or started afresh. PYTEST_DONT_REWRITE
+
+It is written beside dagz_pytest_driver.py as dagz_pytest_worker.py.
+"""
+
+import collections
+import os
+import resource
+import signal
+import sys
+import time
+import traceback
+
+import pytest
+from dagz_pytest_collect import Files, is_order
+from dagz_pytest_connection import Connection
+from dagz_pytest_leaks import Leaks
+from dagz_pytest_process import die_with, flush, redirect, span_of
+from dagz_pytest_reports import (
+    MESSAGE_MAX, bounded, crash_report, frame, is_marked, mute, packed, packed_warning, replace_reporter,
+    verdict,
+)  # fmt: skip
+
+VERSION = 1
+WANT = b'{"t":"want"}\n'
+
+
+def run_forked(zygote, message, name, reports, parent):
+    """The whole life of a process that was forked from the zygote."""
+    try:
+        os.setpgid(0, 0)
+        die_with(parent, zygote.libc)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        zygote.connection.sock.close()
+        for child in zygote.children.values():
+            child.close()
+        os.environ.update(message.get("env", {}))
+    except BaseException:
+        _say_why()
+        os._exit(3)
+    run_and_exit(zygote, message, name, reports)
+
+
+def run_and_exit(driver, message, name, reports):
+    """All that is left of the life of this process, in which `driver`, a DriverSession, has collected.
+    `message` is the agent's wish for a worker; `name` is that of the worker's directory."""
+    status = 3
+    try:
+        redirect(driver.config, message.get("log") or os.devnull)
+        _become_worker(driver, message, name)
+        driver.coverage.divert()
+        Worker(driver, message["slot"], reports).run()
+        status = 0
+    except BaseException:
+        _say_why()
+    finally:
+        flush(sys.stdout)
+        flush(sys.stderr)
+        os._exit(status)
+
+
+def _say_why():
+    try:
+        os.write(2, traceback.format_exc().encode("utf-8", "backslashreplace"))
+    except BaseException:
+        pass
+
+
+def _become_worker(driver, message, name):
+    """Makes the configuration look as it does in a worker of pytest-xdist."""
+    config = driver.config
+    env = os.environ
+    config.workerinput = {
+        "workerid": env.get("PYTEST_XDIST_WORKER") or "gw%d" % message.get("number", 0),
+        "workercount": int(env.get("PYTEST_XDIST_WORKER_COUNT") or 1),
+        "testrunuid": env.get("PYTEST_XDIST_TESTRUNUID") or "",
+        "mainargv": sys.argv,
+    }
+    config.workeroutput = {}
+    manager = config.pluginmanager
+    replace_reporter(config, mute)
+    for plugin_name in ("lfplugin", "nfplugin", "stepwiseplugin", "terminalprogress-plugin", "dagz-session"):
+        if manager.hasplugin(plugin_name):
+            manager.unregister(name=plugin_name)
+    for plugin in list(manager.get_plugins()):
+        kind = type(plugin)
+        # These gather reports for a file that only the zygote writes.
+        if kind.__module__ == "_pytest.junitxml" or kind.__module__.startswith("pytest_html."):
+            manager.unregister(plugin)
+    factory = getattr(config, "_tmp_path_factory", None)
+    if factory is not None and driver.basetemp and factory._given_basetemp != driver.basetemp / name:
+        factory._given_basetemp = driver.basetemp / name
+        factory._basetemp = None
+
+
+class Worker:
+    def __init__(self, driver, slot, reports):
+        self.session = driver.session
+        self.config = driver.config
+        self.catalog = driver.catalog
+        files = driver.collection.files
+        self.files = None if files is None else Files(driver.session, files)
+        self.pid = os.getpid()
+        self.queue = collections.deque()
+        self.draining = False
+        self.cancelled = False
+        self.asked = False  # since the last test began
+        self.guessed = False  # what comes next, when the last test was torn down
+        self.answered = True
+        self.waited = 0.0  # for the agent, during this test
+        self.current = None
+        self.last = None
+        self.seen = []
+        self.relay = reports.sendall
+        self.wanted = bool(driver.wanted)
+        self.marks = None if "" in driver.wanted else tuple(driver.wanted)
+        self.node = os.environ.get("DAGZ_NODE", "")
+        # Kept here, where clocks and functions that tests replace are not looked for.
+        self.clock = time.perf_counter
+        self.cpu_clock = time.process_time
+        self.usage = resource.getrusage
+        self.getpid = os.getpid
+        self.connection = Connection(driver.path)
+        self.cpu = self._cpu_used()
+        self.leaks = Leaks()
+        self.save = driver.coverage.save
+        self.connection.send("hello", v=VERSION, role="worker", slot=slot, pid=self.pid)
+
+    # -- life
+
+    def run(self):
+        listener = _Listener(self)
+        self.config.pluginmanager.register(listener, "dagz-worker")
+        listener.hears = True
+        state = self.session._setupstate
+        self.teardown_original = state.teardown_exact
+        state.teardown_exact = self._teardown_exact
+        try:
+            self._work()
+        except KeyboardInterrupt:  # between two tests
+            if not self._is_cancelled():
+                raise
+        if self.cancelled:
+            self.connection.send("cancelled")
+        try:
+            self.teardown_original(None)
+        except BaseException as error:
+            self._say_late_error(error)
+        self.save()
+        flush(sys.stdout)
+        flush(sys.stderr)
+        self.connection.send("bye")
+
+    def _say_late_error(self, error):
+        """As pytest has it, the last test answers for fixtures of the session that fail to be torn
+        down; it has been told as done, so this is a second word on it."""
+        text = traceback.format_exc()
+        sys.stderr.write(text)
+        if self.last is not None:
+            message = ("%s: %s" % (type(error).__name__, error)).splitlines()[0][:MESSAGE_MAX]
+            f, k = self.last
+            self.connection.send("done", f=f, k=k, o="error", m=message, x=bounded(text))
+
+    def _work(self):
+        """Runs tests until the agent or a test says that it is enough."""
+        self.connection.send_bytes(WANT)
+        while True:
+            while not self.queue:
+                if self.draining:
+                    return
+                self._receive(block=True)
+            if len(self.queue) == 1:
+                self._receive(block=False)
+            entry = self.queue.popleft()
+            collects = is_order(entry)
+            reason = self._collect(entry) if collects else self._run_one(entry)
+            if reason is not None:
+                self.connection.send("exit_requested", reason=reason)
+                return
+            # What follows a collection is sent without a question.
+            if not self.queue and not self.asked and not collects:
+                self._ask()
+
+    # -- the queue
+
+    def _receive(self, block):
+        messages = self.connection.receive(block)
+        if messages is None:
+            os._exit(3)
+        for message in messages:
+            if message["t"] == "run":
+                self.queue.extend(message["tests"])
+                self.answered = True
+            elif message["t"] == "drain":
+                self.draining = True
+            elif message["t"] == "cancel":
+                self.cancelled = self.draining = True
+                self.queue.clear()
+
+    def _is_cancelled(self):
+        """Whether an interrupt is the agent's: then the test that it hit is of no use any more."""
+        self._receive(block=False)
+        return self.cancelled
+
+    def _ask(self):
+        """Says that the queue is empty and waits for the answer, which may be: nothing now."""
+        self._receive(block=False)
+        if self.queue or self.draining:
+            return
+        self.asked = True
+        self.answered = False
+        self.connection.send_bytes(WANT)
+        start = self.clock()
+        while not (self.answered or self.draining):
+            self._receive(block=True)
+        self.waited += self.clock() - start
+
+    def _next_item(self):
+        return self._item(self.queue[0]) if self.queue else None
+
+    def _item(self, entry):
+        """The test that an entry of the queue names; None if it asks for a collection, or is not here."""
+        if is_order(entry):
+            return None
+        return self.catalog[entry[0]][entry[1]] if self.files is None else self.files.item(entry)
+
+    def _teardown_exact(self, nextitem):
+        """Finds out what comes next as late as possible: only now is it decided what to tear down."""
+        if self.getpid() == self.pid and self.current is not None and nextitem is None:
+            if not (self.session.shouldstop or self.session.shouldfail):
+                if not self.queue and not self.asked:
+                    self._ask()
+                nextitem = self._next_item()
+                if nextitem is self.current:  # once more: it must be torn down, what is around it stays
+                    nextitem = nextitem.parent
+                elif nextitem is None and self.queue and self.files is not None:
+                    nextitem = self.files.above(self.queue[0])
+                    self.guessed = True
+                elif nextitem is None and not self.draining:
+                    # Nothing now, or a test that is not here, but the job goes on: what belongs to the
+                    # session stays, so that it is set up and torn down once per worker.
+                    nextitem = self.session
+        self.teardown_original(nextitem)
+
+    def _leave_for(self, item):
+        """The file for which something stayed set up held no test, and this one is somewhere else."""
+        self.guessed = False
+        try:
+            self.teardown_original(item)
+        except BaseException as error:
+            self._say_late_error(error)
+
+    def _collect(self, entry):
+        """Collects a file. Returns why the run should end, if the file asked for that."""
+        try:
+            self.files.collect(self.connection, entry)
+        except (KeyboardInterrupt, pytest.exit.Exception) as error:
+            return ("%s: %s" % (type(error).__name__, error)).rstrip(": ")
+        if self.getpid() != self.pid:
+            os._exit(1)  # a process that the file forked has lost its way into this loop
+        self.leaks.forgive()
+        return None
+
+    # -- one test
+
+    def _cpu_used(self):
+        children = self.usage(resource.RUSAGE_CHILDREN)
+        return self.cpu_clock() + children.ru_utime + children.ru_stime
+
+    def _run_one(self, entry):
+        """Runs one test and reports it. Returns why the run should end, if the test asked for that."""
+        f, k = entry[:2]
+        item = self._item(entry)
+        if item is None:
+            self.connection.send("missing", f=f, k=k)
+            return None
+        if self.guessed:
+            self._leave_for(item)
+        os.environ["DAGZ_SPAN"] = span_of(self.node, item.nodeid, entry[2] if len(entry) > 2 else 1)
+        if self.marks is None:
+            self.relay(frame(("start", item.nodeid, item.location)))
+        self.current = item
+        self.asked = False
+        self.waited = 0.0
+        seen = self.seen
+        seen.clear()
+        nextitem = self._next_item()
+        broken = reason = None
+        start = self.clock()
+        try:
+            item.config.hook.pytest_runtest_protocol(
+                item=item, nextitem=None if nextitem is item else nextitem
+            )
+        except (KeyboardInterrupt, pytest.exit.Exception) as error:
+            if isinstance(error, KeyboardInterrupt) and self.getpid() == self.pid and self._is_cancelled():
+                raise
+            reason = ("%s: %s" % (type(error).__name__, error)).rstrip(": ")
+            broken = (reason, traceback.format_exc())
+        except BaseException as error:
+            broken = ("internal error: %s: %s" % (type(error).__name__, error), traceback.format_exc())
+        if self.getpid() != self.pid:
+            os._exit(1)  # a process that the test forked has lost its way into this loop
+        elapsed = self.clock() - start - self.waited
+        before, self.cpu = self.cpu, self._cpu_used()
+        if broken is not None:
+            self._clear_setup()
+        self._say_done(f, k, elapsed, self.cpu - before, broken)
+        if self.wanted:
+            self._pass_on(item, broken)
+        self.current = None
+        if reason is None:
+            reason = self.session.shouldstop or self.session.shouldfail or None
+        return None if reason is None else str(reason)
+
+    def _pass_on(self, item, broken):
+        """Sends the reports to the plug-ins of the zygote, if one of them wants these."""
+        if broken is not None:
+            self.seen.append(crash_report(item.nodeid, item.location, broken[1]))
+        if self.marks is None or any(is_marked(report, self.marks) for report in self.seen):
+            self.relay(frame(("test", item.nodeid, item.location, packed(self.config, self.seen))))
+
+    def _say_done(self, f, k, elapsed, cpu, broken):
+        self.last = (f, k)
+        setup = teardown = 0.0
+        for report in self.seen:
+            if report.when == "setup":
+                setup += report.duration
+            elif report.when == "teardown":
+                teardown += report.duration
+        teardown = max(0.0, teardown - self.waited)
+        outcome, message, text = verdict(self.seen)
+        if broken is not None:
+            outcome, message = "error", broken[0].splitlines()[0][:MESSAGE_MAX]
+            text = bounded("%s\n%s" % (text, broken[1]) if text else broken[1])
+        left = self.leaks.since()
+        if left and text:
+            text = bounded("%s\n%s" % (text.rstrip("\n"), left))
+        elif left:
+            message = ("%s; %s" % (message, left) if message else left)[:MESSAGE_MAX]
+        line = '{"t":"done","f":%d,"k":%d,"o":"%s","d":%.6f,"s":%.6f,"e":%.6f,"c":%.6f' % (
+            f, k, outcome, elapsed, setup, teardown, cpu,
+        )  # fmt: skip
+        if message:
+            line += ',"m":' + self.connection._dumps(message)
+        if text:
+            line += ',"x":' + self.connection._dumps(text)
+        self.connection.send_bytes((line + "}\n").encode("ascii"))
+
+    def _clear_setup(self):
+        """After a protocol that did not end: the next test must find nothing that was set up."""
+        self.current = None
+        try:
+            self.teardown_original(None)
+        except BaseException:
+            traceback.print_exc()
+            self.session._setupstate.stack.clear()
+
+
+class _Listener:
+    """Keeps the reports of the running test, and passes its warnings on."""
+
+    hears = False  # on registration pytest repeats the warnings that came before
+
+    def __init__(self, worker):
+        self._keep = worker.seen.append
+        self._relay = worker.relay
+        self._forgive = worker.leaks.forgive
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_fixture_setup(self, fixturedef):
+        yield
+        if fixturedef.scope != "function":
+            self._forgive()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report):
+        self._keep(report)
+
+    def pytest_warning_recorded(self, warning_message, when, nodeid, location):
+        if self.hears and when == "runtest":
+            self._relay(frame(("warning", nodeid, location, packed_warning(warning_message))))
