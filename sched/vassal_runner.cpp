@@ -20,6 +20,9 @@ constexpr uint8_t kExcusedMax = 2;
 }  // namespace
 
 void Vassal::on(Instant now, int64_t wall_ms, const RunnerLost& event, Output& out) {
+  // What was cancelled a moment ago may have done it before it heard of that.
+  const bool cancelled = std::any_of(workers_.begin(), workers_.end(),
+                                     [](const Worker& worker) { return worker.cancelled; });
   std::vector<Slot> busy;
   for (Slot slot = 0; slot < workers_.size(); ++slot) {
     if (!workers_[slot].sent.empty()) busy.push_back(slot);
@@ -34,7 +37,7 @@ void Vassal::on(Instant now, int64_t wall_ms, const RunnerLost& event, Output& o
     Item& head = worker.sent.front();
     const bool just_begun = head.excused < kExcusedMax && now < worker.last_finished + kSignalTakes;
     if (just_begun) ++head.excused;
-    const bool known = worker.timed_out || (busy.size() == 1 && !just_begun);
+    const bool known = worker.timed_out || (busy.size() == 1 && !just_begun && !cancelled);
     suspect(worker);
     if (!known || ended_) continue;
     charged_.push_back(worker.sent.front().local);

@@ -121,3 +121,16 @@ TEST_CASE("a copy: two first runs of a split are both heard out", "[sched]") {
   bench.done(0, Outcome::kFailed);
   CHECK(bench.verdict(0) == report::Verdict::kOkFlaky);
 }
+
+TEST_CASE("a copy: cancelled as it took the runner down, it charges nobody else", "[sched]") {
+  Copies bench(2, 10, Duration::seconds(5));
+  bench.copy(0);
+  bench.grant({{kFile, 1, 1}});
+  bench.advance();
+  for (const StartWorker& start : bench.all<StartWorker>()) bench.ready(start.slot);
+  bench.now = bench.now + Duration::seconds(1);
+  bench.finished_there(0);
+  REQUIRE(bench.all<CancelTest>().size() == 1);
+  bench.event(RunnerLost{"SIGKILL"});
+  CHECK(bench.written<report::Finished>().empty());
+}
