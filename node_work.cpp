@@ -192,8 +192,8 @@ void Node::tests_changed(Moment at) {
     if (change.kind != Change::Kind::kFinished) continue;
     const report::Test& test = job_.tests()[change.test];
     const report::Finished& result = test.attempts.back().result;
-    lag_[result.worker] += result.duration - estimates_.of(change.test);
-    estimates_.learn(change.test, result.duration);
+    lag_[result.worker] += result.own_duration() - estimates_.of(change.test);
+    estimates_.learn(change.test, result.own_duration());
     tell_progress(at, test);
     if (job_.nodes()[change.node].id == self_.id) continue;
     sched::Vassal::Output out;

@@ -17,6 +17,8 @@ differ in what is known beforehand, and in the machines:
   none     there is no history
   late     as noise; a quarter of the nodes, at least one, comes when a third of the time is over
   dying    as noise; a quarter of the nodes, at least one, dies after half of the time
+  setup    as exact; what the tests of a file share takes up to 30 % of their time to set up, once more on each
+           worker that runs some of them
 """
 
 from __future__ import annotations
@@ -62,7 +64,8 @@ class Case:
         self.one_test = False
         self.starts = [0.0] * nodes
         self.deaths = [0.0] * nodes
-        mixed = known not in ("exact", "none")
+        self.setups = {path: rng.uniform(0, 0.3) * sum(times) for path, times in files} if known == "setup" else {}
+        mixed = known not in ("exact", "none", "setup")
         self.node_speeds = [rng.uniform(0.7, 1.3) if mixed else 1.0 for _ in range(nodes)]
         self.speeds = [speed for speed in self.node_speeds for _ in range(self.each)]
         self.known = [self._known(took, known, rng) for took in self.times]
@@ -73,7 +76,7 @@ class Case:
                 self.starts[node] = even / 3
             elif known == "dying":
                 self.deaths[node] = even / 2
-        even = self._even_end(sum(self.times))
+        even = self._even_end(sum(self.times) + sum(self.setups.values()))
         longest = max(self.times) / max(self.speeds)
         self.one_test = longest > even
         self.bound = max(even, longest)
@@ -92,7 +95,7 @@ class Case:
     def _known(took: float, known: str, rng: random.Random) -> float:
         if known == "none" or (known == "unknown" and rng.random() < 0.25):
             return 0.0
-        spread = 0.0 if known == "exact" else 0.5 if known == "noise50" else 0.3
+        spread = 0.0 if known in ("exact", "setup") else 0.5 if known == "noise50" else 0.3
         return took * rng.uniform(1 - spread, 1 + spread)
 
     def guesses(self) -> list[float]:
@@ -112,7 +115,7 @@ def simulated(case: Case, *more: str) -> str:
         for path, times in case.files:
             cells = [f"{took * 1e6:.0f} {case.known[at + i] * 1e6:.0f}" for i, took in enumerate(times)]
             at += len(times)
-            print(path, *cells, file=file)
+            print(path, f"{case.setups.get(path, 0) * 1e6:.0f}", *cells, file=file)
         file.flush()
         speeds = ",".join(f"{speed:.4f}" for speed in case.node_speeds)
         command = [SIMULATOR, "--makespan", file.name, "--workers", str(case.each), "--speeds", speeds, *more]
@@ -208,7 +211,7 @@ def main() -> None:
     recorded = sorted(file.name.removesuffix(".txt.gz") for file in RECORDED.glob("*.txt.gz"))
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workers", default="2,8,32,128,256")
-    parser.add_argument("--known", default="exact,noise,noise50,unknown,none,late,dying")
+    parser.add_argument("--known", default="exact,noise,noise50,unknown,none,late,dying,setup")
     parser.add_argument("--timeline", action="store_true", help="what each worker did, of dagz only")
     parser.add_argument("suites", nargs="*", default=[*recorded, "tail"])
     options = parser.parse_args()
@@ -228,8 +231,8 @@ def main() -> None:
                 case = Case(files, known, workers)
                 if known in ("late", "dying") and not any(case.starts + case.deaths):
                     continue  # one node
-                # The rules of the peers know of no nodes that come or go.
-                policies = [dagz] if any(case.starts + case.deaths) else POLICIES.values()
+                # The rules of the peers know of no set-up, and of no nodes that come or go.
+                policies = [dagz] if case.setups or any(case.starts + case.deaths) else POLICIES.values()
                 cells = [f"{policy(case) / case.bound:.3f}" for policy in policies]
                 cells += [""] * (len(POLICIES) - len(cells))
                 note = ", one test" if case.one_test else ""

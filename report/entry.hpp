@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <variant>
@@ -221,14 +222,22 @@ struct Finished {
   uint32_t worker = 0;
   int64_t started_wall_ms = 0;
   Duration duration;
+  // Of this, the set-up of fixtures that other tests share, and of that what does not belong to the
+  // whole session: another worker that begins the test's group pays it once more.
+  Duration shared_setup;
+  Duration group_setup;
   uint32_t cpu_percent = 0;
   std::string message;
   std::string output;
 
+  // Without what it did for others.
+  Duration own_duration() const { return std::max(Duration{}, duration - shared_setup); }
+
   template <class Archive>
   void serialize(Archive& archive) {
     archive(file, index, outcome, amends, again, copy, worker, started_wall_ms, duration,
-            cpu_percent, bounded(message, kMessageMax), bounded(output, kOutputMax));
+            shared_setup, group_setup, cpu_percent, bounded(message, kMessageMax),
+            bounded(output, kOutputMax));
   }
 };
 

@@ -394,6 +394,8 @@ void JobState::on(NodeIndex origin, const Finished& entry) {
   test.attempts.push_back({origin, entry});
   Finished& result = test.attempts.back().result;
   result.duration = sane(result.duration);
+  result.shared_setup = sane(result.shared_setup);
+  result.group_setup = sane(result.group_setup);
   result.started_wall_ms = sane_wall_ms(result.started_wall_ms);
   judge(test);
   changes_.push_back({Change::Kind::kFinished, index, origin});
@@ -542,6 +544,8 @@ TestSummary JobState::summarize(const Test& test, int64_t started_wall_ms) const
     one.started_after =
         Duration::milliseconds(std::max<int64_t>(0, result.started_wall_ms - started_wall_ms));
     one.duration = result.duration;
+    one.shared_setup = result.shared_setup;
+    one.group_setup = result.group_setup;
     one.cpu_percent = result.cpu_percent;
     uint32_t& run = runs.try_emplace(attempt->node, 1).first->second;
     // A second word is on the run before.

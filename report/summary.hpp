@@ -20,6 +20,8 @@ struct AttemptSummary {
   uint32_t worker = 0;     // numbered across the mesh
   Duration started_after;  // since the job began
   Duration duration;
+  Duration shared_setup;  // these two as in `Finished`, in the job that is being recorded only
+  Duration group_setup;
   uint32_t cpu_percent = 0;
   uint32_t run = 1;     // of this test on that node, as in its span id
   std::string message;  // one line

@@ -1,16 +1,23 @@
 #include "sched/estimate.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "mesh/check.hpp"
 
 namespace dagz::sched {
 
+namespace {
+
+std::string file_of(const std::string& id) { return id.substr(0, id.find("::")); }
+
+}  // namespace
+
 Estimates::Estimates(const std::vector<KnownDuration>& history) {
   history_.reserve(history.size());
   for (const KnownDuration& one : history) {
     history_[one.id] = std::max(one.duration, Duration::microseconds(1));
-    Duration& file = history_of_files_[one.id.substr(0, one.id.find("::"))];
+    Duration& file = history_of_files_[file_of(one.id)];
     file = std::min(file + one.duration, kLongest);
     known_.total_ns += one.duration.ns;
     ++known_.count;
@@ -31,6 +38,10 @@ void Estimates::add(const report::Test& test) {
     entry.known = found->second;
   }
   if (paths_.size() <= test.path) paths_.resize(test.path + 1);
+  if (!std::exchange(paths_[test.path].known, true)) {
+    const auto setup = history_.find(file_of(test.id));
+    if (setup != history_.end()) paths_[test.path].setup = std::min(setup->second, kLongest);
+  }
   if (test.collects) {
     entry.known = of_collection(test);
     tests_.push_back(entry);
@@ -55,7 +66,8 @@ void Estimates::learn(report::TestIndex test, Duration duration) {
 }
 
 Duration Estimates::of_path(uint32_t path) const {
-  for (const Mean* mean : {&paths_[path], &suite_, &known_}) {
+  const Mean& own = paths_[path];
+  for (const Mean* mean : {&own, &suite_, &known_}) {
     if (mean->count > 0) return {std::max<int64_t>(1000, mean->total_ns / mean->count)};
   }
   return kGuess;

@@ -14,7 +14,7 @@
 namespace dagz::sched {
 
 struct KnownDuration {
-  std::string id;
+  std::string id;  // a file's path: of the set-up that its tests share
   Duration duration;
 };
 
@@ -41,6 +41,9 @@ class Estimates {
   // True if `of` will not change: it comes from the history.
   bool is_fixed(report::TestIndex test) const { return tests_[test].known.ns > 0; }
   Duration of_path(uint32_t path) const;
+  // What it costs to begin the tests of this file once more, on another worker, besides their own
+  // time; 0 if nobody knows.
+  Duration setup_of_path(uint32_t path) const { return paths_[path].setup; }
 
  private:
   Duration of_collection(const report::Test& collection) const;
@@ -48,6 +51,10 @@ class Estimates {
   struct Mean {
     int64_t total_ns = 0;
     int64_t count = 0;
+  };
+  struct Path : Mean {
+    Duration setup;
+    bool known = false;
   };
   struct Entry {
     Duration known;  // 0: none
@@ -57,7 +64,7 @@ class Estimates {
   std::unordered_map<std::string, Duration> history_;
   std::unordered_map<std::string, Duration> history_of_files_;
   std::vector<Entry> tests_;
-  std::vector<Mean> paths_;
+  std::vector<Path> paths_;
   Mean suite_;
   Mean known_;
 };

@@ -32,16 +32,41 @@ std::vector<TestGroup> group_tests(const report::JobState& job, const Estimates&
     group.named = test.group != 0 || test.mutex != 0;
     group.tests.push_back(index);
     group.expected += estimates.of(index);
+    group.setup = std::max(group.setup, estimates.setup_of_path(test.path));
   }
   std::vector<TestGroup> list;
   list.reserve(groups.size());
-  for (auto& [key, group] : groups) list.push_back(std::move(group));
+  for (auto& [key, group] : groups) {
+    group.expected += group.setup;
+    list.push_back(std::move(group));
+  }
   return list;
+}
+
+std::vector<std::size_t> even_pieces(const std::vector<Duration>& expected, Duration setup,
+                                     Duration share) {
+  Duration work;
+  for (const Duration one : expected) work += one;
+  int64_t parts = ((work + setup).ns + share.ns - 1) / share.ns;
+  if (setup.ns > 0) parts = std::min(parts, work.ns / setup.ns);
+  const Duration part = work / std::max<int64_t>(1, parts);
+  std::vector<std::size_t> counts;
+  std::size_t count = 0;
+  Duration filled;
+  for (const Duration one : expected) {
+    ++count;
+    filled += one;
+    if (filled < part) continue;
+    counts.push_back(std::exchange(count, 0));
+    filled = {};
+  }
+  if (count > 0) counts.push_back(count);
+  return counts;
 }
 
 Duration work_of(const report::JobState& job, const Estimates& estimates, const TestGroup& group,
                  uint32_t workers) {
-  Duration total;
+  Duration total = group.setup;
   for (const TestIndex index : group.tests) {
     const report::Test& test = job.tests()[index];
     const uint32_t weight = test.exclusive ? workers : std::min(test.weight, workers);
@@ -58,15 +83,31 @@ void take_out_long_tests(TestGroup& group, Duration limit, const Estimates& esti
   std::vector<Duration> expected;
   expected.reserve(group.tests.size());
   for (const TestIndex test : group.tests) expected.push_back(estimates.of(test));
-  const LongFirst order = long_first(expected, limit);
+  const LongFirst order = long_first(expected, limit, group.setup);
   for (const std::size_t i : order.alone) {
-    pieces.push_back({{group.tests[i]}, expected[i]});
+    pieces.push_back({{group.tests[i]}, expected[i] + group.setup, group.setup});
     group.expected -= expected[i];
   }
   std::vector<TestIndex> rest;
   rest.reserve(order.rest.size());
   for (const std::size_t i : order.rest) rest.push_back(group.tests[i]);
   group.tests = std::move(rest);
+}
+
+void cut(const TestGroup& group, Duration share, const Estimates& estimates,
+         std::vector<TestGroup>& pieces) {
+  std::vector<Duration> expected;
+  expected.reserve(group.tests.size());
+  for (const TestIndex test : group.tests) expected.push_back(estimates.of(test));
+  std::size_t at = 0;
+  for (const std::size_t count : even_pieces(expected, group.setup, share)) {
+    TestGroup& piece = pieces.emplace_back();
+    piece.expected = piece.setup = group.setup;
+    for (const std::size_t end = at + count; at < end; ++at) {
+      piece.tests.push_back(group.tests[at]);
+      piece.expected += expected[at];
+    }
+  }
 }
 
 }  // namespace
@@ -84,16 +125,7 @@ std::vector<TestGroup> split_groups(std::vector<TestGroup> groups, uint32_t work
     if (group.named || group.expected <= share || group.tests.size() < 2) {
       pieces.push_back(std::move(group));
     } else {
-      const int64_t parts = (group.expected.ns + share.ns - 1) / share.ns;
-      const Duration part = group.expected / parts;
-      TestGroup piece;
-      for (const TestIndex test : group.tests) {
-        piece.tests.push_back(test);
-        piece.expected += estimates.of(test);
-        if (piece.expected < part) continue;
-        pieces.push_back(std::exchange(piece, {}));
-      }
-      if (!piece.tests.empty()) pieces.push_back(std::move(piece));
+      cut(group, share, estimates, pieces);
     }
     for (std::size_t i = first; i < pieces.size(); ++i) {
       pieces[i].part = static_cast<uint32_t>(i - first + 1);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -15,8 +16,9 @@ enum class Affinity : uint8_t { kModule, kClass, kFile, kGroup, kNone };
 
 struct TestGroup {
   std::vector<report::TestIndex> tests;  // as they should run
-  Duration expected;
-  bool named = false;  // by an xdist_group or a mutex: never cut
+  Duration expected;                     // its set-up included
+  Duration setup;                        // what its tests share, as far as it is known
+  bool named = false;                    // by an xdist_group or a mutex: never cut
   // Which piece of a group that was cut, from 1, and of how many.
   uint32_t part = 1;
   uint32_t parts = 1;
@@ -31,6 +33,11 @@ std::vector<TestGroup> group_tests(const report::JobState& job, const Estimates&
 // sched/long_tests.hpp says.
 std::vector<TestGroup> split_groups(std::vector<TestGroup> groups, uint32_t workers,
                                     const Estimates& estimates);
+
+// Cuts tests that share a set-up into pieces of about `share` (more than 0), but into none that
+// would take longer to set up than to run: how many tests each piece has.
+std::vector<std::size_t> even_pieces(const std::vector<Duration>& expected, Duration setup,
+                                     Duration share);
 
 // What it keeps busy on a node of so many workers, summed over them: a heavy test is as many times
 // its length as it counts as workers.

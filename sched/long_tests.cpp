@@ -26,7 +26,8 @@ Duration setup_of(const std::vector<Duration>& expected) {
   return std::max(Duration{}, expected.front() - median({expected.begin() + 1, expected.end()}));
 }
 
-LongFirst long_first(const std::vector<Duration>& expected, Duration long_test) {
+LongFirst long_first(const std::vector<Duration>& expected, Duration long_test,
+                     Duration known_setup) {
   Duration limit;
   const auto is_long = [&](std::size_t i) {
     if (i == 0 || expected[i] < long_test) return false;
@@ -45,9 +46,10 @@ LongFirst long_first(const std::vector<Duration>& expected, Duration long_test) 
     return result;
   }
   // From here on another set-up would cost more than half of the test.
-  const auto cheap = std::find_if(
-      result.alone.begin(), result.alone.end(),
-      [&, setup = setup_of(expected)](std::size_t i) { return setup * 2 > expected[i]; });
+  const auto cheap = std::find_if(result.alone.begin(), result.alone.end(),
+                                  [&, setup = setup_of(expected) + known_setup](std::size_t i) {
+                                    return setup * 2 > expected[i];
+                                  });
   result.rest.push_back(others.front());
   result.rest.insert(result.rest.end(), cheap, result.alone.end());
   result.rest.insert(result.rest.end(), others.begin() + 1, others.end());

@@ -26,6 +26,8 @@ struct LongFirst {
   std::vector<std::size_t> alone;  // groups of their own, where another set-up is paid for
   std::vector<std::size_t> rest;   // the first test, then long ones, then the others as they were
 };
-LongFirst long_first(const std::vector<Duration>& expected, Duration long_test);
+// `known_setup` comes on top of what the durations show.
+LongFirst long_first(const std::vector<Duration>& expected, Duration long_test,
+                     Duration known_setup = {});
 
 }  // namespace dagz::sched

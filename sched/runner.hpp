@@ -112,9 +112,9 @@ struct TestDone {
   Slot slot = 0;
   LocalTest test;
   report::Outcome outcome = report::Outcome::kPassed;
-  Duration duration;  // set-up, call and tear-down
-  Duration setup;
-  Duration teardown;
+  Duration duration;      // set-up, call and tear-down
+  Duration shared_setup;  // of this, fixtures that other tests share
+  Duration group_setup;   // of that, all but what belongs to the session
   Duration cpu;
   std::string message;  // one line
   std::string output;   // failures only; head and tail kept

@@ -76,7 +76,7 @@ void Scheduler::learn_speed(const Change& change) {
                               last.result.outcome != report::Outcome::kCrashed;
   if (last.node != change.node || last.result.amends || !ran_to_its_end) return;
   for (NodeSpeed* speed : {&books_[change.node].speed, &usual_speed_}) {
-    speed->learn(estimates_.of(change.test), last.result.duration);
+    speed->learn(estimates_.of(change.test), last.result.own_duration());
   }
 }
 

@@ -50,7 +50,8 @@ bool Scheduler::may_copy(TestIndex index, NodeIndex from, NodeIndex to) const {
 // expected; of a test without a history nobody knows better than the time that it has taken so far.
 Duration Scheduler::saved_by_copy(Instant now, const LiveNode& from, const Running& one,
                                   NodeIndex to) const {
-  const Duration usual = estimates_.of(one.test);
+  const Duration setup = estimates_.setup_of_path(job_.tests()[one.test].path);
+  const Duration usual = estimates_.of(one.test) + setup;
   const Duration there = at_speed(usual, speed(job_.node_index(from.id)));
   const Duration ran = now - one.since;
   Duration here = at_speed(usual, speed(to));

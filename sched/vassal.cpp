@@ -157,7 +157,7 @@ bool Vassal::steal_locally(Instant now, Slot slot) {
     if (keeps_retry(other)) continue;
     const Duration left = expected(other.group);
     if (victim != nullptr && left <= most) continue;
-    if (!worth_collecting(workers_[slot], other.group.back(), left / 2)) continue;
+    if (!worth_taking(workers_[slot], other.group.back(), left / 2)) continue;
     victim = &other;
     most = left;
   }
@@ -381,6 +381,8 @@ void Vassal::on(Instant now, int64_t wall_ms, const TestDone& event, Output& out
   report::Finished result;
   result.outcome = event.outcome;
   result.duration = event.duration;
+  result.shared_setup = std::min(event.shared_setup, event.duration);
+  result.group_setup = std::min(event.group_setup, result.shared_setup);
   result.started_wall_ms = wall_ms - event.duration.ms();
   if (event.duration.us() > 0) {
     result.cpu_percent = static_cast<uint32_t>(
@@ -422,7 +424,7 @@ void Vassal::finish(Instant now, int64_t, Slot slot, report::Finished result, Ou
   Item item = worker.sent.front();
   worker.sent.pop_front();
   worker.lately = std::max(result.duration, worker.lately / 2);
-  worker.delta += result.duration - estimates_.of(item.test);
+  worker.delta += result.own_duration() - estimates_.of(item.test);
   worker.head_since = now;
   worker.slow_told = {};
   worker.last_finished = now;
@@ -585,6 +587,9 @@ void Vassal::recalled(uint64_t number, Duration wanted, Output& out) {
   while (!queue_.empty() && given_time < wanted) {
     std::deque<Item>& items = queue_.back().items;
     const bool whole = !may_be_cut(items);
+    // The rest of a group is left to whoever has begun it, if its set-up costs more than it saves.
+    const Duration more = wanted - given_time;
+    if (!whole && setup_of(items.back()) > more && expected(items) > more) break;
     while (!items.empty() && (whole || given_time < wanted)) take(items);
     if (items.empty()) queue_.pop_back();
   }
@@ -593,7 +598,7 @@ void Vassal::recalled(uint64_t number, Duration wanted, Output& out) {
     for (Worker& worker : workers_) {
       if (worker.group.empty() || !may_be_cut(worker.group) || keeps_retry(worker)) continue;
       const Item& last = worker.group.back();
-      if (last.only || collection_time(last.found) > wanted) continue;
+      if (last.only || collection_time(last.found) + setup_of(last) > wanted) continue;
       if (richest == nullptr || worker.group.size() > richest->group.size()) richest = &worker;
     }
     if (richest == nullptr) break;

@@ -141,6 +141,7 @@ class Vassal {
   struct Lengths {
     Duration long_test;
     Duration urgent;
+    Duration share;  // of a worker of this node
   };
   struct Worker {
     enum class State : uint8_t { kDown, kStarting, kUp, kDraining, kGone } state = State::kDown;
@@ -195,7 +196,7 @@ class Vassal {
   void put_back(Worker& worker, std::deque<Item>::iterator end);
   void miss(const std::vector<Item>& items, Output& out);
   Duration collection_time(uint32_t found) const;
-  bool worth_collecting(const Worker& worker, const Item& item, Duration gain) const;
+  bool worth_taking(const Worker& worker, const Item& item, Duration gain) const;
   std::vector<RunTests::Name> names_of(const Worker& worker, std::size_t count) const;
   static bool collects(const Item& item) { return item.local.index >= kCollectAgain; }
   std::optional<Item> item_at(report::FileKey file, uint32_t index);
@@ -221,6 +222,8 @@ class Vassal {
   // Order (vassal_order.cpp)
   Lengths lengths(const std::vector<Group>& more) const;
   bool is_new(const Item& item) const;
+  Duration setup_of(const Item& item) const;
+  std::vector<Group> cut(Group group, Duration share) const;
   Rank rank_of(const Group& group, const Lengths& lengths) const;
   std::vector<Group> long_first(std::vector<Group> groups, const Lengths& lengths) const;
   void run_long_first(std::deque<Item>& items) const;

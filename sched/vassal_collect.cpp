@@ -30,9 +30,11 @@ Duration Vassal::collection_time(uint32_t found) const {
 }
 
 // Whether a worker should take over tests that save so much time.
-bool Vassal::worth_collecting(const Worker& worker, const Item& item, Duration gain) const {
+bool Vassal::worth_taking(const Worker& worker, const Item& item, Duration gain) const {
   if (item.only) return false;
-  return worker.collected.contains(item.found) || collection_time(item.found) <= gain;
+  Duration cost = setup_of(item);
+  if (!worker.collected.contains(item.found)) cost += collection_time(item.found);
+  return cost <= gain;
 }
 
 void Vassal::send(Instant now, Slot slot, Item item, std::vector<LocalTest>& tests) {

@@ -2,6 +2,7 @@
 #include <iterator>
 #include <utility>
 
+#include "sched/groups.hpp"
 #include "sched/long_tests.hpp"
 #include "sched/vassal.hpp"
 
@@ -20,12 +21,19 @@ Vassal::Lengths Vassal::lengths(const std::vector<Group>& more) const {
       if (is_new(item)) unknown += one;
     }
   };
-  for (const Group& group : more) add(group.items);
-  for (const Group& group : queue_) add(group.items);
+  for (const Group& group : more) {
+    add(group.items);
+    total += setup_of(group.items.front());
+  }
+  for (const Group& group : queue_) {
+    add(group.items);
+    total += setup_of(group.items.front());
+  }
   for (const Worker& worker : workers_) add(worker.group);
   const auto workers = static_cast<uint32_t>(workers_.size());
   const Duration limit = sched::long_test(total, workers);
-  return {limit, std::max(limit, (total - unknown) / workers)};
+  const Duration share{std::max<int64_t>(1, total.ns / workers)};
+  return {limit, std::max(limit, (total - unknown) / workers), share};
 }
 
 // Of those that nobody knows any may be long: they come first, unless a long test could then not
@@ -34,6 +42,7 @@ Vassal::Rank Vassal::rank_of(const Group& group, const Lengths& lengths) const {
   Rank rank;
   // Where all are guesses the order of collection is as good.
   if (!estimates_.has_history() && !collects(group.items.front())) return rank;
+  rank.total = setup_of(group.items.front());
   for (const Item& item : group.items) {
     const Duration one = estimates_.of(item.test);
     rank.total += one;
@@ -42,6 +51,11 @@ Vassal::Rank Vassal::rank_of(const Group& group, const Lengths& lengths) const {
   if (rank.longest >= lengths.urgent) rank.urgent = rank.longest;
   rank.is_new = is_new(group.items.front());
   return rank;
+}
+
+// What a worker has to do once before tests like this one; 0 if nobody knows.
+Duration Vassal::setup_of(const Item& item) const {
+  return collects(item) ? Duration{} : estimates_.setup_of_path(job_.tests()[item.test].path);
 }
 
 bool Vassal::is_new(const Item& item) const {
@@ -71,7 +85,8 @@ std::vector<Vassal::Group> Vassal::long_first(std::vector<Group> groups,
     }
     std::vector<Duration> each;
     for (const Item& item : group.items) each.push_back(estimates_.of(item.test));
-    const LongFirst order = sched::long_first(each, lengths.long_test);
+    const Duration setup = setup_of(group.items.front());
+    const LongFirst order = sched::long_first(each, lengths.long_test, setup);
     for (const std::size_t i : order.alone) add({{group.items[i]}});
     Group fresh;
     Group rest;
@@ -80,7 +95,7 @@ std::vector<Vassal::Group> Vassal::long_first(std::vector<Group> groups,
       (new_apart && is_new(item) ? fresh : rest).items.push_back(item);
     }
     if (!fresh.items.empty()) add(std::move(fresh));
-    if (!rest.items.empty()) add(std::move(rest));
+    for (Group& piece : cut(std::move(rest), lengths.share)) add(std::move(piece));
   }
   std::stable_sort(ranked.begin(), ranked.end(),
                    [](const auto& a, const auto& b) { return b.first < a.first; });
@@ -90,12 +105,30 @@ std::vector<Vassal::Group> Vassal::long_first(std::vector<Group> groups,
   return list;
 }
 
+// Nobody steals from a neighbour what costs more to set up than it saves, so what is more than a
+// worker's even share is cut beforehand. Without a set-up neighbours help themselves.
+std::vector<Vassal::Group> Vassal::cut(Group group, Duration share) const {
+  if (group.items.empty()) return {};
+  const Duration setup = setup_of(group.items.front());
+  if (setup.ns == 0 || expected(group.items) + setup <= share) return {std::move(group)};
+  std::vector<Duration> each;
+  for (const Item& item : group.items) each.push_back(estimates_.of(item.test));
+  std::vector<Group> pieces;
+  auto next = group.items.begin();
+  for (const std::size_t count : even_pieces(each, setup, share)) {
+    const auto end = next + static_cast<std::ptrdiff_t>(count);
+    pieces.push_back({{next, end}});
+    next = end;
+  }
+  return pieces;
+}
+
 // Where it stays one group.
 void Vassal::run_long_first(std::deque<Item>& items) const {
   if (!may_be_cut(items)) return;
   std::vector<Duration> each;
   for (const Item& item : items) each.push_back(estimates_.of(item.test));
-  const LongFirst order = sched::long_first(each, lengths({}).long_test);
+  const LongFirst order = sched::long_first(each, lengths({}).long_test, setup_of(items.front()));
   std::deque<Item> sorted{items.front()};
   for (const std::size_t i : order.alone) sorted.push_back(items[i]);
   for (const std::size_t i : order.rest) {

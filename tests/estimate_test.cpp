@@ -35,6 +35,19 @@ TEST_CASE("estimate: the own history comes first and does not change", "[sched]"
   CHECK(estimates.of(0) == ms(70));
 }
 
+TEST_CASE("estimate: what is known of a file itself is what its tests share", "[sched]") {
+  Estimates estimates({{"a.py", ms(700)}, {"a.py::x", ms(20)}});
+  estimates.add(test_of("b.py::x", 1));
+  estimates.add(test_of("a.py::y", 0));
+  CHECK(estimates.setup_of_path(0) == ms(700));
+  CHECK(estimates.setup_of_path(1) == Duration{});
+  CHECK(estimates.of(1) < ms(700));
+  report::Test collection = test_of("a.py", 0);
+  collection.collects = true;
+  estimates.add(collection);
+  CHECK(estimates.of(2) == ms(720));
+}
+
 TEST_CASE("estimate: then the mean of the file, of the suite, of the history", "[sched]") {
   Estimates estimates({{"old", ms(40)}, {"older", ms(60)}});
   estimates.add(test_of("a0", 0));

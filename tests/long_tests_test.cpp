@@ -76,6 +76,23 @@ TEST_CASE("vassal: a long test in the middle of a file begins first", "[sched]")
   CHECK(bench.queues[0].back().index == 0);
 }
 
+TEST_CASE("vassal: half of a neighbour's rest is taken only if that saves more than a set-up",
+          "[sched]") {
+  for (const int64_t setup_ms : {0, 100, 1000}) {
+    VassalBench bench(2, 10, Duration::milliseconds(100));
+    std::vector<KnownDuration> known = VassalBench::history(10, Duration::milliseconds(100));
+    if (setup_ms > 0) known.push_back({"f", Duration::milliseconds(setup_ms)});
+    bench.estimates = Estimates(known);
+    for (const report::Test& test : bench.job.tests()) bench.estimates.add(test);
+    bench.grant({{kFile, 0, 10}});
+    bench.advance();
+    bench.ready(0);
+    bench.ready(1);
+    INFO(setup_ms);
+    CHECK(bench.queues[1].empty() == (setup_ms == 1000));
+  }
+}
+
 TEST_CASE("vassal: later grants come before what is smaller", "[sched]") {
   VassalBench bench(1, 200, Duration::milliseconds(40));
   bench.begin(1);

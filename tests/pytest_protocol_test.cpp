@@ -107,13 +107,13 @@ TEST_CASE("pytest protocol: the end of the collection", "[sched]") {
 
 TEST_CASE("pytest protocol: a finished test, with absent fields as zero", "[sched]") {
   const auto failed = decode_as<DoneLine>(
-      R"({"t":"done","f":1,"k":2,"o":"failed","d":0.25,"s":0.125,"e":1e-3,"c":2,)"
+      R"({"t":"done","f":1,"k":2,"o":"failed","d":0.25,"s":0.125,"g":1e-3,"c":2,)"
       R"("m":"assert 1 == 2\nmore","x":"long\ntext"})");
   CHECK(failed.test == LocalTest{1, 2});
   CHECK(failed.outcome == report::Outcome::kFailed);
   CHECK(failed.duration == Duration::milliseconds(250));
-  CHECK(failed.setup == Duration::milliseconds(125));
-  CHECK(failed.teardown == Duration::milliseconds(1));
+  CHECK(failed.shared_setup == Duration::milliseconds(125));
+  CHECK(failed.group_setup == Duration::milliseconds(1));
   CHECK(failed.cpu == Duration::seconds(2));
   CHECK(failed.message == "assert 1 == 2");
   CHECK(failed.output == "long\ntext");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <map>
 #include <unordered_map>
 #include <utility>
 
@@ -58,6 +59,9 @@ constexpr const char* kJobColumns =
 
 int64_t integer(uint64_t value) { return static_cast<int64_t>(value); }
 
+// Less is not worth a row.
+constexpr Duration kSetupAtLeast = Duration::milliseconds(1);
+
 using Numbers = std::unordered_map<std::string, int64_t>;
 
 // ---- in
@@ -78,6 +82,11 @@ class Names {
     while (tests.next_row()) {
       tests_.emplace(key(tests.integer(1), tests.integer(2) != 0, tests.view(3)), tests.integer(0));
     }
+  }
+
+  bool knows(const TestSummary& test) const {
+    const auto file = files_.find(test.file);
+    return file != files_.end() && tests_.contains(key(file->second, true, ""));
   }
 
   int64_t number_of(const TestSummary& test) {
@@ -203,7 +212,8 @@ class SampleWriter {
       : read_(database, "SELECT seen_ms, recent FROM samples WHERE test = ?"),
         write_(database, "INSERT OR REPLACE INTO samples VALUES(?, ?, ?)") {}
 
-  void write(int64_t number, const TestSummary& test, int64_t started_ms) {
+  // A sample of nothing is kept only where others are.
+  void write(int64_t number, std::optional<Duration> sample, int64_t started_ms) {
     int64_t seen_ms = started_ms;
     std::string recent;
     read_.add(number);
@@ -212,7 +222,6 @@ class SampleWriter {
       recent = read_.bytes(1);
     }
     read_.reset();
-    const std::optional<Duration> sample = duration_sample(test);
     if (sample) recent = add_sample(recent, {started_ms, sample->us()});
     write_.add(number).add(seen_ms).add(recent).run();
   }
@@ -397,6 +406,23 @@ bool migrate_history(Database& database) {
   return transaction.commit();
 }
 
+namespace {
+
+// A file's shared set-up is kept as a test whose id is the path of the file.
+void write_setups(const JobSummary& summary, Names& names, SampleWriter& samples) {
+  std::map<std::string_view, std::vector<const TestSummary*>> files;
+  for (const TestSummary& test : summary.tests) files[test.file].push_back(&test);
+  for (const auto& [path, tests] : files) {
+    const std::optional<Duration> sample = setup_sample(tests);
+    TestSummary setup;
+    setup.id = setup.file = path;
+    if (!sample || (*sample < kSetupAtLeast && !names.knows(setup))) continue;
+    samples.write(names.number_of(setup), sample, summary.started.ms);
+  }
+}
+
+}  // namespace
+
 bool insert_job(Database& database, const JobSummary& summary) {
   if (!insert_head(database, summary)) return false;
   const int64_t job = database.last_id();
@@ -414,8 +440,9 @@ bool insert_job(Database& database, const JobSummary& summary) {
   for (const auto& [number, test] : tests) {
     if (!database.ok()) return false;
     results.write(number, *test);
-    samples.write(number, *test, summary.started.ms);
+    samples.write(number, duration_sample(*test), summary.started.ms);
   }
+  write_setups(summary, names, samples);
   return database.ok();
 }
 

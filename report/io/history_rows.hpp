@@ -25,6 +25,7 @@ inline constexpr int64_t kHistoryApplicationId = 0x6461677a;
 // Kept in user_version. Every version has a step that leads to it from the one before.
 inline constexpr int64_t kHistorySchema = 3;
 
+// One whose id is the path of its file is of the set-up that the tests of the file share.
 struct TestDuration {
   std::string id;
   std::string file;

@@ -68,7 +68,17 @@ std::optional<Duration> duration_sample(const TestSummary& test) {
       std::find_if(test.attempts.rbegin(), test.attempts.rend(),
                    [](const AttemptSummary& attempt) { return !is_failure(attempt.outcome); });
   if (last == test.attempts.rend()) return std::nullopt;
-  return last->duration;
+  return std::max(Duration{}, last->duration - last->shared_setup);
+}
+
+std::optional<Duration> setup_sample(const std::vector<const TestSummary*>& tests) {
+  std::optional<Duration> most;
+  for (const TestSummary* test : tests) {
+    for (const AttemptSummary& attempt : test->attempts) {
+      most = std::max(most.value_or(Duration{}), attempt.group_setup);
+    }
+  }
+  return most;
 }
 
 }  // namespace dagz::report

@@ -26,7 +26,10 @@ std::vector<Sample> unpack_samples(std::string_view packed);
 std::string add_sample(std::string_view packed, Sample sample);
 // Nothing when there are none.
 std::optional<Duration> median_sample(std::string_view packed);
-// The last attempt that did not fail.
+// The last attempt that did not fail, without the set-up that other tests share.
 std::optional<Duration> duration_sample(const TestSummary& test);
+// The most that one of these tests took to set up what its group shares: so much it costs to begin
+// the group once more. Nothing if none of them ran.
+std::optional<Duration> setup_sample(const std::vector<const TestSummary*>& tests);
 
 }  // namespace dagz::report

@@ -68,11 +68,14 @@ void read_results(Database& database, int64_t test, const TestSummary& name,
 std::vector<std::string> read_test_ids(Database& database, bool of_all_jobs) {
   std::vector<std::string> ids;
   Statement rows(
-      database, of_all_jobs
-                    ? "SELECT f.path, t.prefixed, t.name FROM tests t JOIN files f ON f.id = t.file"
-                    : "SELECT f.path, t.prefixed, t.name FROM results r JOIN tests t ON t.id = "
-                      "r.test JOIN files f ON f.id = t.file WHERE r.attempt <= 1 AND r.job = "
-                      "(SELECT id FROM jobs ORDER BY started_ms DESC, id DESC LIMIT 1)");
+      database,
+      of_all_jobs
+          // What has no name is a file's set-up.
+          ? "SELECT f.path, t.prefixed, t.name FROM tests t JOIN files f ON f.id = t.file "
+            "WHERE length(t.name) > 0"
+          : "SELECT f.path, t.prefixed, t.name FROM results r JOIN tests t ON t.id = "
+            "r.test JOIN files f ON f.id = t.file WHERE r.attempt <= 1 AND r.job = "
+            "(SELECT id FROM jobs ORDER BY started_ms DESC, id DESC LIMIT 1)");
   while (rows.next_row()) ids.push_back(id_of(rows, 0));
   std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());

@@ -541,8 +541,8 @@ void RunnerHost::on_done(Worker& worker, Slot slot, DoneLine& done) {
   worker.last_done = done.test;
   measure(worker, slot);
   look_for_orphans();
-  events_.emplace_back(TestDone{slot, done.test, done.outcome, done.duration, done.setup,
-                                done.teardown, done.cpu, std::move(done.message),
+  events_.emplace_back(TestDone{slot, done.test, done.outcome, done.duration, done.shared_setup,
+                                done.group_setup, done.cpu, std::move(done.message),
                                 std::move(done.output)});
 }
 

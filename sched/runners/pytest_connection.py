@@ -40,9 +40,9 @@ Worker to agent
   want       my queue is empty. Once at the start, in any case, and then at most once per test, before its
              tear-down, so that fixtures of wider scope survive if the next test comes as the answer.
              The test waits for the answer: give it at once.
-  done       f, k, o, d, s?, e?, c?, m?, x?     after tear-down, in one write
+  done       f, k, o, d, s?, g?, c?, m?, x?     after tear-down, in one write
              o: passed failed error skipped xfailed xpassed; d: seconds, without waiting for the agent;
-             s, e: of these set-up and tear-down; c: CPU seconds with reaped children; m: one line, with
+             s: of these the set-up of fixtures that outlive the test, g: of these all but the session's; c: CPU seconds with reaped children; m: one line, with
              what was left behind;
              x: text of a failure with captured output, 64 KiB of head and tail
   file       as above; a file that the worker was told to collect, if it holds tests

@@ -107,10 +107,10 @@ DriverMessage decode_done(JsonScanner& in) {
         done.duration = seconds(in);
         break;
       case 's':
-        done.setup = seconds(in);
+        done.shared_setup = seconds(in);
         break;
-      case 'e':
-        done.teardown = seconds(in);
+      case 'g':
+        done.group_setup = seconds(in);
         break;
       case 'c':
         done.cpu = seconds(in);

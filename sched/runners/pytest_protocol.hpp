@@ -107,8 +107,8 @@ struct DoneLine {
   LocalTest test;
   report::Outcome outcome = report::Outcome::kPassed;
   Duration duration;  // these four within [0, kTestDurationMax]
-  Duration setup;
-  Duration teardown;
+  Duration shared_setup;
+  Duration group_setup;
   Duration cpu;
   std::string message;  // up to its first line break
   std::string output;

@@ -22,6 +22,7 @@ from dagz_pytest_reports import (
 )  # fmt: skip
 
 VERSION = 1
+SETUP_MIN = 1e-4  # seconds; less is not worth a word
 WANT = b'{"t":"want"}\n'
 
 
@@ -109,6 +110,8 @@ class Worker:
         self.guessed = False  # what comes next, when the last test was torn down
         self.answered = True
         self.waited = 0.0  # for the agent, during this test
+        self.shared_setup = 0.0  # of fixtures that outlive this test, all of it
+        self.group_setup = 0.0  # without those of the session
         self.current = None
         self.last = None
         self.seen = []
@@ -282,7 +285,7 @@ class Worker:
             self.relay(frame(("start", item.nodeid, item.location)))
         self.current = item
         self.asked = False
-        self.waited = 0.0
+        self.waited = self.shared_setup = self.group_setup = 0.0
         seen = self.seen
         seen.clear()
         nextitem = self._next_item()
@@ -322,13 +325,6 @@ class Worker:
 
     def _say_done(self, f, k, elapsed, cpu, broken):
         self.last = (f, k)
-        setup = teardown = 0.0
-        for report in self.seen:
-            if report.when == "setup":
-                setup += report.duration
-            elif report.when == "teardown":
-                teardown += report.duration
-        teardown = max(0.0, teardown - self.waited)
         outcome, message, text = verdict(self.seen)
         if broken is not None:
             outcome, message = "error", broken[0].splitlines()[0][:MESSAGE_MAX]
@@ -338,9 +334,9 @@ class Worker:
             text = bounded("%s\n%s" % (text.rstrip("\n"), left))
         elif left:
             message = ("%s; %s" % (message, left) if message else left)[:MESSAGE_MAX]
-        line = '{"t":"done","f":%d,"k":%d,"o":"%s","d":%.6f,"s":%.6f,"e":%.6f,"c":%.6f' % (
-            f, k, outcome, elapsed, setup, teardown, cpu,
-        )  # fmt: skip
+        line = '{"t":"done","f":%d,"k":%d,"o":"%s","d":%.6f,"c":%.6f' % (f, k, outcome, elapsed, cpu)
+        if self.shared_setup > SETUP_MIN:
+            line += ',"s":%.6f,"g":%.6f' % (self.shared_setup, self.group_setup)
         if message:
             line += ',"m":' + self.connection._dumps(message)
         if text:
@@ -363,15 +359,28 @@ class _Listener:
     hears = False  # on registration pytest repeats the warnings that came before
 
     def __init__(self, worker):
+        self._worker = worker
+        self._sets_up = False  # a fixture that outlives the test
+        self._clock = worker.clock
         self._keep = worker.seen.append
         self._relay = worker.relay
         self._forgive = worker.leaks.forgive
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_fixture_setup(self, fixturedef):
+        if fixturedef.scope == "function":
+            yield
+            return
+        outer, self._sets_up = self._sets_up, True
+        start = self._clock()
         yield
-        if fixturedef.scope != "function":
-            self._forgive()
+        self._sets_up = outer
+        self._forgive()
+        if not outer:
+            took = self._clock() - start
+            self._worker.shared_setup += took
+            if fixturedef.scope != "session":
+                self._worker.group_setup += took
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report):

@@ -41,7 +41,7 @@ void require_round_trip(const std::string& bytes) {
 void check(const BadLine& bad) { require(!bad.why.empty()); }
 
 void check(const DoneLine& done) {
-  for (const dagz::Duration d : {done.duration, done.setup, done.teardown, done.cpu}) {
+  for (const dagz::Duration d : {done.duration, done.shared_setup, done.group_setup, done.cpu}) {
     require(d >= dagz::Duration{} && d <= kTestDurationMax);
   }
   require(done.message.find('\n') == std::string::npos);

@@ -11,6 +11,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <string>
 
 #include "mesh/rng.hpp"
@@ -139,7 +140,8 @@ TEST_CASE("history: one of the first schema is brought up to date", "[report]") 
     Database database;
     REQUIRE(database.open(folder.file("history.db"), Database::Mode::kWrite));
     database.execute(
-        "ALTER TABLE nodes DROP COLUMN step_place; ALTER TABLE nodes DROP COLUMN short; ALTER TABLE results DROP COLUMN run;"
+        "ALTER TABLE nodes DROP COLUMN step_place; ALTER TABLE nodes DROP COLUMN short; ALTER "
+        "TABLE results DROP COLUMN run;"
         "INSERT INTO jobs(full_id, short_id, status, started_ms) VALUES(CAST('old' AS BLOB), "
         "'j0101.1', 1, 1779012600000);"
         "INSERT INTO nodes VALUES(1, 0, 'node-0', 'h', '', 2, 0);"
@@ -237,6 +239,27 @@ TEST_CASE("history: durations are medians of the last five that did not fail", "
   CHECK(durations.value[0].id == "a.py::t");
   CHECK(durations.value[0].file == "a.py");
   CHECK(durations.value[0].duration == Duration::milliseconds(30));
+}
+
+TEST_CASE("history: what tests share is kept apart from what they take themselves", "[report]") {
+  const Folder folder;
+  History history(folder.state());
+  for (int number = 1; number <= 3; ++number) {
+    JobSummary summary = job({test("a.py::first", {attempt(Outcome::kPassed, 5'100)}),
+                              test("a.py::next", {attempt(Outcome::kPassed, 10)})});
+    AttemptSummary& first = summary.tests[0].attempts[0];
+    first.shared_setup = Duration::milliseconds(5'000);
+    first.group_setup = Duration::milliseconds(2'000 * number);
+    summary.full_id = std::to_string(number);
+    summary.started.ms += number;
+    REQUIRE_FALSE(history.record(summary));
+  }
+  std::map<std::string, Duration> known;
+  for (const TestDuration& one : history.durations().value) known[one.id] = one.duration;
+  CHECK(known == std::map<std::string, Duration>{{"a.py", Duration::milliseconds(4'000)},
+                                                 {"a.py::first", Duration::milliseconds(100)},
+                                                 {"a.py::next", Duration::milliseconds(10)}});
+  CHECK(history.test_ids(true).value == std::vector<std::string>{"a.py::first", "a.py::next"});
 }
 
 TEST_CASE("history: samples do not depend on the order of recording", "[report]") {

@@ -747,3 +747,27 @@ def test_the_heap_is_frozen_and_thresholds_are_the_users(write):
     assert agent.collected["threads"] >= 1
     (note,) = agent.collected["notes"]
     assert note.startswith("1 thread (Thread-1") and "started afresh" in note
+
+
+def test_set_up_that_tests_share_is_told_apart(write):
+    suite = write(
+        test_s="""
+        import pytest, time
+
+        @pytest.fixture(scope="session")
+        def of_all(): time.sleep(0.1)
+        @pytest.fixture(scope="module")
+        def of_file(request): time.sleep(0.05); request.getfixturevalue("within")
+        @pytest.fixture(scope="module")
+        def within(of_all): time.sleep(0.02)
+        @pytest.fixture
+        def own(of_file): time.sleep(0.03)
+        def test_a(own): pass
+        def test_b(own): pass
+        """,
+    )
+    agent = Agent(suite, "-q").run()
+    first, second = agent.of("test_a"), agent.of("test_b")
+    assert 0.17 <= first["s"] < first["d"] - 0.02
+    assert 0.05 <= first["g"] <= first["s"]
+    assert "s" not in second and "g" not in second

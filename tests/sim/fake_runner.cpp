@@ -147,7 +147,10 @@ void FakeRunner::begin(sched::Slot slot) {
     next(slot);
     return;
   }
-  alarm_(here(collects ? file.import : file.tests[order.index].duration), slot, worker.life);
+  if (collects) return alarm_(here(file.import), slot, worker.life);
+  worker.setup = worker.set_up == order.file ? Duration{} : file.setup;
+  worker.set_up = order.file;
+  alarm_(here(file.tests[order.index].duration + worker.setup), slot, worker.life);
 }
 
 void FakeRunner::test_ran(sched::Slot slot, uint64_t life) {
@@ -214,7 +217,8 @@ void FakeRunner::complete(sched::Slot slot) {
   done.slot = slot;
   done.test = order.test;
   done.outcome = outcome;
-  done.duration = here(spec.duration);
+  done.duration = here(spec.duration + worker.setup);
+  done.shared_setup = done.group_setup = here(worker.setup);
   done.cpu = done.duration / 2;
   if (report::is_failure(outcome)) done.output = "assert False\n";
   later_(Duration::microseconds(50), std::move(done));

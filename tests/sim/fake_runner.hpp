@@ -3,6 +3,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -45,7 +46,9 @@ class FakeRunner {
     std::set<uint32_t> collected;  // here, and nowhere before
     bool alive = false;
     bool running = false;
-    bool asked = false;  // waits for an answer with its head done
+    std::optional<uint32_t> set_up;  // the file whose fixtures stand
+    Duration setup;                  // what they took in the test that runs
+    bool asked = false;              // waits for an answer with its head done
     bool draining = false;
     uint64_t life = 0;
   };

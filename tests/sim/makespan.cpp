@@ -17,7 +17,10 @@ bool read_suite(const std::string& name, GivenSuite& given) {
   for (std::string line; std::getline(input, line);) {
     std::istringstream fields(line);
     SuiteFile& file = given.suite.files.emplace_back();
-    fields >> file.path;
+    int64_t setup = 0;
+    fields >> file.path >> setup;
+    file.setup = Duration::microseconds(setup);
+    if (setup > 0) given.known.push_back({file.path, file.setup});
     for (int64_t took = 0, known = 0; fields >> took >> known;) {
       SuiteTest& test = file.tests.emplace_back();
       test.id = file.path + "::" + std::to_string(file.tests.size());

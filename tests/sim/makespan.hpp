@@ -7,8 +7,9 @@
 namespace dagz::sim {
 
 struct MakespanOptions {
-  // One file of tests a line: its path, then for each test how long it takes on a node of speed 1
-  // and how long the history says that it takes (0: it does not know), both in microseconds.
+  // One file of tests a line: its path, how long its shared set-up takes, then for each test how
+  // long it takes on a node of speed 1 and how long the history says that it takes (0: it does not
+  // know), all in microseconds.
   std::string durations;
   uint32_t workers_each = 1;
   std::vector<double> speeds;  // one for each node

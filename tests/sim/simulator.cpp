@@ -129,6 +129,7 @@ Scenario draw_scenario(uint64_t seed, uint32_t nodes, uint32_t meshes) {
     if (rng.chance(1, 2)) scenario.suite.broken_percent = 15;
     if (rng.chance(1, 4)) scenario.suite.fickle_percent = 2;
   }
+  if (more.chance(1, 4)) scenario.suite.setup_max = Duration::milliseconds(more.between(1, 2000));
   if (more.chance(1, 2)) scenario.full_mesh_max = static_cast<uint32_t>(more.between(1, 6));
   if (more.chance(1, 4)) {
     scenario.slowest = static_cast<uint32_t>(more.between(1, 10));

@@ -111,6 +111,7 @@ Suite draw_suite(Rng& rng, const SuiteShape& shape) {
         test.outcomes = {Outcome::kPassed};
       }
     }
+    if (shape.setup_max.ns > 0) file.setup = Duration{rng.between(0, shape.setup_max.ns)};
     if (shape.import_max.ns > 0) {
       file.import = Duration{rng.between(0, shape.import_max.ns)};
       file.broken = rng.chance(shape.broken_percent, 100);

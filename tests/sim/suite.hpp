@@ -34,6 +34,8 @@ struct SuiteFile {
   std::string path;
   std::vector<SuiteTest> tests;
   Duration import;
+  // What the first of its tests on each worker takes longer.
+  Duration setup;
   // Cannot be collected; takes down who tries.
   bool broken = false;
   bool deadly = false;
@@ -61,6 +63,7 @@ struct SuiteShape {
   uint32_t broken_percent = 0;
   uint32_t fickle_percent = 0;
   Duration import_max;
+  Duration setup_max;
   // So many tests bear a mark.
   uint32_t marked_percent = 0;
 };

@@ -37,6 +37,7 @@ World::World(const Scenario& scenario)
   }
   if (scenario_.slowest > 0) {
     for (const SuiteFile& file : suite_.files) {
+      if (file.setup.ns > 0) history_.push_back({file.path, file.setup});
       for (const SuiteTest& test : file.tests) history_.push_back({test.id, test.duration});
     }
   }

@@ -1,0 +1,79 @@
+#include "sched/groups.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "tests/support/vassal_bench.hpp"
+
+using namespace dagz;
+using namespace dagz::sched;
+using namespace dagz::test;
+
+namespace {
+
+constexpr Duration ms(int64_t n) { return Duration::milliseconds(n); }
+
+std::vector<Duration> equal(std::size_t count, Duration each) {
+  return std::vector<Duration>(count, each);
+}
+
+using Counts = std::vector<std::size_t>;
+
+// A file "f" of so many tests of 10 ms, whose set-up takes so long.
+struct File {
+  report::JobState job;
+  Estimates estimates;
+  std::vector<report::TestIndex> tests;
+
+  File(uint32_t count, Duration setup) : estimates(known(count, setup)) {
+    const auto fold = [&](const NodeId& origin, const report::Entry& entry) {
+      job.apply(origin, entry);
+      for (const report::Change& change : job.take_changes()) {
+        if (change.kind == report::Change::Kind::kKnown) estimates.add(job.tests()[change.test]);
+      }
+    };
+    fold(kMe, report::Offered{kFile, count});
+    fold(kMe, listed(kFile, "f", count));
+    for (report::TestIndex test = 0; test < count; ++test) tests.push_back(test);
+  }
+
+  static std::vector<KnownDuration> known(uint32_t count, Duration setup) {
+    std::vector<KnownDuration> known = test::VassalBench::history(count, ms(10));
+    if (setup.ns > 0) known.push_back({"f", setup});
+    return known;
+  }
+
+  std::vector<TestGroup> groups() const {
+    return group_tests(job, estimates, Affinity::kFile, tests);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("groups: tests that share nothing are cut into even pieces", "[sched]") {
+  CHECK(even_pieces(equal(10, ms(10)), {}, ms(50)) == Counts{5, 5});
+  CHECK(even_pieces(equal(10, ms(10)), {}, ms(40)) == Counts{4, 4, 2});
+  CHECK(even_pieces(equal(3, ms(10)), {}, ms(1)) == Counts{1, 1, 1});
+}
+
+TEST_CASE("groups: no piece takes longer to set up than to run", "[sched]") {
+  CHECK(even_pieces(equal(10, ms(10)), ms(50), ms(50)) == Counts{5, 5});
+  CHECK(even_pieces(equal(10, ms(10)), ms(60), ms(50)) == Counts{10});
+  CHECK(even_pieces(equal(10, ms(10)), ms(500), ms(50)) == Counts{10});
+}
+
+TEST_CASE("groups: what a file's tests share counts once for each piece", "[sched]") {
+  const File file(10, ms(40));
+  std::vector<TestGroup> groups = file.groups();
+  REQUIRE(groups.size() == 1);
+  CHECK(groups[0].expected == ms(140));
+  CHECK(work_of(file.job, file.estimates, groups[0], 2) == ms(140));
+  const std::vector<TestGroup> pieces = split_groups(groups, 2, file.estimates);
+  REQUIRE(pieces.size() == 2);
+  for (const TestGroup& piece : pieces) CHECK(piece.expected == ms(90));
+}
+
+TEST_CASE("groups: a set-up that nobody knows costs nothing", "[sched]") {
+  const File file(10, {});
+  CHECK(file.groups()[0].expected == ms(100));
+  CHECK(split_groups(file.groups(), 2, file.estimates).size() == 2);
+}
