@@ -200,6 +200,7 @@ class Node {
   void drain(Moment at);
   void finish(Moment at);
   bool holds_exactly(const report::Closed& closed) const;
+  bool somebody_lacks(Instant now) const;
   report::JobState fold_anew(const report::Closed& closed) const;
   NodeEnd end_with(const report::JobState& state) const;
   bool everybody_departs() const;
@@ -277,6 +278,7 @@ class Node {
   std::optional<Instant> drained_at_;
   std::optional<Instant> closed_seen_at_;
   std::optional<Instant> ended_at_;
+  std::map<NodeId, Instant> lacking_;  // when they last asked for logs that they did not have
   bool goodbye_said_ = false;
   // Has closed a slice: whoever comes now must not take that for the whole job.
   bool deaf_ = false;

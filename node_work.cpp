@@ -34,6 +34,8 @@ constexpr Duration kFanOutEach = Duration::microseconds(300);
 constexpr Duration kFlushAtTheEnd = Duration::milliseconds(10);
 // A cancelled CI step stops all its nodes, but not in the same instant.
 constexpr Duration kFarewell = Duration::milliseconds(500);
+// Whoever lacks something asks more often than that.
+constexpr Duration kLastQuestion = Duration::milliseconds(1500);
 // Names and outputs of one entry.
 constexpr std::size_t kListedBytesMax = 128 * 1024;
 constexpr std::size_t kGroupedMax = 50'000;
@@ -129,7 +131,10 @@ void Node::publish_logs(Moment at) {
 
 void Node::on(Moment at, const NodeId& from, const mesh::LogDigest& message) {
   std::vector<mesh::LogBatch> missing = ledger_.missing_for(message.positions, kPushBytesMax);
-  if (!missing.empty()) push_batches(at.now, from, std::move(missing));
+  if (!missing.empty()) {
+    lacking_[from] = at.now;
+    push_batches(at.now, from, std::move(missing));
+  }
   if (!message.answer && ledger_.lacks(message.positions)) {
     send(at.now, from, mesh::LogDigest{true, ledger_.positions()});
   }
@@ -690,6 +695,7 @@ void Node::finish(Moment at) {
 bool Node::may_exit(Instant now) const {
   if (!end_) return false;
   if (is_planted(Planted::kLeavesUnheard)) return true;
+  if (now < *ended_at_ + config_.linger * 2 && somebody_lacks(now)) return false;
   if (now >= *ended_at_ + config_.linger) return true;
   if (end_->kind == NodeEnd::Kind::kDeparted) return now >= *ended_at_ + Duration::milliseconds(50);
   // Whoever closed the job stays until the others have left or are lost; whoever passes on words
@@ -697,6 +703,16 @@ bool Node::may_exit(Instant now) const {
   const bool closed_here = job_.closed_by() == self_.id;
   if (!closed_here && !relays_) return true;
   return membership_.live_count() <= (closed_here ? 1 : 2);
+}
+
+// Who was lost may be here again in the last moment, and asks for logs.
+bool Node::somebody_lacks(Instant now) const {
+  return std::any_of(lacking_.begin(), lacking_.end(), [&](const auto& asked) {
+    const mesh::Member* member = membership_.find(asked.first);
+    if (member == nullptr || member->state == mesh::MemberState::kLeft) return false;
+    const bool still = asked.second >= *ended_at_ || member->state == mesh::MemberState::kDead;
+    return still && now < asked.second + kLastQuestion;
+  });
 }
 
 // The others learn at once that this node takes no more; when all of them say so, the job is over.

@@ -62,6 +62,7 @@ class Links {
   void candidate(Instant now, const std::string& address);
   void dialled(Instant now, const std::string& address, Lane lane, LinkId link);
   void link_up(Instant now, LinkId link);
+  // The last word on a link: no message of it comes later.
   void link_down(Instant now, LinkId link, LinkLoss loss);
   // `new_peer` is set when this message completed a handshake with somebody verified.
   std::optional<Received> receive(Instant now, LinkId link, Lane lane, Bytes bytes,

@@ -121,7 +121,7 @@ Scenario draw_scenario(uint64_t seed, uint32_t nodes, uint32_t meshes) {
   }
   scenario.rerun = more.chance(1, 8);
   // A chain that loses a member in the middle is two chains.
-  if (!faults.crashes.empty()) scenario.chain_discovery = false;
+  if (!faults.crashes.empty() || scenario.leavers > 0) scenario.chain_discovery = false;
   // Not drawn: so all other seeds stay what they were.
   scenario.shared = seed % 3 == 1;
   if (scenario.shared) {

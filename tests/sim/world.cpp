@@ -241,10 +241,12 @@ void World::happen(Process& process, const What& what) {
     process.paused_until = stop->until;
     post(stop->until, process.number, Wake{});
   } else if (const auto* deliver = std::get_if<Deliver>(&what)) {
+    if (ends_.at(deliver->link).down) return;
     process.node->receive(at, deliver->link, ends_.at(deliver->link).lane, deliver->bytes);
   } else if (const auto* up = std::get_if<Up>(&what)) {
     process.node->link_up(at, up->link);
   } else if (const auto* down = std::get_if<Down>(&what)) {
+    ends_.at(down->link).down = true;
     process.node->link_down(at, down->link, down->loss);
   } else if (const auto* runner = std::get_if<Runner>(&what)) {
     process.node->runner_event(at, runner->event);
@@ -256,13 +258,7 @@ void World::happen(Process& process, const What& what) {
 
 void World::perform(Process& process) {
   NodeActions actions = process.node->take_actions();
-  if (scenario_.narrated) {
-    for (const std::string& notice : actions.notices) {
-      std::printf("  %10.3f ms node %u: %s\n",
-                  static_cast<double>((now_ - Instant{}).us()) / 1000.0, process.number,
-                  notice.c_str());
-    }
-  }
+  for (const std::string& notice : actions.notices) narrate(process, notice);
   for (const auto& dialled : actions.links.dials) dial(process, dialled);
   for (const auto& send : actions.links.sends) carry(process, send);
   for (const mesh::LinkId link : actions.links.closes) close(link);
@@ -340,7 +336,14 @@ void World::close(mesh::LinkId link) {
   post(now_ + delay(), far.process, Down{near.other, mesh::LinkLoss::kClosed});
 }
 
+void World::narrate(const Process& process, const std::string& what) const {
+  if (!scenario_.narrated) return;
+  std::printf("  %10.3f ms node %u: %s\n", static_cast<double>((now_ - Instant{}).us()) / 1000.0,
+              process.number, what.c_str());
+}
+
 void World::exit(Process& process) {
+  narrate(process, "ends");
   process.end = &*process.node->end();
   process.node->say_goodbye(moment(process));
   NodeActions actions = process.node->take_actions();

@@ -113,6 +113,7 @@ class World {
     mesh::LinkId other = 0;
     uint32_t other_process = 0;
     bool open = true;
+    bool down = false;  // its process knows that
   };
 
   void post(Instant at, uint32_t process, What what);
@@ -128,6 +129,7 @@ class World {
   void dial(Process& process, const mesh::LinkActions::Dial& dial);
   void carry(Process& process, const mesh::LinkActions::Send& send);
   void close(mesh::LinkId link);
+  void narrate(const Process& process, const std::string& what) const;
   void exit(Process& process);
   Duration delay();
   Moment moment(const Process& process) const;
