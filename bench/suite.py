@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Real suites: one dagz node with 2 workers beside plain pytest and pytest-xdist -n 2.
 
-    suite.py [--rounds 3] [--memory] [indexing] [extension] [trivial]
+    suite.py [--rounds 3] [--memory] [--rows plain,dagz,…] [indexing] [extension] [trivial] [indexing+extension]
 
-All rows of a suite run in turn, round after round, so that a drift of the machine hits all of them;
-the table has medians, the spread, the CPU time of the whole tree, and the ratio to the best mode of
-xdist. Rows marked "frozen" freeze the heap after the collection (gc.freeze), as dagz does, so that
+Suites joined by + are run as one. All rows of a suite run in turn, round after round, so that a drift of the
+machine hits all of them; the table has medians, the spread, the CPU time of the whole tree, and the ratio to the
+best mode of xdist. Rows marked "frozen" freeze the heap after the collection (gc.freeze), as dagz does, so that
 nobody credits forking with what freezing does. Memory is sampled in runs of its own.
 """
 
@@ -96,12 +96,17 @@ def memory_of(folder: pathlib.Path, command: list[str]) -> tuple[float, float]:
     return statistics.mean(samples), max(samples)
 
 
-def bench(suite: str, rounds: int, memory: bool) -> None:
+def pandas_arguments(suite: str, folder: pathlib.Path) -> list[str]:
+    *options, first = arguments_of(f"pandas/tests/{suite.split('+')[0]}", folder)
+    return [*options, first, *(str(pathlib.Path(first).parent / name) for name in suite.split("+")[1:])]
+
+
+def bench(suite: str, rounds: int, memory: bool, only: list[str]) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         trivial = suite == "trivial"
-        arguments = write_trivial(folder) if trivial else arguments_of(f"pandas/tests/{suite}", folder)
-        table = rows(folder, arguments)
+        arguments = write_trivial(folder) if trivial else pandas_arguments(suite, folder)
+        table = {row: command for row, command in rows(folder, arguments).items() if not only or row in only}
         walls: dict[str, list[float]] = {row: [] for row in table}
         cpus: dict[str, list[float]] = {row: [] for row in table}
         for _ in range(rounds):
@@ -109,11 +114,11 @@ def bench(suite: str, rounds: int, memory: bool) -> None:
                 wall, cpu = timed(folder, command)
                 walls[row].append(wall)
                 cpus[row].append(cpu)
-        sizes: dict[str, list[tuple[float, float]]] = {"xdist worksteal": [], "dagz": []}
+        sizes: dict[str, list[tuple[float, float]]] = {row: [] for row in ("xdist worksteal", "dagz") if row in table}
         for _ in range(rounds if memory else 0):
             for row, found in sizes.items():
                 found.append(memory_of(folder, table[row]))
-    best = min(statistics.median(walls[f"xdist {mode}"]) for mode in XDIST)
+    best = min(statistics.median(walls[row]) for row in table if row in {f"xdist {mode}" for mode in XDIST})
     print(f"\n### {suite}, {rounds} rounds\n")
     print("| row | wall s, median | min to max | CPU s | to the best xdist |" + (" PSS MB, mean and peak |" if memory else ""))
     print("|---|---|---|---|---|" + ("---|" if memory else ""))
@@ -131,11 +136,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--rows", default="", help="only these, of which one is a mode of xdist without a frozen heap")
     parser.add_argument("suites", nargs="*", default=["indexing", "extension", "trivial"])
     options = parser.parse_args()
     print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}")
     for suite in options.suites:
-        bench(suite, options.rounds, options.memory)
+        bench(suite, options.rounds, options.memory, list(filter(None, options.rows.split(","))))
 
 
 if __name__ == "__main__":
