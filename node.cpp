@@ -319,10 +319,12 @@ void Node::on(Moment at, const NodeId& from, const mesh::StateDigest& message) {
 }
 
 void Node::on(Moment at, const NodeId& from, const mesh::Announce& message) {
-  if (message.claim.scheduler.node != from) return;
+  // Word of somebody who is gone: whoever claims next must go beyond that.
+  if (message.claim.scheduler.node != from) return election_.heard(message.claim);
   if (election_.receive(at.now, message.claim, membership_)) {
     claim_changed(at);
-  } else if (is_scheduler() && mesh::is_better(election_.claim(), message.claim)) {
+  } else if (mesh::is_better(election_.claim(), message.claim) &&
+             (is_scheduler() || election_.is_vacant(membership_))) {
     send(at.now, from, mesh::Announce{election_.claim()});
   }
 }

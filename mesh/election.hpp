@@ -25,9 +25,11 @@ class Election {
 
   // The claimant itself said so (second-hand beliefs resurrect the dead). True if adopted.
   bool receive(Instant now, const Claim& claim, const Membership& membership);
-  // Second-hand, from a log: never adopted, but whoever claims next must claim beyond it, or its
-  // work would be fenced off.
+  // Second-hand, from a log or from a follower: never adopted, but whoever claims next must claim
+  // beyond it, or its work would be fenced off.
   void heard(const Claim& claim);
+  // Whoever claimed is gone, or has not been heard for long.
+  bool is_vacant(const Membership& membership) const;
   // Settles, claims, takes over. True if the claim changed.
   bool advance(Instant now, const Membership& membership);
   // Claims nothing before that, for others are about to be met, and gives an elder one its time to
@@ -41,7 +43,6 @@ class Election {
   void adopt(Instant now, const Claim& claim);
   bool take_over(Instant now, const Membership& membership);
   void renew(Instant now);
-  bool is_vacant(const Membership& membership) const;
 
   Duration lapses_after_;
   Duration patience_;
