@@ -710,7 +710,8 @@ std::vector<report::WorkerStatus> Vassal::statuses(Instant now) const {
     const uint64_t extra = slot < queued % workers_.size() ? 1 : 0;
     status.left = worker.sent.size() + worker.group.size() + queued / workers_.size() + extra;
     status.actual_delta = worker.delta;
-    status.last_finished = now - worker.last_finished;
+    // One that has never started has finished nothing, and waits for nothing.
+    if (worker.last_finished.ns > 0) status.last_finished = now - worker.last_finished;
     status.batch = std::max<uint32_t>(1, batch_);
     if (!worker.sent.empty()) {
       status.queue = queue_of(worker.sent.front());
