@@ -242,7 +242,10 @@ class SampleWriter {
           std::any_of(known.begin(), known.end(), [&, s = started_ms, u = us](const Sample& one) {
             return one.duration_us == u && (durations.undated || one.started_ms == s);
           });
-      if (!there) recent = add_sample(recent, {started_ms, us});
+      if (there) continue;
+      // What its job's attempts say is less exact: they include the set-up that others share.
+      if (!durations.undated) recent = without_sample(recent, started_ms);
+      recent = add_sample(recent, {started_ms, us});
     }
     write_.add(number).add(seen_ms).add(recent).run();
   }

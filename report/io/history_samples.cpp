@@ -37,6 +37,25 @@ std::vector<Sample> unpack_samples(std::string_view packed) {
   return samples;
 }
 
+namespace {
+
+std::string pack(const std::vector<Sample>& samples) {
+  std::string out;
+  for (const Sample& kept : samples) {
+    append_varint(out, kept.started_ms);
+    append_varint(out, kept.duration_us);
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string without_sample(std::string_view packed, int64_t started_ms) {
+  std::vector<Sample> samples = unpack_samples(packed);
+  std::erase_if(samples, [&](const Sample& one) { return one.started_ms == started_ms; });
+  return pack(samples);
+}
+
 std::string add_sample(std::string_view packed, Sample sample) {
   std::vector<Sample> samples = unpack_samples(packed);
   const auto place = std::find_if(samples.begin(), samples.end(), [&sample](const Sample& other) {
@@ -44,12 +63,7 @@ std::string add_sample(std::string_view packed, Sample sample) {
   });
   samples.insert(place, sample);
   if (samples.size() > kSamplesMax) samples.pop_back();
-  std::string out;
-  for (const Sample& kept : samples) {
-    append_varint(out, kept.started_ms);
-    append_varint(out, kept.duration_us);
-  }
-  return out;
+  return pack(samples);
 }
 
 std::optional<Duration> median_sample(std::string_view packed) {

@@ -24,6 +24,8 @@ struct Sample {
 std::vector<Sample> unpack_samples(std::string_view packed);
 // Adds one, whatever the order in which jobs are recorded, and keeps the newest.
 std::string add_sample(std::string_view packed, Sample sample);
+// Without those of the jobs that started then.
+std::string without_sample(std::string_view packed, int64_t started_ms);
 // Nothing when there are none.
 std::optional<Duration> median_sample(std::string_view packed);
 // The last attempt that did not fail, without the set-up that other tests share.

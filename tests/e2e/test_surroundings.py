@@ -143,5 +143,5 @@ def test_threads_where_workers_are_forked_are_told(job):
     job.write("test_it.py", "def test_one(): pass\n")
     node = job.start("-n", "1", pytest=["-n", "2"])
     assert node.wait() == 0, node.everything()
-    assert re.search(r"^dagz: \d threads? \(watcher.*\) started before the tests", node.errors, re.M)
+    assert re.search(r"^dagz: \d threads? \(watcher.*\), started by .* workers are started afresh", node.errors, re.M)
     assert "dagz: pytest-xdist's -n/--tx is ignored" in node.errors
