@@ -495,6 +495,8 @@ void Node::update_live_nodes() {
 
 void Node::run_scheduler(Moment at) {
   if (!scheduler_.is_active()) return;
+  // Whoever has left does not linger, so nobody would tell the rest of a closing.
+  if (end_ && end_->kind == NodeEnd::Kind::kDeparted) return;
   if (held_until_ != Instant::never()) {
     if (at.now < held_until_) return;
     held_until_ = Instant::never();
