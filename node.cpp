@@ -516,7 +516,8 @@ Instant Node::next_deadline() const {
   }
   if (is_scheduler()) next = std::min({next, next_announce_at_, next_status_at_});
   const bool held = held_until_ != Instant::never();
-  if (scheduler_.is_active()) {
+  const bool departed = end_ && end_->kind == NodeEnd::Kind::kDeparted;
+  if (scheduler_.is_active() && !departed) {
     next = std::min(next, held ? held_until_ : scheduler_.next_deadline());
   }
   return next;

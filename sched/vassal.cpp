@@ -450,9 +450,9 @@ void Vassal::on(Instant now, int64_t wall_ms, const WorkerGone& event, Output& o
   if (event.slot >= workers_.size()) return;
   Worker& worker = workers_[event.slot];
   const bool expected_end = event.clean && worker.sent.empty();
-  if (!worker.sent.empty() && collects(worker.sent.front())) {
+  if (!worker.sent.empty() && collects(worker.sent.front()) && !worker.cancelled) {
     die_collecting(event.slot, event, out);
-  } else if (!expected_end && !worker.sent.empty() && !ended_) {
+  } else if (!expected_end && !worker.sent.empty() && !ended_ && !worker.cancelled) {
     die_running(now, wall_ms, event.slot, "the worker process died: " + event.reason, event.output,
                 out);
   } else if (!expected_end && !ended_ && !worker.cancelled) {
@@ -635,7 +635,10 @@ void Vassal::end_running_tests(Output& out) {
   if (ended_) return;
   ended_ = true;
   for (Slot slot = 0; slot < workers_.size(); ++slot) {
-    if (!workers_[slot].sent.empty()) out.commands.emplace_back(KillWorker{slot});
+    if (workers_[slot].sent.empty()) continue;
+    // Should the job go on after all, under another scheduler, its tests are not to blame.
+    workers_[slot].cancelled = true;
+    out.commands.emplace_back(KillWorker{slot});
   }
 }
 
