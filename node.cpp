@@ -428,7 +428,9 @@ void Node::claim_changed(Moment at) {
   vassal_.resume();
   tell_scheduler(at.now);
   const Member* scheduler = membership_.find(election_.claim().scheduler.node);
-  if (election_.claim().term > 1 && scheduler != nullptr) {
+  const bool other = std::exchange(last_scheduler_, election_.claim().scheduler.node) !=
+                     election_.claim().scheduler.node;
+  if (other && election_.claim().term > 1 && scheduler != nullptr) {
     actions_.notices.push_back("node " + scheduler->profile.control_address +
                                " has taken over as scheduler");
   }
@@ -516,8 +518,7 @@ Instant Node::next_deadline() const {
   }
   if (is_scheduler()) next = std::min({next, next_announce_at_, next_status_at_});
   const bool held = held_until_ != Instant::never();
-  const bool departed = end_ && end_->kind == NodeEnd::Kind::kDeparted;
-  if (scheduler_.is_active() && !departed) {
+  if (scheduler_.is_active() && !has_departed()) {
     next = std::min(next, held ? held_until_ : scheduler_.next_deadline());
   }
   return next;

@@ -204,6 +204,7 @@ class Node {
   report::JobState fold_anew(const report::Closed& closed) const;
   NodeEnd end_with(const report::JobState& state) const;
   bool everybody_departs() const;
+  bool has_departed() const { return end_ && end_->kind == NodeEnd::Kind::kDeparted; }
   bool has_left(Moment at);
   void report_workers(Moment at);
   void update_live_nodes();
@@ -261,6 +262,7 @@ class Node {
   std::map<report::FileKey, sched::FileCollected> catalog_;
   std::set<report::FileKey> listed_;
   std::map<NodeId, std::vector<report::WorkerStatus>> reported_;
+  NodeId last_scheduler_;
   mesh::Claim fence_;                 // the best claim under which work was taken
   std::map<uint32_t, Duration> lag_;  // per worker of the mesh
   std::set<NodeId> departed_;

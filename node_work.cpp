@@ -496,7 +496,7 @@ void Node::update_live_nodes() {
 void Node::run_scheduler(Moment at) {
   if (!scheduler_.is_active()) return;
   // Whoever has left does not linger, so nobody would tell the rest of a closing.
-  if (end_ && end_->kind == NodeEnd::Kind::kDeparted) return;
+  if (has_departed()) return;
   if (held_until_ != Instant::never()) {
     if (at.now < held_until_) return;
     held_until_ = Instant::never();
@@ -516,6 +516,10 @@ void Node::run_scheduler(Moment at) {
     } else {
       send(at.now, node, sched::NamesWanted{std::move(files)});
     }
+  }
+  if (out.reopens) {
+    election_.claim_anew(at.now);
+    claim_changed(at);
   }
   if (out.closed) {
     fold(at);
@@ -699,7 +703,7 @@ bool Node::may_exit(Instant now) const {
   if (is_planted(Planted::kLeavesUnheard)) return true;
   if (now < *ended_at_ + config_.linger * 2 && somebody_lacks(now)) return false;
   if (now >= *ended_at_ + config_.linger) return true;
-  if (end_->kind == NodeEnd::Kind::kDeparted) return now >= *ended_at_ + Duration::milliseconds(50);
+  if (has_departed()) return now >= *ended_at_ + Duration::milliseconds(50);
   // Whoever closed the job stays until the others have left or are lost; whoever passes on words
   // between others, until only the one who closed it is left.
   const bool closed_here = job_.closed_by() == self_.id;

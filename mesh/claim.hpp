@@ -6,6 +6,10 @@
 
 namespace dagz::mesh {
 
+// More failovers no job sees: whoever claims beyond it is not believed. What a term numbers has
+// room for 32 bits of it.
+inline constexpr uint64_t kTermMax = UINT32_MAX;
+
 // A node's claim to be the scheduler.
 struct Claim {
   Birth lineage;      // of the cluster's first scheduler, fixed at its first election

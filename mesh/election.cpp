@@ -44,7 +44,7 @@ bool Election::is_vacant(const Membership& membership) const {
 }
 
 bool Election::receive(Instant now, const Claim& claim, const Membership& membership) {
-  if (!claim.exists()) return false;
+  if (!claim.exists() || claim.term > kTermMax) return false;
   const Member* claimant = membership.find(claim.scheduler.node);
   if (claimant == nullptr || !takes_part(claimant->state)) return false;
   if (claimant->profile.birth() != claim.scheduler) return false;
@@ -110,6 +110,10 @@ bool Election::take_over(Instant now, const Membership& membership) {
   return true;
 }
 
+void Election::claim_anew(Instant now) {
+  adopt(now, {claim_.lineage, claim_.term + 1, claim_.scheduler});
+}
+
 void Election::postpone(Instant until) {
   if (claim_.exists()) return;
   settle_at_ = std::max(settle_at_, until);
@@ -121,7 +125,7 @@ void Election::excuse(Duration stall) {
 }
 
 void Election::heard(const Claim& claim) {
-  if (is_better(claim, best_heard_)) best_heard_ = claim;
+  if (claim.term < kTermMax && is_better(claim, best_heard_)) best_heard_ = claim;
 }
 
 }  // namespace dagz::mesh

@@ -32,6 +32,8 @@ class Election {
   bool is_vacant(const Membership& membership) const;
   // Settles, claims, takes over. True if the claim changed.
   bool advance(Instant now, const Membership& membership);
+  // The scheduler begins again, with the next term.
+  void claim_anew(Instant now);
   // Claims nothing before that, for others are about to be met, and gives an elder one its time to
   // claim from then on.
   void postpone(Instant until);

@@ -23,6 +23,7 @@ struct {
   Mark recall_expired{"scheduler: a recall is not answered in time"};
   Mark limited{"scheduler: the limit of failures is reached"};
   Mark drained_late{"scheduler: closes without the last word of all"};
+  Mark reopened{"scheduler: work comes while everything is torn down"};
 } marks;
 
 uint64_t pair_key(TestIndex test, NodeIndex node) { return (uint64_t{test} << 32) | node; }
@@ -505,6 +506,11 @@ bool Scheduler::nobody_can_run(const std::set<TestIndex>& tests) const {
   });
 }
 
+// Tests that no live node has in its collection will never run.
+bool Scheduler::nothing_to_run() const {
+  return (nobody_can_run(open_) && nobody_can_run(tail_)) || is_planted(Planted::kClosesEarly);
+}
+
 void Scheduler::end(Instant now, Output& out) {
   if (!draining_since_) {
     bool finished = false;
@@ -514,13 +520,17 @@ void Scheduler::end(Instant now, Output& out) {
       stop(report::CloseReason::kUnable, {});
       finished = true;
     } else if (everything_known()) {
-      // Tests that no live node has in its collection will never run.
-      finished = (!is_work_held() && nobody_can_run(open_) && nobody_can_run(tail_)) ||
-                 is_planted(Planted::kClosesEarly);
+      finished = nothing_to_run() && (!is_work_held() || is_planted(Planted::kClosesEarly));
     }
     if (!finished) return;
     draining_since_ = now;
     out.entries.emplace_back(report::Draining{claim_, stop_now_});
+    return;
+  }
+  // The first member that a slice meets brings the rest of the suite.
+  if (!stop_reason_ && !nothing_to_run()) {
+    marks.reopened.reach();
+    out.reopens = true;
     return;
   }
   const bool complete = all_drained();

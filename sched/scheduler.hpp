@@ -69,6 +69,8 @@ class Scheduler {
   struct Output {
     std::vector<report::Entry> entries;
     std::vector<std::pair<NodeId, std::vector<report::FileKey>>> names_wanted;
+    // Work came while everything was torn down: the node claims anew, so that all begin again.
+    bool reopens = false;
     // Set once: the node completes it with the lengths of the logs.
     std::optional<report::Closed> closed;
   };
@@ -158,6 +160,7 @@ class Scheduler {
   void stop_at_failures();
   bool everything_known() const;
   bool nobody_left() const;
+  bool nothing_to_run() const;
   bool all_drained() const;
 
   SchedulerConfig config_;

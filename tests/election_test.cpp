@@ -317,6 +317,31 @@ TEST_CASE("election: what was heard of a claim is not adopted, but outbid", "[me
   }
 }
 
+TEST_CASE("election: a term beyond any that a job can see is not believed", "[mesh]") {
+  const Actor founder(1);
+  const Actor self(2);
+  Party party(self, {&founder});
+  CHECK_FALSE(party.hears(founder.own_claim(kTermMax + 1)));
+  CHECK(party.hears(founder.own_claim(4)));
+  party.election.heard(founder.own_claim(kTermMax));
+  party.lose(founder, 1000);
+  CHECK(party.advance(1000));
+  CHECK(party.election.claim() == Claim{founder.birth(), 5, self.birth()});
+}
+
+TEST_CASE("election: a scheduler that begins again is followed", "[mesh]") {
+  const Actor a(1);
+  const Actor b(2);
+  Party party(a, {&b});
+  Party other(b, {&a});
+  CHECK(party.advance(250));
+  CHECK(other.hears(party.election.claim()));
+  party.election.claim_anew(at_ms(300));
+  CHECK(party.election.claim() == a.own_claim(2));
+  CHECK(other.hears(party.election.claim()));
+  CHECK(other.follows(a));
+}
+
 TEST_CASE("election: who has left claims nothing", "[mesh]") {
   const Actor a(1);
   Party party(a, {});

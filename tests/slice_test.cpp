@@ -83,6 +83,32 @@ TEST_CASE("slice: the first other member opens the rest, and it stays open", "[s
   CHECK(bench.job.summary().counts.total == 90);
 }
 
+TEST_CASE("slice: a member that comes while everything is torn down brings the rest", "[sched]") {
+  SchedulerBench bench(sliced(0, 3));
+  bench.join_ready(kA, 90);
+  bench.advance();
+  const std::size_t slice = bench.held(kA).size();
+  bench.finish(kA);
+  bench.advance();
+  REQUIRE(bench.written<report::Draining>().size() == 1);
+  bench.join(kB);
+  bench.advance();
+  CHECK(bench.reopened == 1);
+  bench.collect(kB, kFile, "f", 90);
+  bench.collected(kB);
+  bench.advance();
+  CHECK(bench.held(kA).size() + bench.held(kB).size() == 90 - slice);
+  bench.finish(kA);
+  bench.finish(kB);
+  bench.advance();
+  bench.drain(kA);
+  bench.drain(kB);
+  bench.advance();
+  REQUIRE(bench.closed.size() == 1);
+  CHECK(bench.closed[0].reason == report::CloseReason::kComplete);
+  CHECK(bench.job.summary().counts.passed == 90);
+}
+
 TEST_CASE("slice: the only node of its step runs everything", "[sched]") {
   SchedulerBench bench(sliced(0, 1));
   bench.join_ready(kA, 9);

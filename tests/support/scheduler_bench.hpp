@@ -30,6 +30,7 @@ struct SchedulerBench {
   std::vector<std::pair<NodeId, report::Entry>> log;
   std::vector<std::pair<NodeId, std::vector<report::FileKey>>> names_wanted;
   std::vector<report::Closed> closed;
+  uint32_t reopened = 0;
 
   explicit SchedulerBench(const SchedulerConfig& config = {},
                           const std::vector<KnownDuration>& history = {})
@@ -79,11 +80,15 @@ struct SchedulerBench {
       scheduler.advance(now, out);
       for (const report::Entry& entry : out.entries) write(self, entry);
       for (auto& one : out.names_wanted) names_wanted.push_back(one);
+      if (out.reopens) {
+        ++reopened;
+        scheduler.begin(now, claim_by(self, 1 + reopened), named(0));
+      }
       if (out.closed) {
         closed.push_back(*out.closed);
         write(self, *out.closed);
       }
-      if (out.entries.empty()) return;
+      if (out.entries.empty() && !out.reopens) return;
     }
     throw std::logic_error("the scheduler finds no end");
   }
