@@ -18,7 +18,8 @@
 //   {"dagz_history":1}                                  the first line
 //   {"schema":1,"tool":"dagz","job":…}                  a job: the head of its JSON report
 //   {"id":…,"file":…,"verdict":…,"attempts":[…]}        its tests, as in the JSON report
-//   {"id":…,"file":…,"recent":[[started_ms,us],…]}      a test's last durations, newest first
+//   {"id":…,"file":…,"recent":[[started_ms,us],…]}      its last durations, newest first; called
+//                                                      as its file: of what its tests share
 //   {"end":2}                                           the last line: how many jobs there were
 
 namespace dagz::report {

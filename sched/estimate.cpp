@@ -11,6 +11,8 @@ namespace {
 
 std::string file_of(const std::string& id) { return id.substr(0, id.find("::")); }
 
+bool is_in_file(const std::string& id) { return id.find("::") != std::string::npos; }
+
 }  // namespace
 
 Estimates::Estimates(const std::vector<KnownDuration>& history) {
@@ -19,6 +21,7 @@ Estimates::Estimates(const std::vector<KnownDuration>& history) {
     history_[one.id] = std::max(one.duration, Duration::microseconds(1));
     Duration& file = history_of_files_[file_of(one.id)];
     file = std::min(file + one.duration, kLongest);
+    if (!is_in_file(one.id)) continue;
     known_.total_ns += one.duration.ns;
     ++known_.count;
   }
@@ -38,7 +41,7 @@ void Estimates::add(const report::Test& test) {
     entry.known = found->second;
   }
   if (paths_.size() <= test.path) paths_.resize(test.path + 1);
-  if (!std::exchange(paths_[test.path].known, true)) {
+  if (is_in_file(test.id) && !std::exchange(paths_[test.path].looked_up, true)) {
     const auto setup = history_.find(file_of(test.id));
     if (setup != history_.end()) paths_[test.path].setup = std::min(setup->second, kLongest);
   }

@@ -54,7 +54,7 @@ class Estimates {
   };
   struct Path : Mean {
     Duration setup;
-    bool known = false;
+    bool looked_up = false;
   };
   struct Entry {
     Duration known;  // 0: none

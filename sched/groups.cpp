@@ -6,6 +6,7 @@
 #include <tuple>
 #include <utility>
 
+#include "mesh/check.hpp"
 #include "sched/long_tests.hpp"
 
 namespace dagz::sched {
@@ -45,6 +46,7 @@ std::vector<TestGroup> group_tests(const report::JobState& job, const Estimates&
 
 std::vector<std::size_t> even_pieces(const std::vector<Duration>& expected, Duration setup,
                                      Duration share) {
+  CHECK(share.ns > 0);
   Duration work;
   for (const Duration one : expected) work += one;
   int64_t parts = ((work + setup).ns + share.ns - 1) / share.ns;

@@ -457,7 +457,8 @@ void Vassal::on(Instant now, int64_t wall_ms, const WorkerGone& event, Output& o
                 out);
   } else if (!expected_end && !ended_ && !worker.cancelled) {
     ++worker.deaths_in_a_row;
-    last_death_ = event.reason + "\n" + event.output;
+    last_death_ = event.reason;
+    if (!event.output.empty()) last_death_ += "\n" + event.output;
   }
   requeue(worker, out);
   reset(worker);

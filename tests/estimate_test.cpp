@@ -49,7 +49,7 @@ TEST_CASE("estimate: what is known of a file itself is what its tests share", "[
 }
 
 TEST_CASE("estimate: then the mean of the file, of the suite, of the history", "[sched]") {
-  Estimates estimates({{"old", ms(40)}, {"older", ms(60)}});
+  Estimates estimates({{"f::old", ms(40)}, {"f::older", ms(60)}, {"f", ms(900)}});
   estimates.add(test_of("a0", 0));
   estimates.add(test_of("a1", 0));
   estimates.add(test_of("b0", 1));

@@ -353,6 +353,22 @@ TEST_CASE("retry: a worker that dies at the end gives its retry of the tail back
   CHECK(bench.all_answered());
 }
 
+TEST_CASE("retry: no test is to blame for what a drain has killed, should the job go on",
+          "[sched]") {
+  VassalBench bench(1, 10, kLong);
+  bench.grant({{kFile, 0, 1}});
+  bench.advance();
+  bench.ready(0);
+  REQUIRE(bench.queued(0) == Indexes{0});
+  bench.call([&](auto& out) { bench.vassal.drain(out, true); });
+  bench.vassal.resume();
+  bench.gone(0, false);
+  bench.advance();
+  bench.ready(0);
+  CHECK(bench.written<report::Finished>().empty());
+  CHECK(bench.queued(0) == Indexes{0});
+}
+
 TEST_CASE("retry: a neighbour leaves a retry to the worker that will soon make it", "[sched]") {
   const auto stolen = [](Duration each) {
     VassalBench bench(2, 10, each);

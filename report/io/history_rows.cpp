@@ -84,8 +84,8 @@ class Names {
     }
   }
 
-  bool knows(const TestSummary& test) const {
-    const auto file = files_.find(test.file);
+  bool has_setup_of(const std::string& path) const {
+    const auto file = files_.find(path);
     return file != files_.end() && tests_.contains(key(file->second, true, ""));
   }
 
@@ -212,7 +212,6 @@ class SampleWriter {
       : read_(database, "SELECT seen_ms, recent FROM samples WHERE test = ?"),
         write_(database, "INSERT OR REPLACE INTO samples VALUES(?, ?, ?)") {}
 
-  // A sample of nothing is kept only where others are.
   void write(int64_t number, std::optional<Duration> sample, int64_t started_ms) {
     int64_t seen_ms = started_ms;
     std::string recent;
@@ -411,7 +410,8 @@ bool migrate_history(Database& database) {
 
 namespace {
 
-// A file's shared set-up is kept as a test whose id is the path of the file.
+// A file's shared set-up is kept as a test whose id is the path of the file; one of nothing only
+// where others are, which it outdates.
 void write_setups(const JobSummary& summary, Names& names, SampleWriter& samples) {
   std::map<std::string_view, std::vector<const TestSummary*>> files;
   for (const TestSummary& test : summary.tests) files[test.file].push_back(&test);
@@ -419,7 +419,7 @@ void write_setups(const JobSummary& summary, Names& names, SampleWriter& samples
     const std::optional<Duration> sample = setup_sample(tests);
     TestSummary setup;
     setup.id = setup.file = path;
-    if (!sample || (*sample < kSetupAtLeast && !names.knows(setup))) continue;
+    if (!sample || (*sample < kSetupAtLeast && !names.has_setup_of(setup.file))) continue;
     samples.write(names.number_of(setup), sample, summary.started.ms);
   }
 }

@@ -16,7 +16,8 @@
 //
 // Names are kept once: `tests` holds what follows the file's path, `results` refers to it by number
 // (about 20 bytes per test and job), `texts` only what has a message or output. `samples` keeps the
-// last durations of each test, so that planning needs one scan and outlives the jobs themselves.
+// last durations of each test and of each file's set-up, so that planning needs one scan and
+// outlives the jobs themselves.
 
 namespace dagz::report {
 

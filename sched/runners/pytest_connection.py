@@ -18,17 +18,17 @@ Zygote to agent
              More than 512 KiB of ids: several messages with the same f, "more" on all but the last,
              which alone holds the groups (of xdist_group marks) and needs (of dagz marks).
   collected  files, tests, deselected, skipped, seconds, maxfail, threads, replay, errors: [{path, text}],
-             shared?, why?
-             notes?: [text]
+             shared?, why?, notes?: [text]
              skipped: collectors that skipped themselves; maxfail: the user's own, 0 = none; threads: how
-             many beside the main one; shared: workers collect; why: this way and not the other; replay: whether reports flow back to plug-ins of the zygote
-  forked     slot, pid
+             many beside the main one; shared: workers collect; why: this way and not the other; replay:
+             whether reports flow back to plug-ins of the zygote
+  forked     slot, pid                   or spawned, where a fork is unsafe
   exit       slot, pid, status, text?    raw wait status; pid 0 with text: the fork itself failed
   finished   status                      pytest's exit status, as late as possible
   failed     text                        the driver itself broke; pytest goes on to its own error handling
 Agent to zygote
   job        name                        what the job is called on all nodes, once that is known
-  fork       slot, number, log, env: {name: text}
+  fork       slot, number, log, env: {name: text}     answered by forked or by exit
   finish     failed?: [id], unfinished?: [id], tests?, ran?, job?, began?, elsewhere?    of the whole job; all
              workers are gone; ran false: only the catalog was wanted, the session ends as with
              --collect-only; job: its name, began: when, in seconds of Unix time; elsewhere: how many of
@@ -42,9 +42,9 @@ Worker to agent
              The test waits for the answer: give it at once.
   done       f, k, o, d, s?, g?, c?, m?, x?     after tear-down, in one write
              o: passed failed error skipped xfailed xpassed; d: seconds, without waiting for the agent;
-             s: of these the set-up of fixtures that outlive the test, g: of these all but the session's; c: CPU seconds with reaped children; m: one line, with
-             what was left behind;
-             x: text of a failure with captured output, 64 KiB of head and tail
+             s: of these the set-up of fixtures that outlive the test, g: of these all but the session's;
+             c: CPU seconds with reaped children; m: one line, with what was left behind; x: text
+             of a failure with captured output, 64 KiB of head and tail
   file       as above; a file that the worker was told to collect, if it holds tests
   filed      f, seconds, errors: [{path, text}]     the file is collected
   missing    f, k        the file holds no test of this name: it will not run here
