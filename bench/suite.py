@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Real suites: one dagz node with 2 workers beside plain pytest and pytest-xdist -n 2.
 
-    suite.py [--rounds 3] [--memory] [--rows plain,dagz,…] [indexing] [extension] [trivial] [indexing+extension]
+    suite.py [--rounds 3] [--memory] [--row NAME]… [indexing] [extension] [trivial] [indexing+extension]
 
 Suites joined by + are run as one. All rows of a suite run in turn, round after round, so that a drift of the
 machine hits all of them; the table has medians, the spread, the CPU time of the whole tree, and the ratio to the
@@ -136,12 +136,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", action="store_true")
-    parser.add_argument("--rows", default="", help="only these, of which one is a mode of xdist without a frozen heap")
+    parser.add_argument("--row", action="append", help="only these; one must be a mode of xdist without a frozen heap")
     parser.add_argument("suites", nargs="*", default=["indexing", "extension", "trivial"])
     options = parser.parse_args()
     print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}")
     for suite in options.suites:
-        bench(suite, options.rounds, options.memory, list(filter(None, options.rows.split(","))))
+        bench(suite, options.rounds, options.memory, options.row or [])
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from dagz_pytest_reports import (
     MESSAGE_MAX, bounded, crash_report, frame, is_marked, mute, packed, packed_warning, replace_reporter,
     verdict,
 )  # fmt: skip
+from dagz_pytest_statements import remember_statements
 
 VERSION = 1
 SETUP_MIN = 1e-4  # seconds; less is not worth a word
@@ -93,6 +94,7 @@ def _become_worker(driver, message, name):
     if factory is not None and driver.basetemp and factory._given_basetemp != driver.basetemp / name:
         factory._given_basetemp = driver.basetemp / name
         factory._basetemp = None
+    remember_statements()
 
 
 class Worker:
