@@ -5,9 +5,11 @@ It is written beside dagz_pytest_driver.py as dagz_pytest_leaks.py.
 
 import os
 import threading
+import time
 
 NAMED_MAX = 5  # processes, threads
 NAME_MAX = 80  # characters
+EXEC_WAITS_MAX = 50  # milliseconds
 
 
 def _children():
@@ -22,13 +24,28 @@ def _children():
     return found
 
 
-def _command(pid):
-    """What the process runs; nothing if it has ended and only was not waited for."""
+def _read(pid, name):
     try:
-        with open("/proc/%d/cmdline" % pid, "rb") as file:
-            return file.read().rstrip(b"\0").replace(b"\0", b" ").decode("utf-8", "replace")[:NAME_MAX]
+        with open("/proc/%d/%s" % (pid, name), "rb") as file:
+            return file.read()
     except OSError:
-        return ""
+        return b""
+
+
+def _has_ended(pid):
+    return _read(pid, "stat").rpartition(b")")[2].split()[:1] in ([], [b"Z"])
+
+
+def _command(pid, sleep=time.sleep):
+    """What the process runs; nothing if it has ended and only was not waited for."""
+    for _ in range(EXEC_WAITS_MAX):
+        text = _read(pid, "cmdline").rstrip(b"\0").replace(b"\0", b" ")
+        if text or _has_ended(pid):
+            break
+        sleep(0.001)  # an exec lets its caller go on before there are arguments to be seen
+    else:
+        text = _read(pid, "comm").strip()
+    return text.decode("utf-8", "replace")[:NAME_MAX]
 
 
 def _counted(count, what, names):
