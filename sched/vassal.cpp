@@ -279,14 +279,22 @@ void Vassal::advance(Instant now, Output& out) {
 
 // The worker goes with its test: nothing inside it can be trusted to stop.
 void Vassal::end_overdue_tests(Instant now, Output& out) {
-  if (config_.test_timeout.ns == 0) return;
   for (Slot slot = 0; slot < workers_.size(); ++slot) {
-    Worker& worker = workers_[slot];
-    if (worker.sent.empty() || worker.timed_out || collects(worker.sent.front())) continue;
-    if (now < worker.head_since + config_.test_timeout) continue;
-    worker.timed_out = true;
+    if (now < overdue_from(workers_[slot])) continue;
+    workers_[slot].timed_out = true;
     out.commands.emplace_back(KillWorker{slot, true});
   }
+}
+
+Duration Vassal::limit_of(const Item& item) const {
+  return collects(item) ? config_.test_timeout * config_.collection_timeouts : config_.test_timeout;
+}
+
+Instant Vassal::overdue_from(const Worker& worker) const {
+  if (config_.test_timeout.ns == 0 || worker.sent.empty() || worker.timed_out) {
+    return Instant::never();
+  }
+  return worker.head_since + limit_of(worker.sent.front());
 }
 
 // When there is something to say of what it does. One that is started afresh collects first.
@@ -320,12 +328,8 @@ std::string Vassal::deed_of(const Worker& worker) const {
 
 Instant Vassal::next_deadline() const {
   Instant next = Instant::never();
-  for (const Worker& worker : workers_) next = std::min(next, slow_from(worker));
-  if (config_.test_timeout.ns > 0) {
-    for (const Worker& worker : workers_) {
-      if (worker.sent.empty() || worker.timed_out || collects(worker.sent.front())) continue;
-      next = std::min(next, worker.head_since + config_.test_timeout);
-    }
+  for (const Worker& worker : workers_) {
+    next = std::min({next, slow_from(worker), overdue_from(worker)});
   }
   const bool ready = !files_.empty() || !found_.empty();
   if (!ready || draining_ || leaving_ || broken_) return next;

@@ -37,8 +37,10 @@ struct VassalConfig {
   Duration ask_again = Duration::milliseconds(10);
   // With less than this left the end is near: results are waited for.
   Duration end_below = Duration::seconds(1);
-  // A test that runs longer is ended from outside, with its worker; 0: never.
+  // A test that runs longer is ended from outside, with its worker; 0: never. Collecting a file may
+  // take so many times as long, for it may be the first to import a large package.
   Duration test_timeout;
+  uint32_t collection_timeouts = 10;
   // A worker that is larger is ended between tests and begins anew; bytes, 0: never.
   uint64_t max_worker_memory = 0;
   // A worker that dies this often without finishing a test is not started again.
@@ -186,6 +188,8 @@ class Vassal {
   void feed(Instant now, Slot slot, Output& out);
   bool steal_locally(Instant now, Slot slot);
   void end_overdue_tests(Instant now, Output& out);
+  Duration limit_of(const Item& item) const;
+  Instant overdue_from(const Worker& worker) const;
   Instant slow_from(const Worker& worker) const;
   void tell_slow(Instant now, Output& out);
   std::string deed_of(const Worker& worker) const;

@@ -2,6 +2,7 @@
 #include <iterator>
 #include <utility>
 
+#include "report/progress.hpp"
 #include "sched/vassal.hpp"
 
 // The part of a vassal that deals with files which are collected where they run. The collection of
@@ -172,7 +173,10 @@ void Vassal::die_collecting(Slot slot, const WorkerGone& event, Output& out) {
   worker.sent.pop_front();
   uncollectable_.insert(item.found);
   const std::string text =
-      "the worker process died while it collected this file: " + event.reason + "\n" + event.output;
+      (worker.timed_out ? "to collect this file took longer than " +
+                              report::format_duration(limit_of(item)) + " and was ended"
+                        : "the worker process died while it collected this file: " + event.reason) +
+      "\n" + event.output;
   out.entries.emplace_back(report::CollectionFailed{job_.path(job_.tests()[item.test].path),
                                                     text.substr(0, report::kOutputMax)});
   if (item.local.index == kCollectAgain) return;

@@ -305,9 +305,24 @@ TEST_CASE("found files: a long import is no test that runs too long", "[sched]")
   strict.granted({{kFoundX, 0, 1}}, Vassal::GrantKind::kWork, out);
   strict.advance(bench.now, out);
   strict.handle(bench.now, 0, WorkerReady{0}, out);
-  Vassal::Output later;
-  strict.advance(bench.now + Duration::seconds(5), later);
-  CHECK(later.commands.empty());
+  const auto commands_after = [&](int seconds) {
+    Vassal::Output later;
+    strict.advance(bench.now + Duration::seconds(seconds), later);
+    return later.commands;
+  };
+  CHECK(commands_after(9).empty());
+  SECTION("but one of ten times that length is ended, and is a collection error") {
+    CHECK(strict.next_deadline() <= bench.now + Duration::seconds(10));
+    const auto commands = commands_after(10);
+    REQUIRE(commands.size() == 1);
+    CHECK(std::get<KillWorker>(commands[0]).stacks);
+    CHECK(commands_after(11).empty());
+    Vassal::Output end;
+    strict.handle(bench.now, 0, WorkerGone{0, false, "SIGKILL", "its stacks"}, end);
+    REQUIRE(end.entries.size() == 2);
+    CHECK(std::get<CollectionFailed>(end.entries[0]).text ==
+          "to collect this file took longer than 10.0s and was ended\nits stacks");
+  }
 }
 
 TEST_CASE("a vassal: a file that hangs is told, and again after twice the time", "[sched]") {

@@ -290,6 +290,16 @@ def test_tests_that_hang(job):
             assert re.search(rf"File .*test_hanging.py.* in {function}", text), function
 
 
+def test_a_file_that_hangs_as_it_is_imported(job):
+    job.write("test_import.py", "import time\ndef sleep_for_ever():\n    time.sleep(1003)\nsleep_for_ever()\n")
+    options = ("--collect", "shared", "--test-timeout", "200ms", "--grace", "1")
+    codes, _ = run_with_good_tests(job, {}, *options)
+    assert codes == [1, 1]
+    text = "\n".join(job.nodes[0].lines)
+    assert "to collect this file took longer than 2.0s and was ended" in text
+    assert re.search(r"File .*test_import.py.* in sleep_for_ever", text)
+
+
 def test_tests_that_end_their_parent(job):
     codes, tests = run_with_good_tests(job, {"test_parent.py": PARENT}, "--retries", "0")
     assert codes == [1, 1]
