@@ -518,6 +518,7 @@ void Node::run_scheduler(Moment at) {
     }
   }
   if (out.reopens) {
+    actions_.notices.push_back("there is more to run, as another node has come: the job goes on");
     election_.claim_anew(at.now);
     claim_changed(at);
   }

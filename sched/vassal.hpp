@@ -197,7 +197,7 @@ class Vassal {
   std::vector<Group> groups_of(const std::vector<report::Run>& runs, bool valid, Output& out);
   bool is_undecided(const Item& item) const;
   bool is_wanted(const Item& item) const;
-  void put_back(Worker& worker, std::deque<Item>::iterator end);
+  void put_back(Worker& worker, const std::deque<Item>::iterator& end);
   void miss(const std::vector<Item>& items, Output& out);
   Duration collection_time(uint32_t found) const;
   bool worth_taking(const Worker& worker, const Item& item, Duration gain) const;

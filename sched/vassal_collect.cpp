@@ -51,7 +51,7 @@ void Vassal::send(Instant now, Slot slot, Item item, std::vector<LocalTest>& tes
     worker.sent.push_back(first);
     tests.push_back(first.local);
   }
-  worker.sent.push_back(std::move(item));
+  worker.sent.push_back(item);
   tests.push_back(worker.sent.back().local);
 }
 
@@ -67,7 +67,7 @@ std::vector<RunTests::Name> Vassal::names_of(const Worker& worker, std::size_t c
 }
 
 // What the worker has passed over it will not run any more.
-void Vassal::put_back(Worker& worker, std::deque<Item>::iterator end) {
+void Vassal::put_back(Worker& worker, const std::deque<Item>::iterator& end) {
   for (auto item = worker.sent.begin(); item != end; ++item) {
     if (item->local.index == kCollectAgain) continue;
     if (item->tail) {

@@ -2,10 +2,11 @@
 
 import os
 import re
+import time
 
 import pytest
 
-from job import report_of
+from job import PATIENCE, report_of
 
 SECRET = "no secret, but as long as one"
 
@@ -123,6 +124,32 @@ def test_who_meets_somebody_runs_no_slice(job, place):
     assert [node.wait() for node in nodes] == [0, 0]
     assert report_of(nodes[0].lines) == report_of(nodes[1].lines)
     assert "of 60 tests" in nodes[0].summary()
+
+
+SLOW_END = """
+import os, pathlib, pytest, time
+place = pathlib.Path(os.environ["RAN"]).parent
+@pytest.fixture(scope="session", autouse=True)
+def slow_to_end():
+    yield
+    (place / "ending").touch()
+    while not (place / "met").exists(): time.sleep(0.05)
+"""
+
+
+def test_who_comes_as_a_slice_is_torn_down_brings_the_rest(job, place):
+    job.write("conftest.py", SLOW_END)
+    first = start(job, place, "--on-isolation", "slice", DAGZ_SECRET=SECRET, **circle(0, 3))
+    deadline = time.monotonic() + PATIENCE
+    while not (place / "ending").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert 5 < ran(place) < 60
+    second = start(job, place, "--on-isolation", "slice", DAGZ_SECRET=SECRET, **circle(1, 3))
+    first.wait_for_error("there is more to run")
+    (place / "met").touch()
+    assert [first.wait(), second.wait()] == [0, 0]
+    assert report_of(first.lines) == report_of(second.lines)
+    assert "of 60 tests" in first.summary() and ran(place) == 60
 
 
 def test_a_slice_needs_a_place(job, place):
