@@ -22,12 +22,12 @@ bool Vassal::keeps_retry(const Worker& worker) const {
 // The worker of this node that saw it fail last.
 std::optional<Slot> Vassal::failed_on(const Item& item) const {
   const auto& attempts = job_.tests()[item.test].attempts;
-  for (auto one = attempts.rbegin(); one != attempts.rend(); ++one) {
-    if (job_.nodes()[one->node].id != enlisted_->node) continue;
-    const uint32_t worker = one->result.worker;
-    if (worker >= enlisted_->first_worker) return worker - enlisted_->first_worker;
-  }
-  return std::nullopt;
+  const auto last = std::find_if(attempts.rbegin(), attempts.rend(), [this](const auto& one) {
+    return job_.nodes()[one.node].id == enlisted_->node &&
+           one.result.worker >= enlisted_->first_worker;
+  });
+  if (last == attempts.rend()) return std::nullopt;
+  return last->result.worker - enlisted_->first_worker;
 }
 
 void Vassal::take_tail(Instant now, Slot slot, std::vector<LocalTest>& tests,
