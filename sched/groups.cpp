@@ -33,6 +33,7 @@ std::vector<TestGroup> group_tests(const report::JobState& job, const Estimates&
     group.named = test.group != 0 || test.mutex != 0;
     group.tests.push_back(index);
     group.expected += estimates.of(index);
+    group.has_first = group.has_first || (!test.places.empty() && test.places.front().index == 0);
     group.setup = std::max(group.setup, estimates.setup_of_path(test.path));
   }
   std::vector<TestGroup> list;
@@ -82,10 +83,11 @@ namespace {
 // Its long tests leave the group for one of their own, and come first in what is left.
 void take_out_long_tests(TestGroup& group, Duration limit, const Estimates& estimates,
                          std::vector<TestGroup>& pieces) {
+  if (group.tests.size() < 2) return;
   std::vector<Duration> expected;
   expected.reserve(group.tests.size());
   for (const TestIndex test : group.tests) expected.push_back(estimates.of(test));
-  const LongFirst order = long_first(expected, limit, group.setup);
+  const LongFirst order = long_first(expected, limit, group.setup, group.has_first);
   for (const std::size_t i : order.alone) {
     pieces.push_back({{group.tests[i]}, expected[i] + group.setup, group.setup});
     group.expected -= expected[i];
@@ -124,7 +126,9 @@ std::vector<TestGroup> split_groups(std::vector<TestGroup> groups, uint32_t work
   for (TestGroup& group : groups) {
     const std::size_t first = pieces.size();
     if (!group.named) take_out_long_tests(group, limit, estimates, pieces);
-    if (group.named || group.expected <= share || group.tests.size() < 2) {
+    if (group.tests.empty()) {
+      // All of them left.
+    } else if (group.named || group.expected <= share || group.tests.size() < 2) {
       pieces.push_back(std::move(group));
     } else {
       cut(group, share, estimates, pieces);

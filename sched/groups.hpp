@@ -18,6 +18,7 @@ struct TestGroup {
   std::vector<report::TestIndex> tests;  // as they should run
   Duration expected;                     // its set-up included
   Duration setup;                        // what its tests share, as far as it is known
+  bool has_first = false;                // of a file, which may bear a set-up that nobody knows
   bool named = false;                    // by an xdist_group or a mutex: never cut
   // Which piece of a group that was cut, from 1, and of how many.
   uint32_t part = 1;

@@ -13,7 +13,7 @@ namespace {
 
 Duration median(std::vector<Duration> list) {
   if (list.empty()) return {};
-  const auto middle = list.begin() + static_cast<std::ptrdiff_t>(list.size() / 2);
+  const auto middle = list.begin() + static_cast<std::ptrdiff_t>((list.size() - 1) / 2);
   std::nth_element(list.begin(), middle, list.end());
   return *middle;
 }
@@ -27,12 +27,13 @@ Duration setup_of(const std::vector<Duration>& expected) {
 }
 
 LongFirst long_first(const std::vector<Duration>& expected, Duration long_test,
-                     Duration known_setup) {
-  Duration limit;
+                     Duration known_setup, bool has_first) {
+  Duration usual;
   const auto is_long = [&](std::size_t i) {
-    if (i == 0 || expected[i] < long_test) return false;
-    if (limit.ns == 0) limit = std::max(long_test, median(expected) * 2);
-    return expected[i] >= limit;
+    if ((i == 0 && has_first) || expected[i] < long_test) return false;
+    if (usual.ns == 0) usual = median(expected);
+    const bool very_long = expected[i] >= long_test * kVeryLong;
+    return very_long ? expected[i] > usual : expected[i] >= usual * 2;
   };
   LongFirst result;
   std::vector<std::size_t> others;
@@ -46,13 +47,13 @@ LongFirst long_first(const std::vector<Duration>& expected, Duration long_test,
     return result;
   }
   // From here on another set-up would cost more than half of the test.
+  const Duration setup = known_setup + (has_first ? setup_of(expected) : Duration{});
   const auto cheap = std::find_if(result.alone.begin(), result.alone.end(),
-                                  [&, setup = setup_of(expected) + known_setup](std::size_t i) {
-                                    return setup * 2 > expected[i];
-                                  });
-  result.rest.push_back(others.front());
+                                  [&](std::size_t i) { return setup * 2 > expected[i]; });
+  const auto begins = others.begin() + (has_first ? 1 : 0);
+  result.rest.assign(others.begin(), begins);
   result.rest.insert(result.rest.end(), cheap, result.alone.end());
-  result.rest.insert(result.rest.end(), others.begin() + 1, others.end());
+  result.rest.insert(result.rest.end(), begins, others.end());
   result.alone.erase(cheap, result.alone.end());
   return result;
 }

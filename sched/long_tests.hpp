@@ -12,8 +12,10 @@
 namespace dagz::sched {
 
 // Long is what takes more than this part of a worker's even share, more than the least, and twice
-// as long as is usual in its group: where all are alike no order is better.
-inline constexpr int64_t kLongPart = 32;
+// as long as is usual in its group, unless it is so many times as long as that part: where all are
+// alike and not very long no order is better.
+inline constexpr int64_t kLongPart = 64;
+inline constexpr int64_t kVeryLong = 2;
 inline constexpr Duration kLongAtLeast = Duration::milliseconds(50);
 Duration long_test(Duration total, uint32_t workers);
 
@@ -26,8 +28,9 @@ struct LongFirst {
   std::vector<std::size_t> alone;  // groups of their own, where another set-up is paid for
   std::vector<std::size_t> rest;   // the first test, then long ones, then the others as they were
 };
-// `known_setup` comes on top of what the durations show.
+// `known_setup` comes on top of what the durations show. `has_first`: the group begins with the
+// first test of its file, which may bear a set-up that nobody knows, and stays where it is.
 LongFirst long_first(const std::vector<Duration>& expected, Duration long_test,
-                     Duration known_setup = {});
+                     Duration known_setup, bool has_first);
 
 }  // namespace dagz::sched

@@ -7,7 +7,8 @@
 #include "sched/speed.hpp"
 
 // Which share of the work each node gets: longest processing time first (Graham 1969) over groups
-// of tests that want to stay together, onto the workers of all nodes. Deterministic.
+// of tests that want to stay together, onto the workers of all nodes: a long group goes where it is
+// done first, the others to whoever is free first. Deterministic.
 
 namespace dagz::sched {
 

@@ -203,6 +203,7 @@ class Vassal {
   bool worth_taking(const Worker& worker, const Item& item, Duration gain) const;
   std::vector<RunTests::Name> names_of(const Worker& worker, std::size_t count) const;
   static bool collects(const Item& item) { return item.local.index >= kCollectAgain; }
+  static bool is_first(const Item& item) { return item.place.index == 0; }
   std::optional<Item> item_at(report::FileKey file, uint32_t index);
   bool stay_together(const Item& a, const Item& b) const;
   bool may_be_cut(const std::deque<Item>& items) const;

@@ -86,7 +86,8 @@ std::vector<Vassal::Group> Vassal::long_first(std::vector<Group> groups,
     std::vector<Duration> each;
     for (const Item& item : group.items) each.push_back(estimates_.of(item.test));
     const Duration setup = setup_of(group.items.front());
-    const LongFirst order = sched::long_first(each, lengths.long_test, setup);
+    const LongFirst order =
+        sched::long_first(each, lengths.long_test, setup, is_first(group.items.front()));
     for (const std::size_t i : order.alone) add({{group.items[i]}});
     Group fresh;
     Group rest;
@@ -128,7 +129,8 @@ void Vassal::run_long_first(std::deque<Item>& items) const {
   if (!may_be_cut(items)) return;
   std::vector<Duration> each;
   for (const Item& item : items) each.push_back(estimates_.of(item.test));
-  const LongFirst order = sched::long_first(each, lengths({}).long_test, setup_of(items.front()));
+  const LongFirst order =
+      sched::long_first(each, lengths({}).long_test, setup_of(items.front()), true);
   std::deque<Item> sorted{items.front()};
   for (const std::size_t i : order.alone) sorted.push_back(items[i]);
   for (const std::size_t i : order.rest) {

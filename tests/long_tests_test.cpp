@@ -23,9 +23,9 @@ const Duration kLimit = Duration::milliseconds(100);
 }  // namespace
 
 TEST_CASE("long tests: what is long depends on a worker's share", "[sched]") {
-  CHECK(long_test(Duration::seconds(640), 2) == Duration::seconds(10));
+  CHECK(long_test(Duration::seconds(640), 2) == Duration::seconds(5));
   CHECK(long_test(Duration::milliseconds(10), 2) == kLongAtLeast);
-  CHECK(long_test(Duration::seconds(640), 0) == Duration::seconds(20));
+  CHECK(long_test(Duration::seconds(640), 0) == Duration::seconds(10));
 }
 
 TEST_CASE("long tests: the first test bears the set-up, if others do not take as long", "[sched]") {
@@ -37,28 +37,44 @@ TEST_CASE("long tests: the first test bears the set-up, if others do not take as
 }
 
 TEST_CASE("long tests: they leave their group, the longest first", "[sched]") {
-  const LongFirst order = long_first(ms({10, 200, 10, 10, 10, 400, 10, 90}), kLimit);
+  const LongFirst order = long_first(ms({10, 200, 10, 10, 10, 400, 10, 90}), kLimit, {}, true);
   CHECK(order.alone == Order{5, 1});
   CHECK(order.rest == Order{0, 2, 3, 4, 6, 7});
 }
 
 TEST_CASE("long tests: the first test stays, it may be long for its set-up", "[sched]") {
-  const LongFirst order = long_first(ms({900, 10, 10, 10, 10}), kLimit);
+  const LongFirst order = long_first(ms({900, 10, 10, 10, 10}), kLimit, {}, true);
   CHECK(order.alone.empty());
   CHECK(order.rest == Order{0, 1, 2, 3, 4});
 }
 
 TEST_CASE("long tests: where another set-up is dear they only come first", "[sched]") {
-  const LongFirst order = long_first(ms({500, 10, 10, 400, 10, 2000, 10, 10}), kLimit);
+  const LongFirst order = long_first(ms({500, 10, 10, 400, 10, 2000, 10, 10}), kLimit, {}, true);
   CHECK(order.alone == Order{5});
   CHECK(order.rest == Order{0, 3, 1, 2, 4, 6, 7});
 }
 
 TEST_CASE("long tests: a group of equals is left as it is", "[sched]") {
-  const LongFirst order = long_first(ms({300, 310, 290, 300, 320}), kLimit);
+  const LongFirst order = long_first(ms({150, 160, 140, 150, 170}), kLimit, {}, true);
   CHECK(order.alone.empty());
   CHECK(order.rest == Order{0, 1, 2, 3, 4});
-  CHECK(long_first({}, kLimit).rest.empty());
+  CHECK(long_first({}, kLimit, {}, true).rest.empty());
+}
+
+TEST_CASE("long tests: very long ones leave a group of equals", "[sched]") {
+  const LongFirst order = long_first(ms({300, 310, 290, 300, 320}), kLimit, {}, true);
+  CHECK(order.alone == Order{4, 1});
+  CHECK(order.rest == Order{0, 2, 3});
+  const LongFirst dear = long_first(ms({300, 310, 290}), kLimit, Duration::milliseconds(200), true);
+  CHECK(dear.alone.empty());
+  CHECK(dear.rest == Order{0, 1, 2});
+}
+
+TEST_CASE("long tests: what does not begin its file bears no set-up", "[sched]") {
+  const LongFirst order = long_first(ms({900, 10, 300, 10}), kLimit, {}, false);
+  CHECK(order.alone == Order{0, 2});
+  CHECK(order.rest == Order{1, 3});
+  CHECK(long_first(ms({900, 800}), kLimit, {}, false).alone == Order{0});
 }
 
 TEST_CASE("vassal: a long test in the middle of a file begins first", "[sched]") {

@@ -76,6 +76,15 @@ TEST_CASE("plan: a slow node gets less", "[sched]") {
   CHECK(plan.makespan <= Duration::milliseconds(101));
 }
 
+TEST_CASE("plan: the longest goes where it is done first", "[sched]") {
+  const Plan plan = make_plan({group(1000), group(700)}, {{1, {}, 500}, {1, {}, 1000}});
+  CHECK(plan.node_of_group == std::vector<uint32_t>{1, 0});
+  const Plan busy =
+      make_plan({group(1000)}, {{1, {}, 500}, {1, Duration::milliseconds(1500), 1000}});
+  CHECK(busy.node_of_group == std::vector<uint32_t>{0});
+  CHECK(busy.makespan == Duration::seconds(2));
+}
+
 TEST_CASE("plan: what a node has already counts", "[sched]") {
   const Plan plan =
       make_plan({group(10), group(10), group(10)}, {{1, Duration::milliseconds(100)}, {1, {}}});
