@@ -45,14 +45,52 @@ std::vector<TestGroup> group_tests(const report::JobState& job, const Estimates&
   return list;
 }
 
+namespace {
+
+int64_t pieces_of(Duration work, Duration setup, Duration share) {
+  const int64_t room = std::max({int64_t{1}, (share - setup).ns, setup.ns / kSetupTimesMax});
+  return std::max<int64_t>(1, (work.ns + room - 1) / room);
+}
+
+}  // namespace
+
+Duration even_share(const std::vector<Divisible>& groups, uint32_t workers) {
+  Duration total;
+  Duration setups;
+  Duration least{1};
+  for (const Divisible& group : groups) {
+    total += group.work + group.setup;
+    setups += group.setup;
+    if (group.setup.ns > 0) least = std::max(least, group.setup + group.longest);
+  }
+  workers = std::max<uint32_t>(1, workers);
+  const Duration even{std::max<int64_t>(1, total.ns / workers)};
+  if (setups.ns == 0) return even;
+  const auto is_enough = [&](Duration share) {
+    Duration needed;
+    for (const Divisible& group : groups) {
+      needed += group.work + group.setup * pieces_of(group.work, group.setup, share);
+      if (needed > share * workers) return false;
+    }
+    return true;
+  };
+  Duration low = std::max(least, even);
+  if (is_enough(low)) return low;
+  Duration high = total;
+  while (high - low > even / 256) {
+    const Duration middle = low + (high - low) / 2;
+    (is_enough(middle) ? high : low) = middle;
+  }
+  return high;
+}
+
 std::vector<std::size_t> even_pieces(const std::vector<Duration>& expected, Duration setup,
                                      Duration share) {
   CHECK(share.ns > 0);
   Duration work;
   for (const Duration one : expected) work += one;
-  int64_t parts = ((work + setup).ns + share.ns - 1) / share.ns;
-  if (setup.ns > 0) parts = std::min(parts, work.ns / setup.ns);
-  const Duration part = work / std::max<int64_t>(1, parts);
+  const int64_t parts = pieces_of(work, setup, share);
+  const Duration part = work / parts;
   std::vector<std::size_t> counts;
   std::size_t count = 0;
   Duration filled;
@@ -119,8 +157,14 @@ void cut(const TestGroup& group, Duration share, const Estimates& estimates,
 std::vector<TestGroup> split_groups(std::vector<TestGroup> groups, uint32_t workers,
                                     const Estimates& estimates) {
   Duration total;
-  for (const TestGroup& group : groups) total += group.expected;
-  const Duration share{std::max<int64_t>(1, total.ns / std::max<uint32_t>(1, workers))};
+  std::vector<Divisible> all;
+  for (const TestGroup& group : groups) {
+    total += group.expected;
+    Divisible& one = all.emplace_back(Divisible{group.expected - group.setup, group.setup, {}});
+    for (const TestIndex test : group.tests)
+      one.longest = std::max(one.longest, estimates.of(test));
+  }
+  const Duration share = even_share(all, workers);
   const Duration limit = long_test(total, workers);
   std::vector<TestGroup> pieces;
   for (TestGroup& group : groups) {

@@ -35,8 +35,22 @@ std::vector<TestGroup> group_tests(const report::JobState& job, const Estimates&
 std::vector<TestGroup> split_groups(std::vector<TestGroup> groups, uint32_t workers,
                                     const Estimates& estimates);
 
-// Cuts tests that share a set-up into pieces of about `share` (more than 0), but into none that
-// would take longer to set up than to run: how many tests each piece has.
+// Work that can be cut between its tests, where each piece is set up anew.
+struct Divisible {
+  Duration work;  // without the set-up
+  Duration setup;
+  Duration longest;  // of its tests
+};
+
+// No piece takes so many times as long to set up as to run.
+inline constexpr int64_t kSetupTimesMax = 4;
+
+// When workers can be done with all of it at the earliest, if each piece of a group is as long as
+// that: the even share where nothing has a set-up. More than 0.
+Duration even_share(const std::vector<Divisible>& groups, uint32_t workers);
+
+// Cuts tests that share a set-up into pieces that take about `share`, set-up included: how many
+// tests each has.
 std::vector<std::size_t> even_pieces(const std::vector<Duration>& expected, Duration setup,
                                      Duration share);
 

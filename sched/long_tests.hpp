@@ -16,6 +16,8 @@ namespace dagz::sched {
 // alike and not very long no order is better.
 inline constexpr int64_t kLongPart = 64;
 inline constexpr int64_t kVeryLong = 2;
+// A long test leaves its group if another set-up costs no more than this part of it.
+inline constexpr int64_t kSetupPart = 8;
 inline constexpr Duration kLongAtLeast = Duration::milliseconds(50);
 Duration long_test(Duration total, uint32_t workers);
 

@@ -14,26 +14,25 @@ namespace dagz::sched {
 Vassal::Lengths Vassal::lengths(const std::vector<Group>& more) const {
   Duration total;
   Duration unknown;
+  std::vector<Divisible> all;
   const auto add = [&](const std::deque<Item>& items) {
+    if (items.empty()) return;
+    Divisible& group = all.emplace_back();
     for (const Item& item : items) {
       const Duration one = estimates_.of(item.test);
-      total += one;
+      group.work += one;
+      group.longest = std::max(group.longest, one);
       if (is_new(item)) unknown += one;
     }
+    group.setup = setup_of(items.front());
+    total += group.work + group.setup;
   };
-  for (const Group& group : more) {
-    add(group.items);
-    total += setup_of(group.items.front());
-  }
-  for (const Group& group : queue_) {
-    add(group.items);
-    total += setup_of(group.items.front());
-  }
+  for (const Group& group : more) add(group.items);
+  for (const Group& group : queue_) add(group.items);
   for (const Worker& worker : workers_) add(worker.group);
   const auto workers = static_cast<uint32_t>(workers_.size());
   const Duration limit = sched::long_test(total, workers);
-  const Duration share{std::max<int64_t>(1, total.ns / workers)};
-  return {limit, std::max(limit, (total - unknown) / workers), share};
+  return {limit, std::max(limit, (total - unknown) / workers), even_share(all, workers)};
 }
 
 // Of those that nobody knows any may be long: they come first, unless a long test could then not

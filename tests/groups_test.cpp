@@ -55,10 +55,24 @@ TEST_CASE("groups: tests that share nothing are cut into even pieces", "[sched]"
   CHECK(even_pieces(equal(3, ms(10)), {}, ms(1)) == Counts{1, 1, 1});
 }
 
-TEST_CASE("groups: no piece takes longer to set up than to run", "[sched]") {
-  CHECK(even_pieces(equal(10, ms(10)), ms(50), ms(50)) == Counts{5, 5});
-  CHECK(even_pieces(equal(10, ms(10)), ms(60), ms(50)) == Counts{10});
+TEST_CASE("groups: a piece and its set-up fill the share", "[sched]") {
+  CHECK(even_pieces(equal(10, ms(10)), ms(50), ms(100)) == Counts{5, 5});
+  CHECK(even_pieces(equal(10, ms(10)), ms(60), ms(100)) == Counts{4, 4, 2});
+}
+
+TEST_CASE("groups: no piece takes four times as long to set up as to run", "[sched]") {
+  CHECK(even_pieces(equal(10, ms(10)), ms(200), ms(210)) == Counts{5, 5});
   CHECK(even_pieces(equal(10, ms(10)), ms(500), ms(50)) == Counts{10});
+}
+
+TEST_CASE("groups: the share of a worker has room for the set-ups of all pieces", "[sched]") {
+  CHECK(even_share({}, 2) == Duration{1});
+  CHECK(even_share({{ms(100), {}, ms(10)}, {ms(60), {}, ms(10)}}, 4) == ms(40));
+  // A piece of 50 on each of two workers.
+  const Duration two = even_share({{ms(100), ms(40), ms(10)}}, 2);
+  CHECK(two >= ms(90));
+  CHECK(two <= ms(91));
+  CHECK(even_share({{ms(100), ms(40), ms(80)}}, 4) == ms(120));
 }
 
 TEST_CASE("groups: what a file's tests share counts once for each piece", "[sched]") {
