@@ -364,6 +364,12 @@ void Scheduler::grant_shares(Instant now, Output& out) {
       if (plan.node_of_group[i] != 0) continue;
       share.insert(share.end(), groups[i].tests.begin(), groups[i].tests.end());
     }
+    // Nobody is idle for the sake of a faster node that may never take its share.
+    if (share.empty() && asked) {
+      share = std::min_element(groups.begin(), groups.end(), [](const auto& a, const auto& b) {
+                return a.expected < b.expected;
+              })->tests;
+    }
     got_share_.insert(live.id);
     thieves_.erase(live.id);
     const Kind kind = stolen_for_.erase(live.id) > 0 ? Kind::kStolen : Kind::kShare;

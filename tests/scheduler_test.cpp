@@ -295,6 +295,31 @@ TEST_CASE("scheduler: a slow node gives up more, and is found sooner", "[sched]"
   CHECK(wanted < Duration::milliseconds(4'000));
 }
 
+TEST_CASE("scheduler: a slow node that asks gets some of what is open, though others are faster",
+          "[sched]") {
+  const Duration each = Duration::milliseconds(100);
+  std::vector<KnownDuration> known;
+  for (const std::string& id : names_of("f", 400)) known.push_back({id, each});
+  Bench bench({}, known);
+  bench.join_ready(kA, 400);
+  bench.join_ready(kB, 400);
+  bench.advance();
+  bench.lose(kA);
+  bench.ask(kB);
+  const auto places = bench.held(kB);
+  REQUIRE(places.size() == 400);
+  for (std::size_t i = 0; i < 390; ++i) {
+    report::Finished result = finished(places[i].file, places[i].index);
+    result.duration = each * (i < 200 ? 1 : 8);
+    bench.write(kB, result);
+  }
+  bench.give_up(kB, 0, 10);
+  REQUIRE(bench.held(kB).empty());
+  bench.join(kC);  // and never gets ready
+  for (int asked = 0; asked < 10; ++asked) bench.ask(kB);
+  CHECK(bench.held(kB).size() == 10);
+}
+
 TEST_CASE("scheduler: a late node is taken for as fast as the others are", "[sched]") {
   const Duration each = Duration::milliseconds(100);
   std::vector<KnownDuration> known;
