@@ -47,9 +47,10 @@ LongFirst long_first(const std::vector<Duration>& expected, Duration long_test,
     return result;
   }
   // From here on another set-up would be dear.
-  const Duration setup = known_setup + (has_first ? setup_of(expected) : Duration{});
+  const Duration guessed = has_first ? setup_of(expected) : Duration{};
+  const Duration setup = std::max(known_setup * kSetupPart, guessed * kGuessedSetupPart);
   const auto cheap = std::find_if(result.alone.begin(), result.alone.end(),
-                                  [&](std::size_t i) { return setup * kSetupPart > expected[i]; });
+                                  [&](std::size_t i) { return setup > expected[i]; });
   const auto begins = others.begin() + (has_first ? 1 : 0);
   result.rest.assign(others.begin(), begins);
   result.rest.insert(result.rest.end(), cheap, result.alone.end());

@@ -16,8 +16,10 @@ namespace dagz::sched {
 // alike and not very long no order is better.
 inline constexpr int64_t kLongPart = 64;
 inline constexpr int64_t kVeryLong = 2;
-// A long test leaves its group if another set-up costs no more than this part of it.
+// A long test leaves its group if another set-up costs no more than this part of it; one that is
+// only guessed from the first test may be none.
 inline constexpr int64_t kSetupPart = 8;
+inline constexpr int64_t kGuessedSetupPart = 2;
 inline constexpr Duration kLongAtLeast = Duration::milliseconds(50);
 Duration long_test(Duration total, uint32_t workers);
 
