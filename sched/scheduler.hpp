@@ -93,9 +93,9 @@ class Scheduler {
   void steal_requested(const NodeId& thief);
   // What the node's workers run, by its own word.
   void told(Instant now, const NodeId& node, const std::vector<report::WorkerStatus>& workers);
+  // What runs may end.
   void stop(report::CloseReason reason, const std::string& detail);
   // The runner's own --maxfail, where dagz was given none.
-  // Running tests may end.
   void limit_failures(uint32_t max_fail) {
     if (config_.max_fail == 0) config_.max_fail = max_fail;
   }

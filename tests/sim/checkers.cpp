@@ -154,7 +154,7 @@ void Checkers::check_scheduler(const World& world, const Process& process) {
     return;
   }
   const Instant since = rivals_since_.try_emplace(process.number, world.now()).first->second;
-  const Instant patience = std::max(since, world.scenario().faults.over_at());
+  const Instant patience = std::max(since, world.faults_over_at());
   if (world.now() > patience + Duration::seconds(10)) {
     violated(world, &process, "two schedulers act in one term");
   }
@@ -284,7 +284,7 @@ void Checkers::check_one_job(const World& world, uint32_t mesh, std::size_t jobs
   const Duration meeting = Duration::seconds(world.scenario().chain_discovery ? 30 : 5);
   if (world.scenario().alone) return;
   // Who is believed dead is heard of again when its address is dialled the next time.
-  const Instant healed = world.scenario().faults.over_at();
+  const Instant healed = world.faults_over_at();
   if (first_end > std::max(last_start, healed) + meeting && jobs > 1) {
     violated(world, nullptr, "the nodes ran " + std::to_string(jobs) + " jobs instead of one");
   }

@@ -136,6 +136,10 @@ Scenario draw_scenario(uint64_t seed, uint32_t nodes, uint32_t meshes) {
     scenario.give_up_after = scenario.give_up_after * scenario.slowest;
   }
   if (seed % 7 == 3) scenario.suite.marked_percent = static_cast<uint32_t>(more.between(1, 25));
+  if (nodes > 1 && seed % 14 == 10 && !scenario.slices) {
+    faults.last_moment = {Duration::milliseconds(more.between(0, 150)),
+                          static_cast<uint32_t>(more.between(0, 60))};
+  }
   return scenario;
 }
 
@@ -165,6 +169,10 @@ std::string describe(const Scenario& s) {
   for (const Crash& crash : s.faults.crashes) {
     text += " crash " + std::to_string(crash.process) + "@" + ms(crash.at);
     if (crash.restart_at) text += ".." + ms(*crash.restart_at);
+  }
+  if (s.faults.last_moment) {
+    text += " last moment<=" + std::to_string(s.faults.last_moment->within.ms()) +
+            "ms others=" + std::to_string(s.faults.last_moment->others_percent) + "%";
   }
   for (const Pause& pause : s.faults.pauses) {
     text += " pause " + std::to_string(pause.process) + "@" + ms(pause.at) + ".." + ms(pause.until);

@@ -48,6 +48,12 @@ struct Wall {
   uint32_t other = 0;
 };
 
+// Whoever closes a job first ends within a moment of that, and so do some of the others.
+struct LastMoment {
+  Duration within;
+  uint32_t others_percent = 0;
+};
+
 struct Faults {
   uint32_t loss_permille = 0;
   uint32_t duplicate_permille = 0;
@@ -58,8 +64,9 @@ struct Faults {
   std::vector<Pause> pauses;
   std::vector<Cut> cuts;
   std::vector<Wall> walls;
+  std::optional<LastMoment> last_moment;
 
-  // From when on nothing stands still, ends or is cut off any more.
+  // From when on nothing stands still, ends or is cut off any more, but in the last moment.
   Instant over_at() const;
 };
 

@@ -27,7 +27,11 @@ std::unique_ptr<Crypto> make_crypto(uint64_t number, uint64_t mesh) {
 }  // namespace
 
 World::World(const Scenario& scenario)
-    : scenario_(scenario), rng_(scenario.seed), tries_(scenario.meshes), meshes_(scenario.meshes) {
+    : scenario_(scenario),
+      rng_(scenario.seed),
+      tries_(scenario.meshes),
+      meshes_(scenario.meshes),
+      last_crash_at_(scenario.meshes) {
   suite_ = scenario_.given ? scenario_.given->suite : draw_suite(rng_, scenario_.suite);
   if (scenario_.rerun) {
     Rng drawn(scenario_.seed);
@@ -84,6 +88,28 @@ void World::post_disasters() {
   for (const Pause& pause : scenario_.faults.pauses) {
     post(pause.at, pause.process, Stop{pause.until});
   }
+}
+
+// The first of the others that is left stays, so that somebody can tell what came of it.
+void World::end_in_the_last_moment(const Process& closer) {
+  Instant& last = last_crash_at_[closer.mesh];
+  if (last != Instant{}) return;
+  const LastMoment& moment = *scenario_.faults.last_moment;
+  bool stays = true;
+  for (const Process* other : meshes_[closer.mesh]) {
+    if (other->exited) continue;
+    const bool ends = other == &closer || rng_.chance(moment.others_percent, 100);
+    if (other != &closer && std::exchange(stays, false)) continue;
+    if (!ends) continue;
+    const Instant at = now_ + Duration{rng_.between(0, moment.within.ns)};
+    post(at, other->number, End{});
+    last = std::max(last, at);
+  }
+}
+
+Instant World::faults_over_at() const {
+  return std::max(scenario_.faults.over_at(),
+                  *std::max_element(last_crash_at_.begin(), last_crash_at_.end()));
 }
 
 bool World::is_walled(uint32_t one, uint32_t other) const {
@@ -267,6 +293,10 @@ void World::perform(Process& process) {
     process.runner->perform(command);
   }
   if (!formed_) check_formation();
+  const report::JobState& job = process.node->job();
+  if (scenario_.faults.last_moment && job.closed() && job.closed_by() == process.node->id()) {
+    end_in_the_last_moment(process);
+  }
   if (process.node->end() && process.node->may_exit(now_)) {
     exit(process);
     return;

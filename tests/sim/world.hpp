@@ -52,6 +52,8 @@ class World {
   const std::vector<const Process*>& mesh(uint32_t mesh) const { return meshes_[mesh]; }
   Instant now() const { return now_; }
   bool timed_out() const { return timed_out_; }
+  // From when on nothing stands still, ends or is cut off any more, as far as is known by now.
+  Instant faults_over_at() const;
   // Directly or through a third, as soon as nothing is cut off any more.
   bool can_talk(const Process& one, const Process& other) const;
   Outcome outcome() const;
@@ -120,6 +122,7 @@ class World {
   void add_process(Instant starts_at, uint32_t mesh);
   void tell_addresses(Process& process);
   void post_disasters();
+  void end_in_the_last_moment(const Process& closer);
   void start(Process& process);
   void happen(Process& process, const What& what);
   bool is_walled(uint32_t one, uint32_t other) const;
@@ -144,6 +147,7 @@ class World {
   std::vector<std::map<std::string, uint32_t>> tries_;  // by mesh
   std::vector<Process> processes_;
   std::vector<std::vector<const Process*>> meshes_;
+  std::vector<Instant> last_crash_at_;  // by mesh: in the last moment of its first job
   std::map<std::string, uint32_t> by_address_;
   std::vector<LinkEnd> ends_{1};                     // by number; none has number 0
   std::vector<std::vector<mesh::LinkId>> links_of_;  // by process, those that were closed too
