@@ -504,9 +504,19 @@ std::string Agent::own_name() const {
   return "node-" + std::to_string(node_->job().nodes()[index].enlisted->number);
 }
 
+// Of what failed, before this job is recorded.
+report::KnownFlaky Agent::known_flaky(const report::JobSummary& summary) {
+  std::vector<std::string> ids;
+  for (const report::TestSummary& test : summary.tests) {
+    if (ids.size() == report::kFailuresShownMax) break;
+    if (report::is_failure(test.verdict)) ids.push_back(test.id);
+  }
+  return ids.empty() ? report::KnownFlaky{} : history_.flakiness(ids).value;
+}
+
 // Everywhere where it was asked for, and into the history.
 void Agent::print_report(const report::JobSummary& summary) {
-  const std::string failures = report::format_failures(summary);
+  const std::string failures = report::format_failures(summary, known_flaky(summary));
   if (!failures.empty()) terminal_.print(failures);
   const auto hash = [this](Bytes bytes) { return access_.crypto->hash(bytes); };
   terminal_.print(report::to_text(report::format_job_report(summary, hash), color_));

@@ -59,6 +59,7 @@ class Agent {
   std::string lasting_place() const;
   int conclude_late(const EndedJob& ended);
   void run_again(const report::JobSummary& earlier);
+  report::KnownFlaky known_flaky(const report::JobSummary& summary);
   void print_report(const report::JobSummary& summary);
   int exit_code_of(const report::JobSummary& summary);
   bool open_files();
