@@ -612,6 +612,11 @@ TEST_CASE("history: the largest suites are kept and planned from in time", "[.be
                              "-Float64Dtype-object-True-some-parameter]",
                          {attempt(Outcome::kPassed, i % 50)}));
   }
+  for (int i = 0; i < 200; ++i) {
+    tests[static_cast<std::size_t>(i)].attempts.insert(
+        tests[static_cast<std::size_t>(i)].attempts.begin(), attempt(Outcome::kFailed));
+    tests[static_cast<std::size_t>(i)].verdict = Verdict::kOkFlaky;
+  }
   JobSummary summary = job(std::move(tests));
   History history(folder.state());
   for (int number = 1; number <= 2; ++number) {
@@ -627,4 +632,13 @@ TEST_CASE("history: the largest suites are kept and planned from in time", "[.be
   CHECK(history.load("last").value->tests.size() == 180'000);
   WARN("load 180,000 results: " << ms_since(start) << " ms, file "
                                 << fs::file_size(history.path()) / 1'000 << " kB");
+  start = std::chrono::steady_clock::now();
+  const FlakyTests flaky = history.flaky_tests().value;
+  CHECK(flaky.tests.size() == 200);
+  WARN("find 200 flaky tests of 180,000: " << ms_since(start) << " ms");
+  std::vector<std::string> ids;
+  for (const Flakiness& one : flaky.tests) ids.push_back(one.id);
+  start = std::chrono::steady_clock::now();
+  CHECK(history.flakiness(ids).value.size() == 200);
+  WARN("flakiness of 200 tests: " << ms_since(start) << " ms");
 }
