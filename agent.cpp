@@ -21,6 +21,7 @@
 #include "report/junit.hpp"
 #include "report/trace.hpp"
 #include "sched/io/machine.hpp"
+#include "sched/test_hash.hpp"
 
 namespace dagz {
 
@@ -125,10 +126,12 @@ int Agent::run() {
 
 // A later attempt runs what did not pass in the earlier one.
 void Agent::run_again(const report::JobSummary& earlier) {
-  passed_before_ = passed_tests(earlier);
-  if (passed_before_.empty()) return;
-  say("this is a rerun of " + earlier.short_id + ": the " + std::to_string(passed_before_.size()) +
-      (passed_before_.size() == 1 ? " test" : " tests") + " that passed there are not run again");
+  const std::unordered_set<std::string> passed = passed_tests(earlier);
+  earlier_ = {earlier.full_id, earlier.short_id, earlier.started.ms, {}};
+  for (const std::string& id : passed) earlier_->passed.insert(sched::test_hash(id));
+  if (passed.empty()) return;
+  say("this is a rerun of " + earlier.short_id + ": the " + std::to_string(passed.size()) +
+      (passed.size() == 1 ? " test" : " tests") + " that passed there are not run again");
 }
 
 // ---- setting up -------------------------------------------------------------------------------
@@ -183,7 +186,7 @@ bool Agent::start_network() {
   config.scheduler.deadline = options_.deadline.value_or(Duration{});
   config.scheduler.drain_within = options_.grace;
   config.scheduler.speculation = options_.speculation;
-  config.scheduler.passed_before = passed_before_;
+  config.earlier = earlier_;
   if (options_.on_isolation == IsolationPolicy::kSlice) {
     config.scheduler.slice = slice_of(access_.run);
   }
@@ -237,9 +240,7 @@ void Agent::start_runner() {
   config.argv = options_.command;
   config.extra_env = {{"DAGZ_JOB", job_label()}, {"DAGZ_NODE", short_name(node_->id())}};
   config.grace = options_.grace;
-  // Of a rerun little is run, and what is not must be known before anybody begins.
-  const bool rerun = !passed_before_.empty() && options_.collect == CollectMode::kAuto;
-  config.collect = rerun ? "whole" : collect_word(options_.collect);
+  config.collect = collect_word(options_.collect);
   config.measure_memory = options_.max_worker_memory.has_value();
   config.owns_orphans = true;
   runner_started_ = true;
@@ -504,9 +505,19 @@ std::string Agent::own_name() const {
   return "node-" + std::to_string(node_->job().nodes()[index].enlisted->number);
 }
 
+// Of what failed, before this job is recorded.
+report::KnownFlaky Agent::known_flaky(const report::JobSummary& summary) {
+  std::vector<std::string> ids;
+  for (const report::TestSummary& test : summary.tests) {
+    if (ids.size() == report::kFailuresShownMax) break;
+    if (report::is_failure(test.verdict)) ids.push_back(test.id);
+  }
+  return ids.empty() ? report::KnownFlaky{} : history_.flakiness(ids).value;
+}
+
 // Everywhere where it was asked for, and into the history.
 void Agent::print_report(const report::JobSummary& summary) {
-  const std::string failures = report::format_failures(summary);
+  const std::string failures = report::format_failures(summary, known_flaky(summary));
   if (!failures.empty()) terminal_.print(failures);
   const auto hash = [this](Bytes bytes) { return access_.crypto->hash(bytes); };
   terminal_.print(report::to_text(report::format_job_report(summary, hash), color_));

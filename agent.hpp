@@ -4,7 +4,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_set>
 #include <vector>
 
 #include "agent_setup.hpp"
@@ -59,6 +58,7 @@ class Agent {
   std::string lasting_place() const;
   int conclude_late(const EndedJob& ended);
   void run_again(const report::JobSummary& earlier);
+  report::KnownFlaky known_flaky(const report::JobSummary& summary);
   void print_report(const report::JobSummary& summary);
   int exit_code_of(const report::JobSummary& summary);
   bool open_files();
@@ -85,7 +85,7 @@ class Agent {
   int interrupts_ = 0;
   std::map<mesh::LinkId, std::string> dialled_;
   std::vector<std::string> given_addresses_;  // by --peers
-  std::unordered_set<std::string> passed_before_;
+  std::optional<sched::EarlierAttempt> earlier_;
   std::size_t members_seen_ = 1;
   Instant began_at_;
   bool runner_started_ = false;

@@ -167,10 +167,13 @@ std::optional<EndedJob> find_ended(const MeshAccess& access, const std::string& 
 std::unordered_set<std::string> passed_tests(const report::JobSummary& earlier) {
   std::unordered_set<std::string> passed;
   if (earlier.status == report::JobStatus::kPassed) return passed;
+  std::unordered_set<std::string> others;
   for (const report::TestSummary& test : earlier.tests) {
     const bool unfinished = report::bucket_of(test.verdict) == report::Bucket::kUnfinished;
-    if (!unfinished && !report::is_failure(test.verdict)) passed.insert(test.id);
+    (unfinished || report::is_failure(test.verdict) ? others : passed).insert(test.id);
   }
+  // Two tests may have one id.
+  for (const std::string& id : others) passed.erase(id);
   return passed;
 }
 

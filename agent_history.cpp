@@ -19,7 +19,8 @@
 #include "report/io/terminal.hpp"
 #include "report/text.hpp"
 
-// `dagz history`: the history on its way between machines, and its limits.
+// `dagz history`: the history on its way between machines, its limits, and what it tells of flaky
+// tests.
 
 namespace dagz {
 namespace {
@@ -126,6 +127,21 @@ int prune_history(const HistoryOptions& options) {
   return report::kExitPassed;
 }
 
+int list_flaky(const HistoryOptions& options) {
+  report::History history(options.place.state_dir);
+  if (!exists(history.path())) {
+    return fail(report::kExitUsage, "no history is kept in " + history.path());
+  }
+  const auto flaky = history.flaky_tests();
+  for (const std::string& message : history.take_messages()) say(message);
+  if (flaky.problem) return fail(report::kExitInternalError, *flaky.problem);
+  report::Terminal terminal(STDOUT_FILENO, false, 80, 24);
+  terminal.print(options.format == Format::kJson ? report::format_flaky_tests_json(flaky.value)
+                                                 : report::format_flaky_tests(flaky.value));
+  if (terminal.flush()) return report::kExitPassed;
+  return fail(report::kExitInternalError, "standard output could not be written");
+}
+
 }  // namespace
 
 int history_command(const HistoryOptions& options) {
@@ -134,6 +150,8 @@ int history_command(const HistoryOptions& options) {
       return export_history(options);
     case HistoryAction::kImport:
       return import_history(options);
+    case HistoryAction::kFlaky:
+      return list_flaky(options);
     case HistoryAction::kPrune:
       break;
   }

@@ -54,7 +54,8 @@ Node::Node(NodeConfig config, const Crypto& crypto,
       election_(config_.mesh, at.now),
       ledger_(crypto_),
       estimates_(history),
-      scheduler_(config_.scheduler, job_, estimates_),
+      rerun_(config_.earlier),
+      scheduler_(config_.scheduler, job_, estimates_, rerun_),
       vassal_(config_.vassal, job_, estimates_),
       next_gossip_at_(at.now),
       view_changed_at_(at.now),
@@ -65,6 +66,7 @@ Node::Node(NodeConfig config, const Crypto& crypto,
       next_status_at_(at.now + config_.status_every) {
   if (!config_.observer) {
     write(report::Opened{self_.host, config_.ci_url, self_.workers, at.wall_ms, config_.place});
+    if (const auto remembered = rerun_.opening()) write(*remembered);
   }
 }
 

@@ -23,6 +23,7 @@
 #include "report/progress.hpp"
 #include "report/status.hpp"
 #include "sched/estimate.hpp"
+#include "sched/rerun.hpp"
 #include "sched/runner.hpp"
 #include "sched/scheduler.hpp"
 #include "sched/vassal.hpp"
@@ -43,7 +44,8 @@ struct NodeConfig {
   mesh::Config mesh;
   sched::SchedulerConfig scheduler;
   sched::VassalConfig vassal;
-  mesh::Profile profile;  // unsigned; the node completes it
+  std::optional<sched::EarlierAttempt> earlier;  // of this job, as this node remembers it
+  mesh::Profile profile;                         // unsigned; the node completes it
   std::string ci_url;
   uint32_t place = 0;  // among the nodes of the CI step, from 1; 0: unknown
   std::string job_id;  // names the job if this node becomes its scheduler
@@ -210,6 +212,11 @@ class Node {
   void update_live_nodes();
   std::string answer_query(Moment at, const Query& query) const;
 
+  // reruns (node_rerun.cpp)
+  void skip_passed(report::FileKey key, const std::vector<std::string>& ids);
+  void tell_earlier_attempt();
+  void rerun_changed(const report::Entry& entry);
+
   NodeConfig config_;
   const Crypto& crypto_;
   Rng rng_;
@@ -228,6 +235,7 @@ class Node {
   report::JobState job_;
   std::map<NodeId, uint64_t> folded_lengths_;  // of the logs, in the state of the job
   sched::Estimates estimates_;
+  sched::Rerun rerun_;
   sched::Scheduler scheduler_;
   sched::Vassal vassal_;
 

@@ -229,6 +229,7 @@ void Node::tell_progress(Moment at, const report::Test& test) {
 
 void Node::folded(Moment at, const NodeId& origin, const Entry& entry) {
   scheduler_.seen(at.now, origin, entry);
+  if (rerun_.seen(origin, entry)) rerun_changed(entry);
   sched::Vassal::Output out;
   if (const auto* enlisted = std::get_if<report::Enlisted>(&entry)) {
     if (enlisted->node == self_.id) vassal_.enlisted(*enlisted, job_.workers_enlisted());
@@ -359,6 +360,7 @@ void Node::worker_collected(Moment at, const sched::WorkerCollected& event,
   if (!event.file.ids.empty()) {
     versions.push_back(offer(event.file));
     list(versions.back());
+    skip_passed(versions.back(), catalog_.at(versions.back()).ids);
   }
   for (const sched::CollectionError& error : event.errors) {
     write(report::CollectionFailed{error.path.substr(0, report::kPathMax),
@@ -550,6 +552,7 @@ void Node::advance_work(Moment at) {
     fold(at);
     take_grants(at);
     drain(at);
+    tell_earlier_attempt();
     const std::size_t commands = actions_.commands.size();
     run_scheduler(at);
     sched::Vassal::Output out;

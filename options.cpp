@@ -79,6 +79,8 @@ constexpr const char* kHistoryFooter =
     "import reads what export wrote, JUnit XML files, and .test_durations of pytest-split; the "
     "format "
     "is\ntold by the content. When anything is wrong, nothing is imported.\n\n"
+    "flaky lists the tests that failed and passed in one job, by how often; jobs in which most "
+    "tests\nfailed do not count.\n\n"
     "Exit codes: 0 done; 3 the disk or the file system says no; 4 there is nothing to export, or a "
     "file\nis damaged.";
 constexpr const char* kMeshFooter = "Exit codes: 0 there is a live mesh; 16 nobody answers.";
@@ -332,9 +334,9 @@ Invocation print_completion(const std::string& shell) {
 
 Invocation history_command_of(HistoryOptions options, const std::string& action,
                               const std::vector<std::string>& files) {
-  const auto place = parse_choice(action, "export|import|prune");
+  const auto place = parse_choice(action, "export|import|prune|flaky");
   if (!place) {
-    return UsageError{"dagz history needs one of: export FILE, import FILE..., prune"};
+    return UsageError{"dagz history needs one of: export FILE, import FILE..., prune, flaky"};
   }
   options.action = static_cast<HistoryAction>(*place);
   options.files = files;
@@ -344,8 +346,11 @@ Invocation history_command_of(HistoryOptions options, const std::string& action,
   if (options.action == HistoryAction::kImport && files.empty()) {
     return UsageError{"dagz history import needs at least one FILE"};
   }
-  if (options.action == HistoryAction::kPrune && !files.empty()) {
-    return UsageError{fmt::format("unexpected argument '{}' of dagz history prune", files.front())};
+  const bool takes_none =
+      options.action == HistoryAction::kPrune || options.action == HistoryAction::kFlaky;
+  if (takes_none && !files.empty()) {
+    return UsageError{
+        fmt::format("unexpected argument '{}' of dagz history {}", files.front(), action)};
   }
   return options;
 }
@@ -380,6 +385,7 @@ Invocation finish_command(const CommandLine& line, const Parser& parser, const C
       return LogsOptions{run.place, run.network, word, settings.bundle, settings.logs_format};
     case kHistoryCommand:
       settings.history.place = run.place;
+      settings.history.format = settings.logs_format;
       return history_command_of(std::move(settings.history), word, parser.rest.at(command.name));
     case kMeshCommand:
       return MeshOptions{run.place, run.network};

@@ -101,7 +101,7 @@ struct LogsOptions {
   Format format = Format::kText;  // text or json
 };
 
-enum class HistoryAction : uint8_t { kExport, kImport, kPrune };
+enum class HistoryAction : uint8_t { kExport, kImport, kPrune, kFlaky };
 
 struct HistoryOptions {
   PlaceOptions place;
@@ -110,6 +110,7 @@ struct HistoryOptions {
   uint32_t jobs = 100;             // limits of prune
   uint32_t age_days = 30;
   uint32_t size_mb = 1024;
+  Format format = Format::kText;  // of flaky: text or json
 };
 
 struct MeshOptions {

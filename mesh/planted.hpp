@@ -20,6 +20,7 @@ enum class Planted : uint8_t {
   kSkipsGaps,            // appends to a log across what it has missed
   kBelievesTheUnsigned,  // checks no signature
   kClosesEarly,          // closes the job with tests unfinished
+  kRunsThePassed,        // of a file that it collects it runs what passed in the attempt before
 };
 
 #ifdef DAGZ_PLANTED_BUGS

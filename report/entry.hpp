@@ -25,6 +25,7 @@ inline constexpr std::size_t kIdsPerEntryMax = 4096;
 inline constexpr std::size_t kRunsPerEntryMax = 65'536;
 inline constexpr std::size_t kFoundPerEntryMax = 4096;
 inline constexpr std::size_t kVersionsPerFileMax = 64;
+inline constexpr std::size_t kHashesPerEntryMax = 16'384;
 inline constexpr std::size_t kMessageMax = 1024;
 inline constexpr std::size_t kOutputMax = 128 * 1024;
 
@@ -370,21 +371,49 @@ struct Required {
   }
 };
 
-// The scheduler: these passed in an earlier attempt of this job and are not run again.
+// These passed in the attempt before, and are not run again as long as nobody remembers a newer
+// one. By the scheduler, or by whoever has collected their file where it runs: before its
+// `Expanded`, so that none of them begins.
 struct Redundant {
-  mesh::Claim claim;
+  int64_t attempt_wall_ms = 0;  // the start of that attempt
   std::vector<Run> runs;
   Duration each;  // what one of them would have taken, on average
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(claim, bounded(runs, kRunsPerEntryMax), each);
+    archive(attempt_wall_ms, bounded(runs, kRunsPerEntryMax), each);
   }
 };
 
-using Entry =
-    std::variant<Opened, Offered, Listed, Grouped, CollectionFailed, Collected, Unable, Named,
-                 Enlisted, Planned, Granted, Recalled, GaveUp, Finished, Draining, Drained,
-                 Departed, Closed, Found, Expanded, Missing, Settled, Required, Redundant>;
+// The newest earlier attempt of this job that the node knows of. Follows `Opened`.
+struct Remembered {
+  std::string full_id;
+  std::string short_id;
+  int64_t started_wall_ms = 0;
+  uint32_t passed = 0;  // so many of its tests need not run again; 0: all run, as it has passed
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(bounded(full_id, kPathMax), bounded(short_id, kPathMax), started_wall_ms, passed);
+  }
+};
+
+// Which tests need not run again after that attempt, as hashes of their ids, in parts. Written by a
+// node that remembers it, where others do not.
+struct PassedBefore {
+  std::string full_id;
+  int64_t started_wall_ms = 0;
+  std::vector<uint64_t> tests;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(bounded(full_id, kPathMax), started_wall_ms, bounded(tests, kHashesPerEntryMax));
+  }
+};
+
+using Entry = std::variant<Opened, Offered, Listed, Grouped, CollectionFailed, Collected, Unable,
+                           Named, Enlisted, Planned, Granted, Recalled, GaveUp, Finished, Draining,
+                           Drained, Departed, Closed, Found, Expanded, Missing, Settled, Required,
+                           Redundant, Remembered, PassedBefore>;
 
 }  // namespace dagz::report

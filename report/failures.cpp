@@ -29,7 +29,7 @@ std::string block(std::string_view text) {
   return shown.empty() ? shown : shown + "\n";
 }
 
-std::string format_test(const TestSummary& test) {
+std::string format_test(const TestSummary& test, const KnownFlaky& flaky) {
   std::string text = separator('_', visible(test.id));
   const AttemptSummary* attempt = shown_attempt(test);
   if (attempt == nullptr) return text;
@@ -37,12 +37,15 @@ std::string format_test(const TestSummary& test) {
   text += fmt::format("{} on worker #{} of {}, attempt {} of {}, {}\n", to_string(test.verdict),
                       attempt->worker, visible(attempt->node), number, test.attempts.size(),
                       format_seconds(attempt->duration, 2));
+  if (const auto known = flaky.find(test.id); known != flaky.end()) {
+    text += "known to be " + format_flakiness(known->second) + "\n";
+  }
   return text + block(attempt->output.empty() ? attempt->message : attempt->output);
 }
 
 }  // namespace
 
-std::string format_failures(const JobSummary& summary) {
+std::string format_failures(const JobSummary& summary, const KnownFlaky& flaky) {
   std::string text;
   if (!summary.collection_errors.empty()) text += separator('=', "ERRORS");
   for (const CollectionErrorSummary& error : summary.collection_errors) {
@@ -53,7 +56,7 @@ std::string format_failures(const JobSummary& summary) {
   for (const TestSummary& test : summary.tests) {
     if (!is_failure(test.verdict)) continue;
     if (failed == 0) text += separator('=', "FAILURES");
-    if (++failed <= kFailuresShownMax) text += format_test(test);
+    if (++failed <= kFailuresShownMax) text += format_test(test, flaky);
   }
   if (failed > kFailuresShownMax) {
     text += fmt::format("... and {}: `dagz report --format junit` has them all\n",

@@ -13,6 +13,7 @@ struct {
   Mark ungranted{"job: a result comes before its grant, or without one"};
   Mark closed_twice{"job: it is closed a second time"};
   Mark copy_counts{"job: a second copy has the result"};
+  Mark left_out_too_soon{"job: a newer attempt is heard of than the one that a test passed in"};
   Mark early_news{"job: news of a test come before its name"};
 } marks;
 
@@ -433,15 +434,36 @@ void JobState::on(NodeIndex origin, const Settled& entry) {
 }
 
 void JobState::on(NodeIndex origin, const Redundant& entry) {
-  if (nodes_[origin].id != entry.claim.scheduler.node) return;
   for_each_test(origin, entry.runs, entry, [&](TestIndex index) {
     Test& test = tests_[index];
-    test.redundant = true;
+    if (test.collects) return;
+    test.passed_in_ms = std::max(test.passed_in_ms, sane_wall_ms(entry.attempt_wall_ms));
     test.redundant_took = std::max(test.redundant_took, sane(entry.each));
     judge(test);
+    // One that has run all the same is what its runs came to.
+    if (test.verdict != Verdict::kRedundant) return;
     changes_.push_back({Change::Kind::kSettled, index, kNone});
   });
 }
+
+// What was left out for an older attempt is open again.
+void JobState::on(NodeIndex, const Remembered& entry) {
+  const int64_t before = std::exchange(
+      attempt_before_ms_, std::max(attempt_before_ms_, sane_wall_ms(entry.started_wall_ms)));
+  if (before == attempt_before_ms_) return;
+  for (TestIndex index = 0; index < tests_.size(); ++index) {
+    if (tests_[index].verdict != Verdict::kRedundant || is_redundant(tests_[index])) continue;
+    marks.left_out_too_soon.reach();
+    judge(tests_[index]);
+    changes_.push_back({Change::Kind::kSettled, index, kNone});
+  }
+}
+
+bool JobState::is_redundant(const Test& test) const {
+  return test.passed_in_ms > 0 && test.passed_in_ms >= attempt_before_ms_;
+}
+
+void JobState::on(NodeIndex, const PassedBefore&) {}
 
 // A result counts only from a node that was given that test.
 void JobState::judge(Test& test) {
@@ -464,7 +486,7 @@ void JobState::judge(Test& test) {
   if (is_planted(Planted::kLastOutcomeWins) && !outcomes.empty()) outcomes = {outcomes.back()};
   const bool final = closed_.has_value() || amended || test.settled || tries > max_retries();
   Verdict verdict = decide(outcomes, final);
-  if (verdict == Verdict::kPending && test.redundant) verdict = Verdict::kRedundant;
+  if (verdict == Verdict::kPending && is_redundant(test)) verdict = Verdict::kRedundant;
   if (verdict == test.verdict) return;
   const auto counter = [this](Verdict which) -> uint64_t& {
     switch (bucket_of(which)) {

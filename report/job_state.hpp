@@ -63,7 +63,7 @@ struct Test {
   Verdict verdict = Verdict::kPending;
   bool settled = false;       // not tried again
   bool copied = false;        // a second copy was granted while it ran
-  bool redundant = false;     // passed in an earlier attempt of the job
+  int64_t passed_in_ms = 0;   // the start of the latest earlier attempt that it passed in; 0: none
   Duration redundant_took;    // so long, at a guess
   std::vector<Place> places;  // one, unless nodes collected the file differently
   std::vector<Assignment> assignments;
@@ -153,6 +153,8 @@ class JobState {
   // Which highest worker number is taken.
   uint32_t workers_enlisted() const;
   uint32_t steals() const { return steals_; }
+  // The start of the newest earlier attempt that any node remembers; 0: nobody does.
+  int64_t attempt_before_ms() const { return attempt_before_ms_; }
 
   // The job as every node reports it. Equal for equal sets of logs. `lost` and the times come from
   // the closing entry once there is one.
@@ -170,6 +172,7 @@ class JobState {
   void grant(NodeIndex to, TestIndex index, bool copy);
   Assignment& assignment(Test& test, NodeIndex node);
   void judge(Test& test);
+  bool is_redundant(const Test& test) const;
   void on(NodeIndex origin, const Opened& entry);
   void on(NodeIndex origin, const Offered& entry);
   void on(NodeIndex origin, const Listed& entry);
@@ -193,6 +196,8 @@ class JobState {
   void on(NodeIndex origin, const Missing& entry);
   void on(NodeIndex origin, const Settled& entry);
   void on(NodeIndex origin, const Redundant& entry);
+  void on(NodeIndex origin, const Remembered& entry);
+  void on(NodeIndex origin, const PassedBefore& entry);
   void on(NodeIndex origin, const Required& entry);
   template <class Visit>
   void for_each_test(NodeIndex origin, const std::vector<Run>& runs, const Entry& whole,
@@ -232,6 +237,7 @@ class JobState {
   std::size_t collections_ = 0;
   std::size_t uncollected_ = 0;
   uint32_t steals_ = 0;
+  int64_t attempt_before_ms_ = 0;
   std::vector<Change> changes_;
 };
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "report/calendar.hpp"
+#include "report/flakiness.hpp"
 #include "report/json_values.hpp"
 #include "report/progress.hpp"
 #include "report/text.hpp"
@@ -82,7 +83,7 @@ std::string indented(std::string_view text) {
   return out;
 }
 
-// "12 of 14 earlier jobs passed"
+// "14 earlier jobs: 2 failed, 1 flaky"
 std::string tally(const TestLogs& logs) {
   std::size_t failed = 0;
   std::size_t flaky = 0;
@@ -138,6 +139,8 @@ Json logs_json(const TestLogs& logs, bool output_as_files) {
     attempt[output_as_files ? "output_file" : "output"] =
         output_as_files ? Json(output_name(i)) : json_text(output);
   }
+  const Flakiness flaky = flakiness_of(logs);
+  json["flakiness"] = {{"jobs", flaky.jobs}, {"flaky", flaky.flaky}, {"failed", flaky.failed}};
   json["earlier"] = Json::array();
   for (const TestRecord& record : logs.earlier) json["earlier"].push_back(record_json(record));
   return json;
@@ -180,7 +183,11 @@ std::string context_of(const TestLogs& logs) {
     }
   }
   if (test.attempts.empty()) text += "\nNo attempt was made.\n";
-  text += "\n## Earlier jobs\n\n" + tally(logs) + "\n\n";
+  text += "\n## Earlier jobs\n\n" + tally(logs) + "\n";
+  if (const std::string flaky = format_flakiness(flakiness_of(logs)); !flaky.empty()) {
+    text += flaky + "\n";
+  }
+  text += "\n";
   std::string lines;
   for (const TestRecord& record : logs.earlier) lines += earlier_line(record) + "\n";
   if (!lines.empty()) text += fenced(lines);
@@ -200,6 +207,9 @@ std::string format_test_logs(const TestLogs& logs) {
   text += "job: " + job_line(job) + "\n";
   if (!job.ci_url.empty()) text += "CI: " + visible(job.ci_url) + "\n";
   text += "again: " + visible(rerun_command(test.id)) + "\n";
+  if (const std::string flaky = format_flakiness(flakiness_of(logs)); !flaky.empty()) {
+    text += flaky + "\n";
+  }
   if (test.attempts.empty()) text += "\nno attempt was made\n";
   for (std::size_t i = 0; i < test.attempts.size(); ++i) {
     const AttemptSummary& attempt = test.attempts[i];

@@ -68,6 +68,14 @@ void Estimates::learn(report::TestIndex test, Duration duration) {
   ++suite_.count;
 }
 
+Duration Estimates::of_id(const std::string& id) const {
+  if (const auto found = history_.find(id); found != history_.end()) return found->second;
+  for (const Mean* mean : {&suite_, &known_}) {
+    if (mean->count > 0) return {std::max<int64_t>(1000, mean->total_ns / mean->count)};
+  }
+  return kGuess;
+}
+
 Duration Estimates::of_path(uint32_t path) const {
   const Mean& own = paths_[path];
   for (const Mean* mean : {&own, &suite_, &known_}) {

@@ -41,6 +41,8 @@ class Estimates {
   // True if `of` will not change: it comes from the history.
   bool is_fixed(report::TestIndex test) const { return tests_[test].known.ns > 0; }
   Duration of_path(uint32_t path) const;
+  // Of a test that is not known yet.
+  Duration of_id(const std::string& id) const;
   // What it costs to begin the tests of this file once more, on another worker, besides their own
   // time; 0 if nobody knows.
   Duration setup_of_path(uint32_t path) const { return paths_[path].setup; }

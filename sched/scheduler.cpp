@@ -24,6 +24,7 @@ struct {
   Mark limited{"scheduler: the limit of failures is reached"};
   Mark drained_late{"scheduler: closes without the last word of all"};
   Mark reopened{"scheduler: work comes while everything is torn down"};
+  Mark skipped_late{"scheduler: a test that is granted already passed before"};
 } marks;
 
 uint64_t pair_key(TestIndex test, NodeIndex node) { return (uint64_t{test} << 32) | node; }
@@ -128,9 +129,10 @@ bool Scheduler::is_for_others(const report::Test& test) const {
   return config_.slice && !has_company_ && !test.collects && !config_.slice->has(test.id);
 }
 
+// Also if somebody has it already: it is given up if it has not begun.
 bool Scheduler::is_redundant(const report::Test& test) const {
-  return !test.collects && test.verdict == Verdict::kPending &&
-         config_.passed_before.contains(test.id);
+  return !test.collects && test.verdict == Verdict::kPending && rerun_.has_passed(test.id) &&
+         !is_for_others(test);
 }
 
 void Scheduler::review(TestIndex test) {
@@ -138,15 +140,16 @@ void Scheduler::review(TestIndex test) {
   open_.erase(test);
   tail_.erase(test);
   redundant_.erase(test);
-  if (!is_open(test)) return;
   if (is_redundant(job_.tests()[test])) {
     redundant_.insert(test);
     return;
   }
+  if (!is_open(test)) return;
   (job_.tests()[test].verdict == Verdict::kRetry ? tail_ : open_).insert(test);
 }
 
 void Scheduler::review_all() {
+  if (!active_) return;
   for (TestIndex test = 0; test < job_.tests().size(); ++test) review(test);
 }
 
@@ -255,7 +258,7 @@ void Scheduler::advance(Instant now, Output& out) {
 
 void Scheduler::skip_redundant(Output& out) {
   if (redundant_.empty()) return;
-  report::Redundant skipped{claim_, {}, {}};
+  report::Redundant skipped{rerun_.attempt_wall_ms(), {}, {}};
   Duration total;
   uint32_t count = 0;
   const auto write = [&] {
@@ -267,6 +270,7 @@ void Scheduler::skip_redundant(Output& out) {
   };
   for (const TestIndex test : redundant_) {
     const report::Place place = job_.tests()[test].places.front();
+    if (!is_open(test)) marks.skipped_late.reach();
     total += estimates_.of(test);
     ++count;
     const bool joins = !skipped.runs.empty() && skipped.runs.back().file == place.file &&

@@ -7,7 +7,6 @@
 #include <set>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "mesh/claim.hpp"
@@ -17,6 +16,7 @@
 #include "sched/estimate.hpp"
 #include "sched/groups.hpp"
 #include "sched/plan.hpp"
+#include "sched/rerun.hpp"
 #include "sched/retry.hpp"
 #include "sched/slice.hpp"
 #include "sched/speed.hpp"
@@ -50,8 +50,6 @@ struct SchedulerConfig {
   Duration copy_saves_min = Duration::seconds(1);
   // Until it is certain that a suspect is dead.
   Duration suspicion_takes = Duration::seconds(3);
-  // Ids of tests that passed in an earlier attempt of the job, which had failed: not run again.
-  std::unordered_set<std::string> passed_before;
   // What it runs as long as it has met nobody; nothing: everything.
   std::optional<Slice> slice;
 };
@@ -75,11 +73,15 @@ class Scheduler {
     std::optional<report::Closed> closed;
   };
 
-  Scheduler(const SchedulerConfig& config, const report::JobState& job, Estimates& estimates)
-      : config_(config), job_(job), estimates_(estimates) {}
+  // `rerun`: what passed in an earlier attempt of the job is not run again.
+  Scheduler(const SchedulerConfig& config, const report::JobState& job, Estimates& estimates,
+            const Rerun& rerun)
+      : config_(config), job_(job), estimates_(estimates), rerun_(rerun) {}
 
   // Every change of the fold, on every node.
   void changed(const report::Change& change);
+  // More is known of an earlier attempt, or of a newer one.
+  void rerun_changed() { review_all(); }
   // Every entry, after it was applied.
   void seen(Instant now, const NodeId& origin, const report::Entry& entry);
 
@@ -166,6 +168,7 @@ class Scheduler {
   SchedulerConfig config_;
   const report::JobState& job_;
   Estimates& estimates_;
+  const Rerun& rerun_;
 
   std::vector<LiveNode> live_;
   std::set<NodeId> live_ids_;

@@ -552,19 +552,15 @@ std::vector<Vassal::Item> Vassal::take_everything() {
   return items;
 }
 
-// Answers a grant that changes nothing: what is held already stays held.
-void Vassal::refuse(const std::vector<Item>& items, Output& out) {
-  std::vector<report::Place> places;
-  for (const Item& item : items) places.push_back(item.place);
-  out.entries.emplace_back(report::GaveUp{0, runs_of(places)});
+void Vassal::give_up(const std::vector<Item>& items, uint64_t recall, Output& out) {
+  for (const Item& item : items) held_.erase(item.test);
+  refuse(items, out, recall);
 }
 
-void Vassal::give_up(const std::vector<Item>& items, uint64_t recall, Output& out) {
+// Answers a grant that changes nothing: what is held already stays held.
+void Vassal::refuse(const std::vector<Item>& items, Output& out, uint64_t recall) {
   std::vector<report::Place> places;
-  for (const Item& item : items) {
-    held_.erase(item.test);
-    places.push_back(item.place);
-  }
+  for (const Item& item : items) places.push_back(item.place);
   std::vector<report::Run> runs = runs_of(places);
   const std::size_t limit = report::kRunsPerEntryMax / 8;
   std::size_t at = 0;

@@ -207,7 +207,7 @@ class Vassal {
   std::optional<Item> item_at(report::FileKey file, uint32_t index);
   bool stay_together(const Item& a, const Item& b) const;
   bool may_be_cut(const std::deque<Item>& items) const;
-  void refuse(const std::vector<Item>& items, Output& out);
+  void refuse(const std::vector<Item>& items, Output& out, uint64_t recall = 0);
   Duration expected(const std::deque<Item>& items) const;
   report::QueueKind queue_of(const Item& item) const;
   Duration running_left(const Worker& worker, Instant now) const;

@@ -156,6 +156,15 @@ TEST_CASE("failures: shown as pytest shows them, collection errors first", "[rep
   CHECK_FALSE(contains(text, "test_flaky"));
 }
 
+TEST_CASE("failures: what this node's history knows to be flaky is told", "[report]") {
+  Flakiness known{"t/a.py::test_fail", 20, 3, 1, {}, "j0516.3"};
+  const std::string text = format_failures(dagz::test::mixed_job(), {{known.id, known}});
+  CHECK(contains(text,
+                 "attempt 2 of 2, 0.52s\n"
+                 "known to be flaky in 3 of its last 20 jobs (15.0 %), last in j0516.3\n"
+                 "E  assert 1 == 2\n"));
+}
+
 TEST_CASE("failures: nothing failed, nothing printed", "[report]") {
   CHECK(format_failures(job({test("a", {attempt(Outcome::kPassed)})})).empty());
 }

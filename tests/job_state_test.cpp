@@ -481,7 +481,7 @@ TEST_CASE("job_state: absurd times from elsewhere do not overflow", "[report]") 
 }
 
 TEST_CASE("job: a redundant test that runs all the same has its outcome", "[report]") {
-  const auto redundant = report::Redundant{test::claim_by(kA), {{test::kFile, 0, 2}}, {}};
+  const auto redundant = report::Redundant{1000, {{test::kFile, 0, 2}}, {}};
   const auto fold = [&](bool late) {
     JobState job;
     job.apply(kA, report::Offered{test::kFile, 2});
@@ -489,8 +489,6 @@ TEST_CASE("job: a redundant test that runs all the same has its outcome", "[repo
     job.apply(kA, test::listed(test::kFile, "f", 2));
     job.apply(kA, test::granted(kA, kB, {{test::kFile, 0, 1}}));
     job.apply(kB, test::finished(test::kFile, 0, Outcome::kFailed));
-    // Only the claimant may say so.
-    job.apply(kB, report::Redundant{test::claim_by(kA), {{test::kFile, 1, 1}}, {}});
     if (late) {
       CHECK(job.tests()[1].verdict == Verdict::kPending);
       job.apply(kA, redundant);
@@ -527,4 +525,34 @@ TEST_CASE("job: a second copy counts if it is good and the first run has no resu
   CHECK(verdict(Outcome::kPassed, Outcome::kFailed) == Verdict::kOk);
   CHECK(verdict(Outcome::kFailed, Outcome::kPassed) == Verdict::kRetry);
   CHECK(verdict(Outcome::kSkipped, Outcome::kPassed) == Verdict::kSkipped);
+}
+
+TEST_CASE("job: what passed in an older attempt than anybody remembers is not left out",
+          "[report]") {
+  const std::vector<std::pair<NodeId, Entry>> entries = {
+      {kA, report::Remembered{"job/1", "j0101.1", 1000, 2}},
+      {kA, report::Redundant{1000, {{test::kFile, 0, 2}}, {}}},
+      {kB, report::Remembered{"job/2", "j0101.2", 2000, 1}},
+      {kB, report::Redundant{2000, {{test::kFile, 1, 1}}, {}}},
+  };
+  // All merges of the two logs.
+  for (const std::vector<std::size_t>& order : std::vector<std::vector<std::size_t>>{
+           {0, 1, 2, 3}, {0, 2, 1, 3}, {0, 2, 3, 1}, {2, 0, 1, 3}, {2, 0, 3, 1}, {2, 3, 0, 1}}) {
+    JobState job;
+    job.apply(kA, test::listed(test::kFile, "f", 2));
+    for (const std::size_t i : order) job.apply(entries[i].first, entries[i].second);
+    CHECK(job.attempt_before_ms() == 2000);
+    CHECK(job.tests()[0].verdict == Verdict::kPending);
+    CHECK(job.tests()[1].verdict == Verdict::kRedundant);
+    CHECK(job.counts().redundant == 1);
+    CHECK(job.counts().unfinished == 1);
+  }
+  // Whoever keeps books hears that it is open again.
+  JobState job;
+  job.apply(kA, test::listed(test::kFile, "f", 2));
+  job.apply(kA, entries[0].second);
+  job.apply(kA, entries[1].second);
+  job.take_changes();
+  job.apply(kB, entries[2].second);
+  CHECK(job.take_changes().size() == 2);
 }

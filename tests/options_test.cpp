@@ -298,12 +298,18 @@ TEST_CASE("options: dagz history", "[options]") {
   const auto import = parsed<HistoryOptions>({"history", "import", "a.xml", "b.json"});
   CHECK((import.action == HistoryAction::kImport && import.files == Arguments{"a.xml", "b.json"}));
   CHECK(parsed<HistoryOptions>({"history", "export", "-"}).files == Arguments{"-"});
-  CHECK(complaint({"history"}) == "dagz history needs one of: export FILE, import FILE..., prune");
+  CHECK(complaint({"history"}) ==
+        "dagz history needs one of: export FILE, import FILE..., prune, flaky");
   CHECK(complaint({"history", "trim"}) == complaint({"history"}));
   CHECK(complaint({"history", "export"}).find("needs one FILE") != std::string::npos);
   CHECK(complaint({"history", "export", "a", "b"}) == complaint({"history", "export"}));
   CHECK(complaint({"history", "import"}) == "dagz history import needs at least one FILE");
   CHECK(complaint({"history", "prune", "x"}) == "unexpected argument 'x' of dagz history prune");
+  CHECK(complaint({"history", "flaky", "x"}) == "unexpected argument 'x' of dagz history flaky");
+  const auto flaky = parsed<HistoryOptions>({"history", "flaky", "--format", "json"});
+  CHECK((flaky.action == HistoryAction::kFlaky && flaky.format == Format::kJson));
+  CHECK(complaint({"history", "flaky", "--format", "junit"}) ==
+        "--format: 'junit' is not one of text, json");
   CHECK(complaint({"history", "prune", "--jobs", "0"}) ==
         "--jobs: '0' is not a number from 1 to 100000");
 }

@@ -342,7 +342,8 @@ TEST_CASE("vassal: a polite end may become one at once", "[sched]") {
   CHECK(bench.all_answered());
 }
 
-TEST_CASE("vassal: a worker that takes long to start is told, with what its death said", "[sched]") {
+TEST_CASE("vassal: a worker that takes long to start is told, with what its death said",
+          "[sched]") {
   Bench bench(1, 10, kLong, true, 1);
   bench.grant({{kFile, 0, 4}});
   bench.advance();
@@ -586,5 +587,37 @@ TEST_CASE("vassal: every grant is answered exactly once, whatever happens", "[sc
       while (!bench.queues[slot].empty()) bench.done(slot);
     }
     REQUIRE(bench.all_answered());
+  }
+}
+
+TEST_CASE("vassal: what passed before is given back unrun, however much it is", "[sched]") {
+  constexpr uint32_t kTests = 20'000;
+  Bench bench(1, kTests);
+  const auto skip = [&](uint32_t first) {
+    report::Redundant redundant{1000, {}, {}};
+    for (uint32_t i = first; i < kTests; i += 2) redundant.runs.push_back({kFile, i, 1});
+    bench.fold(kChief, redundant);
+  };
+  skip(0);
+  bench.grant({{kFile, 0, kTests}});
+  uint32_t given = 0;
+  for (const report::Entry& entry : bench.entries) {
+    const auto& runs = std::get<report::GaveUp>(entry).runs;
+    CHECK(runs.size() <= report::kRunsPerEntryMax / 8);
+    for (const report::Run& run : runs) given += run.count;
+  }
+  CHECK(bench.entries.size() == 2);
+  CHECK(given == kTests / 2);
+  // What it holds by then as well; a test that a worker has been sent runs.
+  bench.advance();
+  bench.ready(0);
+  const std::size_t sent = bench.queues[0].size();
+  REQUIRE(sent > 0);
+  skip(1);
+  while (!bench.queues[0].empty()) bench.done(0);
+  CHECK(bench.job.counts().passed == sent);
+  CHECK(bench.job.counts().redundant == kTests - sent);
+  for (const report::Test& test : bench.job.tests()) {
+    for (const report::Assignment& one : test.assignments) CHECK_FALSE(one.held());
   }
 }

@@ -16,6 +16,7 @@
 
 #include "report/calendar.hpp"
 #include "report/exchange.hpp"
+#include "report/io/history_flakiness.hpp"
 #include "report/io/history_tests.hpp"
 #include "report/junit.hpp"
 
@@ -226,6 +227,28 @@ Result<std::vector<TestRecord>> History::test_records(const std::string& id) {
   result.problem = attempt([&]() -> Problem {
     database_.execute("BEGIN");
     result.value = read_test_records(database_, id);
+    database_.execute("ROLLBACK");
+    return std::nullopt;
+  });
+  return result;
+}
+
+Result<FlakyTests> History::flaky_tests() {
+  Result<FlakyTests> result;
+  result.problem = attempt([&]() -> Problem {
+    database_.execute("BEGIN");
+    result.value = read_flaky_tests(database_);
+    database_.execute("ROLLBACK");
+    return std::nullopt;
+  });
+  return result;
+}
+
+Result<KnownFlaky> History::flakiness(const std::vector<std::string>& ids) {
+  Result<KnownFlaky> result;
+  result.problem = attempt([&]() -> Problem {
+    database_.execute("BEGIN");
+    result.value = read_flakiness(database_, ids);
     database_.execute("ROLLBACK");
     return std::nullopt;
   });

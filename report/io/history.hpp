@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "mesh/time.hpp"
+#include "report/flakiness.hpp"
 #include "report/io/database.hpp"
 #include "report/io/history_rows.hpp"
 #include "report/job_table.hpp"
@@ -73,6 +74,9 @@ class History {
   Result<std::vector<std::string>> test_ids(bool of_all_jobs);
   // The test of this id in every job that has it, newest first.
   Result<std::vector<TestRecord>> test_records(const std::string& id);
+  // How flaky tests are, over all jobs: those that were flaky at least once; of some ids only.
+  Result<FlakyTests> flaky_tests();
+  Result<KnownFlaky> flakiness(const std::vector<std::string>& ids);
   // The next job's number on that day (UTC), from 1: what follows "j0517."
   Result<uint32_t> next_number(WallTime now);
   // For each test that did not always fail, the median of its last 5 durations that were no

@@ -65,6 +65,15 @@ void read_results(Database& database, int64_t test, const TestSummary& name,
 
 }  // namespace
 
+void for_each_test_id(Database& database,
+                      const std::function<void(int64_t number, std::string id)>& visit) {
+  // What has no name is a file's set-up.
+  Statement rows(database,
+                 "SELECT f.path, t.prefixed, t.name, t.id FROM tests t JOIN files f ON f.id = "
+                 "t.file WHERE length(t.name) > 0");
+  while (rows.next_row()) visit(rows.integer(3), id_of(rows, 0));
+}
+
 std::vector<std::string> read_test_ids(Database& database, bool of_all_jobs) {
   std::vector<std::string> ids;
   Statement rows(

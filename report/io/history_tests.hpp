@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,9 @@
 
 namespace dagz::report {
 
+// Every test that is remembered, with its number in the tables.
+void for_each_test_id(Database& database,
+                      const std::function<void(int64_t number, std::string id)>& visit);
 // The ids of the newest job's tests, or of all that are remembered. Sorted, each once.
 std::vector<std::string> read_test_ids(Database& database, bool of_all_jobs);
 // The test of this id in every job that has it, newest first.

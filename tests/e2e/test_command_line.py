@@ -64,7 +64,7 @@ COMPLETIONS = [
     (["dagz", "report", "--format", "j"], ["json", "junit"]),
     (["dagz", "completion", ""], ["bash", "zsh", "fish"]),
     (["dagz", "help", "do"], ["doctor"]),
-    (["dagz", "history", ""], ["export", "import", "prune"]),
+    (["dagz", "history", ""], ["export", "import", "prune", "flaky"]),
     (["dagz", "history", "import", ""], ["durations.json"]),
 ]
 

@@ -1,6 +1,7 @@
 """`dagz history`: out of one place, into another, and trimmed."""
 
 import json
+import re
 
 import pytest
 
@@ -112,3 +113,55 @@ def test_what_cannot_be_done_costs_a_sentence(kept):
         assert not (kept.folder / "none").exists()
     done = history(kept, "export", str(kept.folder / "no" / "file"))
     assert done.returncode == 4 and "cannot be written" in done.stderr
+
+
+FLAKY = """
+import os, pathlib, pytest
+@pytest.mark.parametrize("i", range(5))
+def test_ok(i): pass
+def test_flaky():
+    mark = pathlib.Path(os.environ["MARK"])
+    seen = mark.exists()
+    mark.touch()
+    assert seen and os.environ["FAILS"] == "no"
+"""
+
+
+def test_flaky_tests_are_listed_and_told(job):
+    job.write("test_it.py", FLAKY)
+    state = job.folder / "kept"
+
+    def run(number, fails):
+        return job.start("-n", "1", "--retries", "1", state=state, MARK=str(job.folder / f"mark-{number}"), FAILS=fails)
+
+    first = run(1, "no")
+    assert first.wait() == 0 and "1 flaky" in first.summary()
+    second = run(2, "yes")
+    assert second.wait() == 1
+    # Above the report: what this node knows is not the same on all nodes.
+    shown = "\n".join(second.lines)
+    known = re.search(r"known to be flaky in 1 of its last 1 job \(100\.0 %\), last in j\d{4}\.\d+", shown)
+    assert known and shown.index(known[0]) < shown.index("═══ DAGZ job report")
+    assert "known to be" not in "\n".join(second.report())
+
+    listed = history(job, "flaky", state="kept")
+    assert listed.returncode == 0 and listed.stderr == ""
+    assert re.search(r"^ +50\.0 %      1       1     2  j\d{4}\.\d+ +test_it\.py::test_flaky$", listed.stdout, re.M)
+    assert "test_ok" not in listed.stdout and listed.stdout.endswith("over 2 jobs\n")
+    document = json.loads(history(job, "flaky", "--format", "json", state="kept").stdout)
+    assert [(test["test"], test["flaky"], test["failed"], test["jobs"]) for test in document["tests"]] == [
+        ("test_it.py::test_flaky", 1, 1, 2)]
+    told = job.nodes[0].ask("logs", "test_flaky", "--state-dir", str(state), "--no-beacon").stdout
+    assert re.search(r"^flaky in 1 of its last 2 jobs \(50\.0 %\), last in j", told, re.M)
+
+    # It travels.
+    assert history(job, "export", str(job.folder / "all.jsonl"), state="kept").returncode == 0
+    assert history(job, "import", str(job.folder / "all.jsonl"), state="second").returncode == 0
+    assert history(job, "flaky", state="second").stdout == listed.stdout
+
+
+def test_flaky_without_a_history(job):
+    job.write("test_it.py", "def test_a(): pass\n")
+    assert job.start("-n", "1").wait() == 0
+    nothing = history(job, "flaky", state="nowhere")
+    assert nothing.returncode == 4 and "no history is kept" in nothing.stderr

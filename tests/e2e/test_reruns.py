@@ -1,6 +1,11 @@
 """Later attempts of a CI step run what did not pass in the earlier one."""
 
 import re
+import shutil
+
+import pytest
+
+from job import same_report
 
 SECRET = "no secret, but as long as one"
 
@@ -67,3 +72,122 @@ def test_outside_of_a_ci_nothing_is_redundant(job, tmp_path):
         node = job.start("-n", "1", "--retries", "0", state=tmp_path / "kept", ATTEMPT="1")
         assert node.wait() == 1
         assert "2 failed, 40 passed" in node.summary()
+
+
+def ran(*nodes):
+    return {match[7] for node in nodes for match in node.progress()}
+
+
+FILES = {
+    "test_a.py": "import pytest\n@pytest.mark.parametrize('i', range(20))\ndef test_fine(i): pass\n",
+    "test_b.py": "import os\ndef test_fine(): pass\ndef test_fails(): assert os.environ['ATTEMPT'] == '2'\n",
+    "test_c.py": "def test_hopeless(): assert 0\ndef test_fine(): pass\n",
+}
+LEFT_OVER = {"test_b.py::test_fails", "test_c.py::test_hopeless", "test_c.py::test_new", "test_d.py::test_new"}
+
+
+def write_files(job, attempt):
+    for name, text in FILES.items():
+        job.write(name, text)
+    if attempt == 1:
+        return
+    # In the middle, so that every test behind it has moved.
+    job.write("test_c.py", "def test_new(): pass\n" + FILES["test_c.py"])
+    job.write("test_d.py", "def test_new(): pass\n")
+
+
+def test_a_rerun_with_shared_collection(job, tmp_path):
+    write_files(job, 1)
+    first = start(job, 1, "--collect", "shared", state=tmp_path / "kept")
+    assert first.wait() == 1
+    assert ran(first) >= {"test_a.py::test_fine[0]", "test_b.py::test_fails"}
+    write_files(job, 2)
+    again = start(job, 2, "--collect", "shared", state=tmp_path / "kept")
+    assert again.wait() == 1
+    assert "collection: shared" in again.errors
+    assert ran(again) == LEFT_OVER
+    assert "1 failed, 3 passed, 0 flaky, 0 errors, 0 skipped, 22 redundant of 26 tests" in again.summary()
+
+
+@pytest.mark.parametrize("collect", ["whole", "shared"])
+@pytest.mark.parametrize("first", ["who remembers", "who does not"])
+def test_one_node_knows_of_the_attempt_before(job, tmp_path, collect, first):
+    write_files(job, 1)
+    assert start(job, 1, "--collect", collect, state=tmp_path / "kept").wait() == 1
+    write_files(job, 2)
+    # Time enough to meet before anything begins.
+    job.write("conftest.py", "import time\ntime.sleep(2)\n")
+    states = [{"state": tmp_path / "kept"}, {}]
+    nodes = []
+    for state in states if first == "who remembers" else reversed(states):
+        nodes.append(start(job, 2, "--collect", collect, **state))
+        nodes[-1].address()
+    assert [node.wait() for node in nodes] == [1, 1]
+    same_report(nodes)
+    assert ran(*nodes) == LEFT_OVER
+    assert "22 redundant of 26 tests" in nodes[0].summary()
+    other = nodes[1 if first == "who remembers" else 0]
+    assert re.search(r"another node remembers j\d{4}\.\d+, an earlier attempt of this job: the 22 tests that passed "
+                     "there are not run again", other.errors)
+
+
+def test_the_newest_attempt_that_anybody_remembers_decides(job, tmp_path):
+    job.write("test_it.py", "import os\ndef test_a(): pass\ndef test_b(): assert os.environ['ATTEMPT'] != '1'\n"
+                            "def test_c(): assert 0\n")
+    assert start(job, 1, state=tmp_path / "old").wait() == 1
+    shutil.copytree(tmp_path / "old", tmp_path / "new")
+    second = start(job, 2, state=tmp_path / "new")
+    assert second.wait() == 1
+    assert ran(second) == {"test_it.py::test_b", "test_it.py::test_c"}
+    job.write("conftest.py", "import time\ntime.sleep(2)\n")
+    nodes = [start(job, 3, state=tmp_path / name) for name in ("old", "new")]
+    assert [node.wait() for node in nodes] == [1, 1]
+    assert ran(*nodes) == {"test_it.py::test_c"}
+    assert "2 redundant of 3 tests" in nodes[0].summary()
+
+
+def gitlab(number):
+    return {"GITLAB_CI": "true", "CI_SERVER_URL": "https://gitlab.example", "CI_PROJECT_PATH": "o/r",
+            "CI_PIPELINE_ID": "7", "CI_JOB_STAGE": "test", "CI_JOB_NAME": f"test {number}/2", "CI_NODE_TOTAL": "2",
+            "CI_NODE_INDEX": str(number), "DAGZ_SECRET": SECRET}
+
+
+@pytest.mark.parametrize("collect", ["whole", "shared"])
+@pytest.mark.parametrize("memory", ["rendezvous", "history", "none"])
+def test_one_of_two_nodes_is_restarted(job, tmp_path, collect, memory):
+    """GitLab counts no attempts: the restarted node has the same variables as before."""
+    write_files(job, 1)
+    options = ["-n", "1", "--listen", "127.0.0.1", "--no-beacon", "--retries", "0", "--collect", collect]
+    if memory == "rendezvous":
+        (tmp_path / "rendezvous").mkdir()
+        options += ["--rendezvous", str(tmp_path / "rendezvous")]
+
+    def start_one(number, attempt):
+        state = {"state": tmp_path / f"kept-{number}"} if memory == "history" else {}
+        return job.start(*options, ATTEMPT=str(attempt), **gitlab(number), **state)
+
+    nodes = [start_one(number, 1) for number in (1, 2)]
+    assert [node.wait() for node in nodes] == [1, 1]
+    finished = same_report(nodes)
+    write_files(job, 2)
+    again = start_one(2, 2)
+    assert again.wait() == 1
+    # A job of its own, with what was left over, or with everything; nobody waits for the other node.
+    assert again.report() != finished
+    assert any("1 of 2 expected nodes took part" in line for line in again.report())
+    if memory == "none":
+        assert " 0 redundant of 26 tests" in again.summary()
+    else:
+        assert ran(again) == LEFT_OVER
+        assert "22 redundant of 26 tests" in again.summary()
+
+
+def test_one_of_two_nodes_is_restarted_where_attempts_are_counted(job, tmp_path):
+    write_files(job, 1)
+    nodes = [start(job, 1, "--nodes", "2", state=tmp_path / str(number)) for number in (1, 2)]
+    assert [node.wait() for node in nodes] == [1, 1]
+    write_files(job, 2)
+    again = start(job, 2, "--nodes", "2", state=tmp_path / "2")
+    assert again.wait() == 1
+    assert ran(again) == LEFT_OVER
+    assert any("1 of 2 expected nodes took part" in line for line in again.report())

@@ -133,6 +133,55 @@ TEST_CASE("history: a test is found in every job that had it", "[report]") {
   CHECK(history.test_records("t/a.py::test_").value.empty());
 }
 
+TEST_CASE("history: flaky tests are found, but for jobs in which most tests failed", "[report]") {
+  const Folder folder;
+  History history(folder.state());
+  const auto run = [&](History& into, int number, const std::vector<Outcome>& outcomes,
+                       Outcome others) {
+    std::vector<TestSummary> tests;
+    std::vector<AttemptSummary> attempts;
+    for (const Outcome outcome : outcomes) attempts.push_back(attempt(outcome));
+    tests.push_back(test("a.py::flaky", attempts));
+    for (int i = 0; i < 3; ++i) {
+      tests.push_back(test("a.py::t" + std::to_string(i), {attempt(others)}));
+    }
+    JobSummary summary = job(std::move(tests));
+    summary.full_id = "job-" + std::to_string(number);
+    summary.short_id = "j0517." + std::to_string(number);
+    summary.started.ms += number;
+    CHECK_FALSE(into.record(summary));
+  };
+  run(history, 1, {Outcome::kFailed, Outcome::kPassed}, Outcome::kPassed);
+  run(history, 2, {Outcome::kPassed}, Outcome::kPassed);
+  run(history, 3, {Outcome::kFailed, Outcome::kPassed}, Outcome::kPassed);
+  run(history, 4, {Outcome::kFailed, Outcome::kPassed}, Outcome::kFailed);  // does not count
+  run(history, 5, {}, Outcome::kPassed);                                    // did not run
+  run(history, 6, {Outcome::kFailed}, Outcome::kPassed);
+  const auto check = [](History& from) {
+    const FlakyTests found = from.flaky_tests().value;
+    CHECK((found.jobs == 5 && found.left_out == 1));
+    REQUIRE(found.tests.size() == 1);
+    const Flakiness& one = found.tests[0];
+    CHECK(one.id == "a.py::flaky");
+    CHECK((one.jobs == 4 && one.flaky == 2 && one.failed == 1));
+    CHECK(one.last_flaky_job == "j0517.3");
+    const auto known = from.flakiness({"a.py::t0", "a.py::flaky", "gone"}).value;
+    REQUIRE(known.size() == 1);
+    CHECK(known.at("a.py::flaky").flaky == 2);
+  };
+  check(history);
+  // All of it travels.
+  std::string exported;
+  history.export_lines([&](std::string_view lines) {
+    exported += lines;
+    return true;
+  });
+  const Folder other;
+  History second(other.state());
+  CHECK_FALSE(second.import_texts({{"file", exported, "digest"}}, {0}).problem);
+  check(second);
+}
+
 TEST_CASE("history: one of the first schema is brought up to date", "[report]") {
   const Folder folder;
   History(folder.state()).open();
@@ -563,6 +612,11 @@ TEST_CASE("history: the largest suites are kept and planned from in time", "[.be
                              "-Float64Dtype-object-True-some-parameter]",
                          {attempt(Outcome::kPassed, i % 50)}));
   }
+  for (int i = 0; i < 200; ++i) {
+    tests[static_cast<std::size_t>(i)].attempts.insert(
+        tests[static_cast<std::size_t>(i)].attempts.begin(), attempt(Outcome::kFailed));
+    tests[static_cast<std::size_t>(i)].verdict = Verdict::kOkFlaky;
+  }
   JobSummary summary = job(std::move(tests));
   History history(folder.state());
   for (int number = 1; number <= 2; ++number) {
@@ -578,4 +632,13 @@ TEST_CASE("history: the largest suites are kept and planned from in time", "[.be
   CHECK(history.load("last").value->tests.size() == 180'000);
   WARN("load 180,000 results: " << ms_since(start) << " ms, file "
                                 << fs::file_size(history.path()) / 1'000 << " kB");
+  start = std::chrono::steady_clock::now();
+  const FlakyTests flaky = history.flaky_tests().value;
+  CHECK(flaky.tests.size() == 200);
+  WARN("find 200 flaky tests of 180,000: " << ms_since(start) << " ms");
+  std::vector<std::string> ids;
+  for (const Flakiness& one : flaky.tests) ids.push_back(one.id);
+  start = std::chrono::steady_clock::now();
+  CHECK(history.flakiness(ids).value.size() == 200);
+  WARN("flakiness of 200 tests: " << ms_since(start) << " ms");
 }

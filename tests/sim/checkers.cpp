@@ -290,6 +290,30 @@ void Checkers::check_one_job(const World& world, uint32_t mesh, std::size_t jobs
   }
 }
 
+// Only what passed before is left out, and what all nodes remember is never run.
+void Checkers::check_rerun(const World& world, const report::TestSummary& test) {
+  if (!world.scenario().rerun) return;
+  const bool passed = world.passed_before().contains(test.id);
+  const bool may_be_left_out = passed || world.passed_earlier().contains(test.id);
+  if (test.verdict == report::Verdict::kRedundant && !may_be_left_out) {
+    violated(world, nullptr, test.id + " is left out, but did not pass before");
+  }
+  if (passed && world.memory() == World::Memory::kAll && !test.attempts.empty()) {
+    violated(world, nullptr, test.id + " is run although all nodes know that it passed");
+  }
+}
+
+// The newest attempt decides that anybody remembers who had a part in the job.
+void Checkers::check_left_out(const World& world, const Process& process,
+                              const report::JobState& job) {
+  const auto& passed = job.attempt_before_ms() == World::kAttemptBeforeMs ? world.passed_before()
+                                                                          : world.passed_earlier();
+  for (const report::Test& test : job.tests()) {
+    if (test.verdict != report::Verdict::kRedundant || passed.contains(test.id)) continue;
+    violated(world, &process, test.id + " is left out, but did not pass in the attempt before");
+  }
+}
+
 bool Checkers::was_copied(const World& world, uint32_t number, const std::string& id) {
   const auto& mesh = world.mesh(number);
   return std::any_of(mesh.begin(), mesh.end(), [&](const Process* one) {
@@ -326,10 +350,9 @@ void Checkers::check_verdicts(const World& world, uint32_t mesh, const report::J
   const bool landslide = failing > 5;
   for (const report::TestSummary& test : summary.tests) {
     const report::Verdict wanted = expected.at(test.id);
+    check_rerun(world, test);
     if (test.verdict == wanted) continue;
-    if (test.verdict == report::Verdict::kRedundant && world.passed_before().contains(test.id)) {
-      continue;
-    }
+    if (world.scenario().rerun && test.verdict == report::Verdict::kRedundant) continue;
     // Only the process that collected it first has it, and that may be gone.
     const bool untried =
         test.verdict == report::Verdict::kPending || wanted == report::Verdict::kOkFlaky;
@@ -382,6 +405,7 @@ void Checkers::check_merge_order(const World& world, const Process& process) {
     }
   }
   state.apply(process.end->closed_by, process.end->closed);
+  check_left_out(world, process, state);
   if (report_text(state.summary(), *process.crypto) !=
       report_text(process.end->summary, *process.crypto)) {
     violated(world, &process, "another order of merging gives another report");

@@ -33,6 +33,8 @@ class Checkers {
   void check_strangers(const World& world);
   void check_reports(const World& world, uint32_t mesh);
   static bool was_left_alone(const World& world, const Process& process);
+  void check_left_out(const World& world, const Process& process, const report::JobState& job);
+  void check_rerun(const World& world, const report::TestSummary& test);
   static bool was_copied(const World& world, uint32_t mesh, const std::string& id);
   void check_slices(const World& world, const std::vector<const report::JobSummary*>& jobs);
   void check_one_job(const World& world, uint32_t mesh, std::size_t jobs);

@@ -37,6 +37,7 @@ constexpr Bug kBugs[] = {
     {Planted::kSkipsGaps, "skips-gaps"},
     {Planted::kBelievesTheUnsigned, "believes-the-unsigned"},
     {Planted::kClosesEarly, "closes-early"},
+    {Planted::kRunsThePassed, "runs-the-passed"},
 };
 
 constexpr uint64_t kSeedsMax = 4000;

@@ -105,7 +105,7 @@ struct Scenario {
   bool alone = false;
   // The tests have a history, and nodes differ in speed by up to this factor; 0: neither.
   uint32_t slowest = 0;
-  // A later attempt: most nodes know of some tests that they passed before.
+  // A later attempt: all, most or one of the nodes remember what passed before, or they differ.
   bool rerun = false;
   Duration give_up_after = Duration::seconds(300);
   const GivenSuite* given = nullptr;

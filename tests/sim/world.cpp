@@ -6,6 +6,7 @@
 
 #include "mesh/check.hpp"
 #include "mesh/planted.hpp"
+#include "sched/test_hash.hpp"
 
 namespace dagz::sim {
 namespace {
@@ -33,12 +34,7 @@ World::World(const Scenario& scenario)
       meshes_(scenario.meshes),
       last_crash_at_(scenario.meshes) {
   suite_ = scenario_.given ? scenario_.given->suite : draw_suite(rng_, scenario_.suite);
-  if (scenario_.rerun) {
-    Rng drawn(scenario_.seed);
-    for (const auto& [id, verdict] : suite_.expected(0)) {
-      if (!report::is_failure(verdict) && drawn.chance(3, 4)) passed_before_.insert(id);
-    }
-  }
+  if (scenario_.rerun) draw_memories();
   if (scenario_.slowest > 0) {
     for (const SuiteFile& file : suite_.files) {
       if (file.setup.ns > 0) history_.push_back({file.path, file.setup});
@@ -60,6 +56,51 @@ World::World(const Scenario& scenario)
     post(*process.leaves_at, process.number, Leave{});
   }
   post_disasters();
+}
+
+void World::draw_memories() {
+  Rng drawn(scenario_.seed);
+  for (const auto& [id, verdict] : suite_.expected(0)) {
+    if (!report::is_failure(verdict) && drawn.chance(3, 4)) passed_before_.insert(id);
+  }
+  memory_ = static_cast<Memory>(drawn.below(4));
+  remembers_ = static_cast<uint32_t>(drawn.below(scenario_.nodes));
+  if (memory_ != Memory::kDiffers) return;
+  for (const auto& [id, verdict] : suite_.expected(0)) {
+    if (!report::is_failure(verdict) && drawn.chance(1, 2)) passed_earlier_.insert(id);
+  }
+  // After an attempt that passed all run, whatever was before.
+  if (drawn.chance(1, 3)) passed_before_.clear();
+}
+
+std::optional<sched::EarlierAttempt> World::memory_of(const Process& process) const {
+  if (!scenario_.rerun) return std::nullopt;
+  const uint32_t number = process.number;
+  bool before = true;
+  bool earlier = false;
+  switch (memory_) {
+    case Memory::kAll:
+      break;
+    case Memory::kMost:
+      before = number % 4 != 3;
+      break;
+    case Memory::kOne:
+      before = number == remembers_;
+      break;
+    case Memory::kDiffers:
+      before = number % 3 == remembers_ % 3;
+      earlier = number % 3 == (remembers_ + 1) % 3;
+      break;
+  }
+  if (!before && !earlier) return std::nullopt;
+  sched::EarlierAttempt attempt{before ? "job/2" : "job/1",
+                                before ? "j0101.2" : "j0101.1",
+                                before ? kAttemptBeforeMs : 1'500'000'000'000,
+                                {}};
+  for (const std::string& id : before ? passed_before_ : passed_earlier_) {
+    attempt.passed.insert(sched::test_hash(id));
+  }
+  return attempt;
 }
 
 void World::add_process(Instant starts_at, uint32_t mesh) {
@@ -169,7 +210,7 @@ void World::start(Process& process) {
   config.mesh.full_mesh_max = scenario_.full_mesh_max;
   config.scheduler.max_fail = scenario_.max_fail;
   config.scheduler.max_fail_now = scenario_.max_fail_now;
-  if (process.number % 4 != 3) config.scheduler.passed_before = passed_before_;
+  config.earlier = memory_of(process);
   if (scenario_.slices) {
     config.scheduler.slice = sched::Slice{process.number % scenario_.nodes, scenario_.nodes};
   }

@@ -45,8 +45,17 @@ class World {
 
   const Scenario& scenario() const { return scenario_; }
   const Suite& suite() const { return suite_; }
-  // What an earlier attempt has left over for this one.
+  // Of reruns: what passed in the attempt before, and in the one before that.
   const std::unordered_set<std::string>& passed_before() const { return passed_before_; }
+  const std::unordered_set<std::string>& passed_earlier() const { return passed_earlier_; }
+  static constexpr int64_t kAttemptBeforeMs = 1'600'000'000'000;
+  enum class Memory : uint8_t {
+    kAll,      // all nodes remember the attempt before
+    kMost,     // most of them
+    kOne,      // one
+    kDiffers,  // some, and others only the one before that
+  };
+  Memory memory() const { return memory_; }
   const std::vector<Process>& processes() const { return processes_; }
   // Those of one mesh.
   const std::vector<const Process*>& mesh(uint32_t mesh) const { return meshes_[mesh]; }
@@ -120,6 +129,8 @@ class World {
 
   void post(Instant at, uint32_t process, What what);
   void add_process(Instant starts_at, uint32_t mesh);
+  void draw_memories();
+  std::optional<sched::EarlierAttempt> memory_of(const Process& process) const;
   void tell_addresses(Process& process);
   void post_disasters();
   void end_in_the_last_moment(const Process& closer);
@@ -143,6 +154,9 @@ class World {
   Rng rng_;
   Suite suite_;
   std::unordered_set<std::string> passed_before_;
+  std::unordered_set<std::string> passed_earlier_;
+  Memory memory_ = Memory::kAll;
+  uint32_t remembers_ = 0;  // the one
   std::vector<sched::KnownDuration> history_;
   std::vector<std::map<std::string, uint32_t>> tries_;  // by mesh
   std::vector<Process> processes_;

@@ -24,6 +24,7 @@ inline const NodeId kC = numbered_id(3);
 struct SchedulerBench {
   report::JobState job;
   Estimates estimates;
+  Rerun rerun;
   Scheduler scheduler;
   std::vector<LiveNode> live;
   Instant now = at_ms(1000);
@@ -33,8 +34,9 @@ struct SchedulerBench {
   uint32_t reopened = 0;
 
   explicit SchedulerBench(const SchedulerConfig& config = {},
-                          const std::vector<KnownDuration>& history = {})
-      : estimates(history), scheduler(config, job, estimates) {
+                          const std::vector<KnownDuration>& history = {},
+                          std::optional<EarlierAttempt> earlier = std::nullopt)
+      : estimates(history), rerun(std::move(earlier)), scheduler(config, job, estimates, rerun) {
     scheduler.begin(now, claim_by(kA), named(0));
   }
 
@@ -49,6 +51,7 @@ struct SchedulerBench {
       }
     }
     scheduler.seen(now, origin, entry);
+    if (rerun.seen(origin, entry)) scheduler.rerun_changed();
   }
   // A member with as many workers; it has not collected yet.
   void join(const NodeId& id, uint32_t workers = 1) {

@@ -1,0 +1,65 @@
+#include <set>
+#include <utility>
+
+#include "mesh/planted.hpp"
+#include "node.hpp"
+#include "report/text.hpp"
+
+// The part of a node that knows what passed in an earlier attempt of the job: it tells others, and
+// leaves out what it collects itself. All else is the scheduler's affair.
+
+namespace dagz {
+
+// Its tests are granted by the word that they are there, so this must come before.
+void Node::skip_passed(report::FileKey key, const std::vector<std::string>& ids) {
+  if (rerun_.is_empty() || is_planted(Planted::kRunsThePassed)) return;
+  report::Redundant skipped{rerun_.attempt_wall_ms(), {}, {}};
+  Duration total;
+  int64_t count = 0;
+  for (uint32_t i = 0; i < ids.size(); ++i) {
+    if (!rerun_.has_passed(ids[i])) continue;
+    total += estimates_.of_id(ids[i]);
+    ++count;
+    if (!skipped.runs.empty() && skipped.runs.back().first + skipped.runs.back().count == i) {
+      ++skipped.runs.back().count;
+    } else {
+      skipped.runs.push_back({key, i, 1});
+    }
+    if (skipped.runs.size() < report::kRunsPerEntryMax / 8 || i + 1 == ids.size()) continue;
+    skipped.each = total / count;
+    write(skipped);
+    skipped.runs.clear();
+    total = {};
+    count = 0;
+  }
+  if (count == 0) return;
+  skipped.each = total / count;
+  write(std::move(skipped));
+}
+
+void Node::tell_earlier_attempt() {
+  if (!rerun_.may_have_to_tell() || end_ || departing_) return;
+  std::set<NodeId> live;
+  for (const auto& [id, member] : membership_.members()) {
+    if (mesh::takes_part(member.state) && !departed_.contains(id)) live.insert(id);
+  }
+  for (report::PassedBefore& part : rerun_.tell(self_.id, live)) {
+    write(std::move(part));
+    flush_now_ = true;
+  }
+}
+
+void Node::rerun_changed(const report::Entry& entry) {
+  scheduler_.rerun_changed();
+  const auto* remembered = std::get_if<report::Remembered>(&entry);
+  if (remembered == nullptr || rerun_.from_others() == nullptr) return;
+  const std::string which = "another node remembers " + report::visible(remembered->short_id) +
+                            ", an earlier attempt of this job: ";
+  const std::string tests =
+      std::to_string(remembered->passed) + (remembered->passed == 1 ? " test" : " tests");
+  actions_.notices.push_back(
+      which + (remembered->passed == 0 ? "it passed, and all tests run again"
+                                       : "the " + tests + " that passed there are not run again"));
+}
+
+}  // namespace dagz
