@@ -1,9 +1,9 @@
 #include "agent.hpp"
 
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
-#include <zmq.h>
 
 #include <algorithm>
 #include <csignal>
@@ -30,7 +30,8 @@ namespace {
 // So many messages at a time, then the clock and the children get their turn.
 constexpr std::size_t kMessagesPerTurn = 256;
 // Results of short tests come faster than they need to be handled: reading them in steps of this
-// keeps the agent off the CPU that the tests want. A worker holds more than this in its window.
+// keeps the agent off the CPU that the tests want. A worker that may be done with what it holds
+// within this is heard at once.
 constexpr Duration kWorkerReadStep = Duration::milliseconds(5);
 constexpr Duration kPeersAnswerWithin = Duration::seconds(2);
 constexpr Duration kDrawEvery = Duration::milliseconds(200);
@@ -276,24 +277,31 @@ void Agent::loop() {
   }
 }
 
+// Whether the workers are left alone for the moment.
+bool Agent::pauses(Instant now) const {
+  return now < read_workers_at_ && now < runner_.next_deadline();
+}
+
 void Agent::wait(Instant until) {
   terminal_.flush();
-  std::vector<zmq_pollitem_t> items;
-  items.push_back({nullptr, transport_.poll_fd(), ZMQ_POLLIN, 0});
-  items.push_back({nullptr, discovery_->poll_fd(), ZMQ_POLLIN, 0});
-  items.push_back({nullptr, signal_fd_, ZMQ_POLLIN, 0});
-  if (keyboard_.fd() >= 0) items.push_back({nullptr, keyboard_.fd(), ZMQ_POLLIN, 0});
+  std::vector<pollfd> items;
+  for (const int fd : {transport_.poll_fd(), discovery_->poll_fd(), signal_fd_, keyboard_.fd()}) {
+    if (fd >= 0) items.push_back({fd, POLLIN, 0});
+  }
+  const auto others = static_cast<std::ptrdiff_t>(items.size());
   const Instant now = mesh::monotonic_now();
-  if (!runner_ended_) {
-    if (now >= read_workers_at_) {
-      runner_.append_poll_items(items);
-    } else {
-      until = std::min(until, read_workers_at_);
-    }
+  if (!runner_ended_ && pauses(now)) {
+    runner_.append_hungry_workers(items);
+    until = std::min(until, read_workers_at_);
+  } else if (!runner_ended_) {
+    runner_.append_poll_items(items);
   }
   // Rounded up: waking just before a deadline would only mean waiting again.
   const int64_t ms = std::clamp<int64_t>((until - now).ns / 1'000'000 + 1, 0, 1000);
-  zmq_poll(items.data(), static_cast<int>(items.size()), until <= now ? 0 : ms);
+  poll(items.data(), items.size(), until <= now ? 0 : static_cast<int>(ms));
+  const bool heard = std::any_of(items.begin() + others, items.end(),
+                                 [](const pollfd& item) { return item.revents != 0; });
+  if (heard) read_workers_at_ = Instant{};
 }
 
 void Agent::poll_network(Moment at) {
@@ -341,7 +349,7 @@ void Agent::poll_discovery(Moment at) {
 }
 
 void Agent::poll_runner(Moment at) {
-  if (runner_ended_ || at.now < read_workers_at_) return;
+  if (runner_ended_ || pauses(at.now)) return;
   std::vector<sched::RunnerEvent> events;
   runner_.poll(at.now, events);
   bool urgent = events.empty();
@@ -389,7 +397,6 @@ void Agent::perform(Moment at) {
   perform_links(at, actions.links);
   name_run(actions.commands);
   for (const sched::RunnerCommand& command : actions.commands) runner_.perform(command);
-  if (!actions.commands.empty()) read_workers_at_ = std::min(read_workers_at_, at.now);
   show(actions, at);
 }
 

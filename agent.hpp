@@ -40,6 +40,7 @@ class Agent {
   void start_runner();
   void loop();
   void wait(Instant until);
+  bool pauses(Instant now) const;
   void poll_network(Moment at);
   void poll_discovery(Moment at);
   void poll_runner(Moment at);

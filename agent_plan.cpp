@@ -1,7 +1,7 @@
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
-#include <zmq.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -69,11 +69,11 @@ class Planner {
 
  private:
   void wait_and_poll() {
-    std::vector<zmq_pollitem_t> items{{nullptr, signals_.get(), ZMQ_POLLIN, 0}};
+    std::vector<pollfd> items{{signals_.get(), POLLIN, 0}};
     runner_.append_poll_items(items);
     const Duration left = runner_.next_deadline() - mesh::monotonic_now();
     const int64_t ms = std::clamp<int64_t>(left.ns / 1'000'000 + 1, 0, 1000);
-    zmq_poll(items.data(), static_cast<int>(items.size()), ms);
+    poll(items.data(), items.size(), static_cast<int>(ms));
     signalfd_siginfo info;
     if (read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
       interrupted_ = true;

@@ -95,15 +95,19 @@ void Node::push_batches(Instant now, const NodeId& to, std::vector<mesh::LogBatc
 
 // Own batches go straight to the scheduler; the scheduler sends everything new to everybody.
 void Node::publish_logs(Moment at) {
+  // Whoever joins hears at once what a lone node has kept for itself.
+  const bool alone = membership_.live_count() == 1;
   if (ledger_.has_pending() && next_log_flush_at_ == Instant::never()) {
-    next_log_flush_at_ = ends_soon_ ? std::max(at.now + kFlushAtTheEnd, next_fan_out_at_)
-                                    : at.now + config_.mesh.log_flush_every;
+    next_log_flush_at_ = ends_soon_ && !alone ? std::max(at.now + kFlushAtTheEnd, next_fan_out_at_)
+                                              : at.now + config_.mesh.log_flush_every;
   }
   // Urgent entries leave at once in a small mesh; in a large one the scheduler gathers them, or
   // each would cost it as many messages as there are members.
-  if (flush_now_) next_log_flush_at_ = std::min(next_log_flush_at_, next_fan_out_at_);
-  flush_now_ = false;
+  if (flush_now_ && !alone) {
+    next_log_flush_at_ = std::min(next_log_flush_at_, next_fan_out_at_);
+  }
   if (at.now < next_log_flush_at_) return;
+  flush_now_ = false;
   next_fan_out_at_ = at.now;
   if (is_scheduler()) {
     const auto members = static_cast<int64_t>(membership_.live_count());

@@ -15,10 +15,23 @@ struct {
   Mark known{"ledger: a batch comes again"};
 } marks;
 
+// Signing passes over its bytes twice: of the head that is little, and it stands for the rest.
+Buffer signed_part(const Hash& head) {
+  Buffer out;
+  WireWriter writer(out);
+  writer.write_bytes("log head", 8);
+  writer(head);
+  return out;
+}
+
 }  // namespace
 
-Buffer Ledger::signed_part(const LogBatch& batch) const {
+// Of the chain, with this batch as its end.
+Hash Ledger::head_after(const LogBatch& batch) const {
+  std::size_t bytes = 128;
+  for (const Buffer& entry : batch.entries) bytes += entry.size() + 4;
   Buffer out;
+  out.reserve(bytes);
   WireWriter writer(out);
   writer.write_bytes("log", 3);
   writer(batch.origin, batch.first, batch.previous);
@@ -27,7 +40,11 @@ Buffer Ledger::signed_part(const LogBatch& batch) const {
     writer.write_varint(entry.size());
     writer.write_bytes(entry.data(), entry.size());
   }
-  return out;
+  return crypto_.hash(out);
+}
+
+bool Ledger::is_signed(const LogBatch& batch, const Hash& head, const PublicKey& key) const {
+  return crypto_.verify(key, signed_part(head), batch.signature);
 }
 
 void Ledger::append(Buffer entry) {
@@ -57,14 +74,14 @@ const LogBatch* Ledger::flush() {
   const auto end = pending_.begin() + static_cast<std::ptrdiff_t>(count);
   batch.entries.assign(std::make_move_iterator(pending_.begin()), std::make_move_iterator(end));
   pending_.erase(pending_.begin(), end);
-  const Buffer bytes_to_sign = signed_part(batch);
-  batch.signature = crypto_.sign(bytes_to_sign);
-  seal(log, std::move(batch), bytes_to_sign);
+  const Hash head = head_after(batch);
+  batch.signature = crypto_.sign(signed_part(head));
+  seal(log, std::move(batch), head);
   return &log.batches.back();
 }
 
-void Ledger::seal(Log& log, LogBatch batch, Bytes signed_bytes) {
-  log.head = crypto_.hash(signed_bytes);
+void Ledger::seal(Log& log, LogBatch batch, const Hash& head) {
+  log.head = head;
   log.length += batch.entries.size();
   log.batches.push_back(std::move(batch));
 }
@@ -88,12 +105,12 @@ Ledger::Verdict Ledger::accept(const LogBatch& batch, const PublicKey& key) {
       marks.known.reach();
       return Verdict::kKnown;
     }
-    if (!crypto_.verify(key, signed_part(batch), batch.signature)) return Verdict::kForged;
+    if (!is_signed(batch, head_after(batch), key)) return Verdict::kForged;
     log.forked = true;
     return Verdict::kForked;
   }
-  const Buffer bytes = signed_part(batch);
-  if (!crypto_.verify(key, bytes, batch.signature)) return Verdict::kForged;
+  const Hash head = head_after(batch);
+  if (!is_signed(batch, head, key)) return Verdict::kForged;
   if (batch.previous != log.head && !is_planted(Planted::kSkipsGaps)) {
     log.forked = true;
     return Verdict::kForked;
@@ -101,7 +118,7 @@ Ledger::Verdict Ledger::accept(const LogBatch& batch, const PublicKey& key) {
   for (std::size_t i = 0; i < batch.entries.size(); ++i) {
     unread_.push_back({batch.origin, batch.first + i, batch.entries[i]});
   }
-  seal(log, batch, bytes);
+  seal(log, batch, head);
   return Verdict::kAppended;
 }
 

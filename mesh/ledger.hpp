@@ -99,8 +99,9 @@ class Ledger {
     bool forked = false;
   };
 
-  Buffer signed_part(const LogBatch& batch) const;
-  void seal(Log& log, LogBatch batch, Bytes signed_bytes);
+  Hash head_after(const LogBatch& batch) const;
+  bool is_signed(const LogBatch& batch, const Hash& head, const PublicKey& key) const;
+  void seal(Log& log, LogBatch batch, const Hash& head);
 
   const Crypto& crypto_;
   std::map<NodeId, Log> logs_;

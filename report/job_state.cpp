@@ -658,6 +658,15 @@ void JobState::note_differences(const std::vector<const NodeState*>& nodes,
   }
 }
 
+// Of a closed job.
+JobStatus JobState::status_of(const Counts& counts) const {
+  if (closed_->reason == CloseReason::kInterrupted) return JobStatus::kInterrupted;
+  if (counts.failed + counts.errors > 0) return JobStatus::kFailed;
+  if (counts.total == 0 && uncollected_ == 0) return JobStatus::kEmpty;
+  if (counts.unfinished > 0 || uncollected_ > 0) return JobStatus::kIncomplete;
+  return JobStatus::kPassed;
+}
+
 JobSummary JobState::summary() const {
   JobSummary out;
   if (named_) {
@@ -690,7 +699,8 @@ JobSummary JobState::summary() const {
   out.counts = counts_;
   out.counts.errors += collection_errors_.size();
   const bool sliced = closed_ && closed_->reason == CloseReason::kSlice;
-  out.tests.reserve(tests_.size());
+  std::vector<const Test*> tests;
+  tests.reserve(tests_.size());
   for (const Test& test : tests_) {
     if (test.collects) continue;
     if (sliced && test.verdict == Verdict::kPending) {
@@ -698,27 +708,18 @@ JobSummary JobState::summary() const {
       --out.counts.unfinished;
       continue;
     }
-    out.tests.push_back(summarize(test, out.started.ms));
+    tests.push_back(&test);
   }
-  std::stable_sort(out.tests.begin(), out.tests.end(),
-                   [](const TestSummary& a, const TestSummary& b) {
-                     return std::tie(a.id, a.file) < std::tie(b.id, b.file);
-                   });
+  std::stable_sort(tests.begin(), tests.end(), [this](const Test* a, const Test* b) {
+    const int order = a->id.compare(b->id);
+    return order != 0 ? order < 0 : file_of(*a) < file_of(*b);
+  });
+  out.tests.reserve(tests.size());
+  for (const Test* test : tests) out.tests.push_back(summarize(*test, out.started.ms));
   for (const auto& [path, text] : collection_errors_) out.collection_errors.push_back({path, text});
   summarize_times(out);
   if (!closed_) return out;
-  const Counts& counts = out.counts;
-  if (closed_->reason == CloseReason::kInterrupted) {
-    out.status = JobStatus::kInterrupted;
-  } else if (counts.failed + counts.errors > 0) {
-    out.status = JobStatus::kFailed;
-  } else if (counts.total == 0 && uncollected_ == 0) {
-    out.status = JobStatus::kEmpty;
-  } else if (counts.unfinished > 0 || uncollected_ > 0) {
-    out.status = JobStatus::kIncomplete;
-  } else {
-    out.status = JobStatus::kPassed;
-  }
+  out.status = status_of(out.counts);
   if (!closed_->detail.empty()) out.notes.push_back(closed_->detail);
   if (uncollected_ > 0) {
     out.notes.push_back(std::to_string(uncollected_) +

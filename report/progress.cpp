@@ -1,9 +1,11 @@
 #include "report/progress.hpp"
 
+#include <fmt/compile.h>
 #include <fmt/format.h>
 
 #include <array>
 #include <cstddef>
+#include <string_view>
 
 #include "report/text.hpp"
 
@@ -25,14 +27,31 @@ Color color_of(Verdict verdict) {
   }
 }
 
-std::string cells(uint32_t count) {
-  std::string text;
-  for (uint32_t i = 0; i < count; ++i) text += "█";
-  return text;
+// Through a buffer: a string would grow, and be filled with zeros, for each part.
+template <class Format, class... Values>
+std::string join(const Format& format, const Values&... values) {
+  fmt::memory_buffer text;
+  fmt::format_to(fmt::appender(text), format, values...);
+  return fmt::to_string(text);
+}
+
+// A value below `scale`, a power of ten, with all its zeros: a 1 stands before them.
+class Padded {
+ public:
+  Padded(uint64_t value, uint64_t scale) : text_(scale + value) {}
+  std::string_view digits() const { return {text_.data() + 1, text_.size() - 1}; }
+
+ private:
+  fmt::format_int text_;
+};
+
+std::string_view cells(uint32_t count) {
+  static constexpr std::string_view kAll = "█████████";
+  return kAll.substr(0, kAll.size() / kBarCells * count);
 }
 
 std::string format_bar(const Counts& counts, bool color) {
-  if (!color) return cells(kBarCells);
+  if (!color) return std::string(cells(kBarCells));
   const BarCells bar = bar_cells(counts);
   return paint(Color::kGreen, cells(bar.green), true) + paint(Color::kRed, cells(bar.red), true) +
          paint(Color::kYellow, cells(bar.yellow), true) +
@@ -90,22 +109,25 @@ std::string format_counts(const Counts& counts) {
   const uint64_t passed = counts.passed + counts.flaky;
   const uint64_t skipped = counts.skipped + counts.redundant;
   const uint64_t failed = counts.failed + counts.errors;
-  return fmt::format("{}+{}+{}+{}={}", passed, counts.unfinished, skipped, failed,
-                     passed + counts.unfinished + skipped + failed);
+  return join(FMT_COMPILE("{}+{}+{}+{}={}"), passed, counts.unfinished, skipped, failed,
+              passed + counts.unfinished + skipped + failed);
 }
 
 std::string format_progress(const ProgressEvent& event, bool color) {
-  return fmt::format("{} {} [{}] {} {} lag={} {} %cpu={}% worker #{}", format_clock(event.elapsed),
-                     format_bar(event.counts, color), format_counts(event.counts),
-                     paint(color_of(event.verdict), to_string(event.verdict), color),
-                     format_seconds(event.duration, 1), format_seconds(event.lag, 3, true),
-                     visible(event.id), event.cpu_percent, event.worker);
+  return join(FMT_COMPILE("{} {} [{}] {} {} lag={} {} %cpu={}% worker #{}"),
+              format_clock(event.elapsed), format_bar(event.counts, color),
+              format_counts(event.counts),
+              paint(color_of(event.verdict), to_string(event.verdict), color),
+              format_seconds(event.duration, 1), format_seconds(event.lag, 3, true),
+              visible(event.id), event.cpu_percent, event.worker);
 }
 
 std::string format_clock(Duration elapsed) {
-  const int64_t ms = elapsed.ns < 0 ? 0 : elapsed.ms();
-  return fmt::format("{:02}:{:02}:{:02}.{:03}", ms / 3'600'000, ms / 60'000 % 60, ms / 1'000 % 60,
-                     ms % 1'000);
+  const auto ms = static_cast<uint64_t>(elapsed.ns < 0 ? 0 : elapsed.ms());
+  const uint64_t hours = ms / 3'600'000;
+  return join(FMT_COMPILE("{}{}:{}:{}.{}"), hours < 10 ? "0" : "", hours,
+              Padded(ms / 60'000 % 60, 100).digits(), Padded(ms / 1'000 % 60, 100).digits(),
+              Padded(ms % 1'000, 1'000).digits());
 }
 
 std::string format_duration(Duration duration) {
@@ -126,8 +148,9 @@ std::string format_seconds(Duration duration, int decimals, bool sign) {
   for (int i = 0; i < decimals; ++i) scale *= 10;
   const uint64_t units = rounded(duration, 1'000'000'000 / scale);
   const char* prefix = duration.ns < 0 && units > 0 ? "-" : sign ? "+" : "";
-  if (decimals == 0) return fmt::format("{}{}s", prefix, units);
-  return fmt::format("{}{}.{:0{}}s", prefix, units / scale, units % scale, decimals);
+  if (decimals == 0) return join(FMT_COMPILE("{}{}s"), prefix, units);
+  return join(FMT_COMPILE("{}{}.{}s"), prefix, units / scale,
+              Padded(units % scale, scale).digits());
 }
 
 }  // namespace dagz::report

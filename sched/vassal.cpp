@@ -404,7 +404,6 @@ void Vassal::on(Instant now, int64_t wall_ms, const TestDone& event, Output& out
   // Whatever it passed over it will not run any more.
   put_back(worker, found);
   finish(now, wall_ms, event.slot, std::move(result), out);
-  feed(now, event.slot, out);
 }
 
 // The verdict counts the worst of a test's outcomes on the same worker run, so the failed tear-down

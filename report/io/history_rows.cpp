@@ -210,30 +210,17 @@ class SampleWriter {
  public:
   explicit SampleWriter(Database& database)
       : read_(database, "SELECT seen_ms, recent FROM samples WHERE test = ?"),
-        write_(database, "INSERT OR REPLACE INTO samples VALUES(?, ?, ?)") {}
+        write_(database, "INSERT OR REPLACE INTO samples VALUES(?, ?, ?)"),
+        last_(database.query_integer("SELECT max(test) FROM samples")) {}
 
   void write(int64_t number, std::optional<Duration> sample, int64_t started_ms) {
-    int64_t seen_ms = started_ms;
-    std::string recent;
-    read_.add(number);
-    if (read_.next_row()) {
-      seen_ms = std::max(seen_ms, read_.integer(0));
-      recent = read_.bytes(1);
-    }
-    read_.reset();
+    auto [seen_ms, recent] = known(number);
     if (sample) recent = add_sample(recent, {started_ms, sample->us()});
-    write_.add(number).add(seen_ms).add(recent).run();
+    put(number, std::max(seen_ms, started_ms), recent);
   }
 
   void merge(int64_t number, const RecentDurations& durations) {
-    int64_t seen_ms = 0;
-    std::string recent;
-    read_.add(number);
-    if (read_.next_row()) {
-      seen_ms = read_.integer(0);
-      recent = read_.bytes(1);
-    }
-    read_.reset();
+    auto [seen_ms, recent] = known(number);
     for (const auto& [started_ms, us] : durations.recent) {
       seen_ms = std::max(seen_ms, started_ms);
       const std::vector<Sample> known = unpack_samples(recent);
@@ -246,12 +233,27 @@ class SampleWriter {
       if (!durations.undated) recent = without_sample(recent, started_ms);
       recent = add_sample(recent, {started_ms, us});
     }
-    write_.add(number).add(seen_ms).add(recent).run();
+    put(number, seen_ms, recent);
   }
 
  private:
+  std::pair<int64_t, std::string> known(int64_t number) {
+    std::pair<int64_t, std::string> row;
+    if (number > last_) return row;
+    read_.add(number);
+    if (read_.next_row()) row = {read_.integer(0), read_.bytes(1)};
+    read_.reset();
+    return row;
+  }
+
+  void put(int64_t number, int64_t seen_ms, const std::string& recent) {
+    write_.add(number).add(seen_ms).add(recent).run();
+    last_ = std::max(last_, number);
+  }
+
   Statement read_;
   Statement write_;
+  int64_t last_;  // the highest number that has a row
 };
 
 // ---- out

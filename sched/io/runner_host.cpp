@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <unistd.h>
-#include <zmq.h>
 
 #include <algorithm>
 #include <csignal>
@@ -22,7 +21,10 @@ namespace {
 constexpr int kInternalError = 3;
 constexpr int kUnusable = 16;
 constexpr std::size_t kReadMax = 1 << 20;  // bytes of one connection in one `poll`
-constexpr std::size_t kPeersMax = 64;      // connections without a hello
+// A worker is busy with so many for some milliseconds, however quick they are. Their durations say
+// less: on a busy machine they are mostly waiting.
+constexpr std::size_t kPlenty = 32;
+constexpr std::size_t kPeersMax = 64;  // connections without a hello
 constexpr Duration kHelloPatience = Duration::seconds(10);
 constexpr Duration kReapInterval = Duration::milliseconds(50);  // without pidfds
 constexpr Duration kWrapperPatience = Duration::seconds(1);  // of a command whose pytest has died
@@ -89,19 +91,26 @@ std::optional<RunnerFailed> RunnerHost::start_command() {
   return std::nullopt;
 }
 
-void RunnerHost::append_poll_items(std::vector<zmq_pollitem_t>& items) const {
+void RunnerHost::append_poll_items(std::vector<pollfd>& items) const {
   auto add = [&items](int fd, int events) {
-    if (fd >= 0) items.push_back({nullptr, fd, static_cast<short>(events), 0});
+    if (fd >= 0) items.push_back({fd, static_cast<short>(events), 0});
   };
   if (process_) {
-    add(process_->output_fd(), ZMQ_POLLIN);
-    add(process_->exit_fd(), ZMQ_POLLIN);
+    add(process_->output_fd(), POLLIN);
+    add(process_->exit_fd(), POLLIN);
   }
   if (phase_ == Phase::kEnded) return;
-  add(files_.listen_fd(), ZMQ_POLLIN);
+  add(files_.listen_fd(), POLLIN);
   for (const auto& connection : connections_) {
     const LineChannel& channel = connection->channel;
-    add(channel.fd(), channel.wants_write() ? ZMQ_POLLIN | ZMQ_POLLOUT : ZMQ_POLLIN);
+    add(channel.fd(), channel.wants_write() ? POLLIN | POLLOUT : POLLIN);
+  }
+}
+
+void RunnerHost::append_hungry_workers(std::vector<pollfd>& items) const {
+  for (const auto& [slot, worker] : workers_) {
+    if (worker.connection == nullptr || worker.given.size() >= kPlenty) continue;
+    items.push_back({worker.connection->channel.fd(), POLLIN, 0});
   }
 }
 

@@ -19,7 +19,7 @@
 #include "sched/runners/pytest_environment.hpp"
 #include "sched/runners/pytest_protocol.hpp"
 
-struct zmq_pollitem_t;
+struct pollfd;
 
 namespace dagz::sched {
 
@@ -72,7 +72,9 @@ class RunnerHost {
   std::optional<RunnerFailed> start(const RunnerConfig& config);
 
   // Everything that `poll` waits for, as plain descriptors.
-  void append_poll_items(std::vector<zmq_pollitem_t>& items) const;
+  void append_poll_items(std::vector<pollfd>& items) const;
+  // Of these only workers that hold few tests and may soon need more.
+  void append_hungry_workers(std::vector<pollfd>& items) const;
   // Does what can be done now, and appends what happened.
   void poll(Instant now, std::vector<RunnerEvent>& out);
   // `poll` wants to be called then, even if no descriptor is ready.

@@ -74,6 +74,8 @@ bool begins_as_low(std::string_view text) {
          (is_surrogate(sequence.code_point) && sequence.code_point >= kLowFirst);
 }
 
+bool is_plain(char c) { return c >= 0x20 && c < 0x7F && c != '"' && c != '\\'; }
+
 void append_escape(std::string& out, uint32_t unit) {
   static constexpr char kDigits[] = "0123456789abcdef";
   out += "\\u";
@@ -277,15 +279,18 @@ bool JsonScanner::finish() {
 void append_json_string(std::string& out, std::string_view bytes) {
   out += '"';
   for (std::size_t i = 0; i < bytes.size();) {
+    std::size_t end = i;
+    while (end < bytes.size() && is_plain(bytes[end])) ++end;
+    out.append(bytes.substr(i, end - i));
+    i = end;
+    if (i == bytes.size()) break;
     const uint32_t byte = byte_at(bytes, i);
     if (byte < 0x80) {
       if (byte == '"' || byte == '\\') {
         out += '\\';
         out += static_cast<char>(byte);
-      } else if (byte < 0x20 || byte == 0x7F) {
-        append_escape(out, byte);
       } else {
-        out += static_cast<char>(byte);
+        append_escape(out, byte);
       }
       ++i;
       continue;

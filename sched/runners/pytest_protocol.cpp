@@ -1,5 +1,6 @@
 #include "sched/runners/pytest_protocol.hpp"
 
+#include <fmt/compile.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -420,14 +421,15 @@ std::string encode_run(std::span<const RunOrder> orders) {
     line += separator;
     separator = ",";
     if (test.index == kCollectFile) {
-      fmt::format_to(std::back_inserter(line), "[{}]", test.file);
+      fmt::format_to(std::back_inserter(line), FMT_COMPILE("[{}]"), test.file);
     } else if (test.index == kCollectAgain) {
-      fmt::format_to(std::back_inserter(line), "[{},-1]", test.file);
+      fmt::format_to(std::back_inserter(line), FMT_COMPILE("[{},-1]"), test.file);
     } else {
-      fmt::format_to(std::back_inserter(line), "[{},{}", test.file, test.index);
-      if (run > 1 || name != nullptr) fmt::format_to(std::back_inserter(line), ",{}", run);
+      fmt::format_to(std::back_inserter(line), FMT_COMPILE("[{},{}"), test.file, test.index);
+      if (run > 1 || name != nullptr)
+        fmt::format_to(std::back_inserter(line), FMT_COMPILE(",{}"), run);
       if (name != nullptr) {
-        fmt::format_to(std::back_inserter(line), ",{},", name->file);
+        fmt::format_to(std::back_inserter(line), FMT_COMPILE(",{},"), name->file);
         append_json_string(line, name->id);
       }
       line += ']';

@@ -227,7 +227,9 @@ def reports_wanted(config):
 
 
 def is_marked(report, marks):
-    return any(name.startswith(marks) for name in report.__dict__)
+    """Whether the name of an attribute begins with a mark: all names in one search, as each report is asked."""
+    names = " " + " ".join(report.__dict__)
+    return any(" " + mark in names for mark in marks)
 
 
 class _QuietReporter:

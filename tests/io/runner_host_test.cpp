@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <unistd.h>
-#include <zmq.h>
 
 #include <algorithm>
 #include <catch2/catch.hpp>
@@ -83,13 +82,8 @@ class Bench {
 
  private:
   void step(Instant until) {
-    std::vector<zmq_pollitem_t> items;
-    host.append_poll_items(items);
     std::vector<pollfd> fds;
-    for (const zmq_pollitem_t& item : items) {
-      const int events = (item.events & ZMQ_POLLOUT) != 0 ? POLLIN | POLLOUT : POLLIN;
-      fds.push_back({item.fd, static_cast<short>(events), 0});
-    }
+    host.append_poll_items(fds);
     const Instant wake = std::min(until, host.next_deadline());
     const int64_t ms = std::clamp<int64_t>((wake - now()).ms() + 1, 0, kPatience.ms());
     ::poll(fds.data(), fds.size(), static_cast<int>(ms));
@@ -198,6 +192,30 @@ TEST_CASE("runner host: a whole job", "[sched]") {
   const auto finished = bench.next<RunnerFinished>();
   CHECK(finished.status == 1);
   CHECK(finished.output == "summary of 1 failed\n");
+}
+
+TEST_CASE("runner host: a worker that has much to run is not hungry", "[sched]") {
+  std::string ids = R"("a.py::0")";
+  for (int i = 1; i < 32; ++i) ids += R"(, "a.py::)" + std::to_string(i) + '"';
+  Bench bench(fake(R"([["a.py", [)" + ids + "]]]"));
+  bench.next<CollectionDone>();
+  const auto hungry = [&bench] {
+    std::vector<pollfd> items;
+    bench.host.append_hungry_workers(items);
+    return items.size();
+  };
+  CHECK(hungry() == 0);
+  bench.start_worker(0);
+  bench.start_worker(1);
+  CHECK(hungry() == 2);
+  bench.host.perform(RunTests{0, {{0, 0}}});
+  CHECK(hungry() == 2);
+  std::vector<LocalTest> tests;
+  for (uint32_t i = 1; i < 32; ++i) tests.push_back({0, i});
+  bench.host.perform(RunTests{0, tests, {}});
+  CHECK(hungry() == 1);
+  for (int i = 0; i < 32; ++i) bench.next<TestDone>();
+  CHECK(hungry() == 2);
 }
 
 TEST_CASE("runner host: a crash costs one worker and shows its log", "[sched]") {

@@ -124,6 +124,7 @@ struct VassalBench {
     result.duration = Duration::milliseconds(5);
     queues[slot].pop_front();
     event(result);
+    advance();  // feeds the worker
   }
   void gone(Slot slot, bool clean) {
     queues[slot].clear();
