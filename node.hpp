@@ -45,6 +45,7 @@ struct NodeConfig {
   sched::VassalConfig vassal;
   mesh::Profile profile;  // unsigned; the node completes it
   std::string ci_url;
+  std::string dashboard_url;
   uint32_t place = 0;  // among the nodes of the CI step, from 1; 0: unknown
   std::string job_id;  // names the job if this node becomes its scheduler
   std::string short_id;

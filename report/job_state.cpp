@@ -663,6 +663,9 @@ JobSummary JobState::summary() const {
     out.workers += one.workers;
     if (one.lost) ++out.lost_nodes;
     if (out.ci_url.empty()) out.ci_url = one.ci_url;
+    if (out.dashboard_url.empty() && !node->opened.dashboard_url.empty() && named_) {
+      out.dashboard_url = node->opened.dashboard_url + "/jobs/" + named_->short_id;
+    }
   }
   out.steals = steals_;
   out.counts = counts_;
