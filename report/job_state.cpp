@@ -488,8 +488,8 @@ void JobState::judge(Test& test) {
   const bool forgotten = is_planted(Planted::kCountsTwice) && test.verdict == Verdict::kRetry;
   if (!forgotten) --counter(test.verdict);
   ++counter(verdict);
-  if (test.verdict == Verdict::kRetry) --retrying_;
-  if (verdict == Verdict::kRetry) ++retrying_;
+  if (test.verdict == Verdict::kRetry) --counts_.retrying;
+  if (verdict == Verdict::kRetry) ++counts_.retrying;
   test.verdict = verdict;
 }
 

@@ -139,6 +139,7 @@ TEST_CASE("job_state: any order between the logs gives the same report", "[repor
       REQUIRE(counted.errors == summary.counts.errors);
       REQUIRE(counted.skipped == summary.counts.skipped);
       REQUIRE(counted.unfinished == summary.counts.unfinished);
+      REQUIRE(counted.retrying == summary.counts.retrying);
       REQUIRE(counted.total == summary.counts.total);
     }
   }
@@ -231,6 +232,8 @@ TEST_CASE("job_state: failing then passing is OK_FLAKY, in either order", "[repo
     job.apply(kB, finished(1, 0, fails_first ? Outcome::kFailed : Outcome::kPassed));
     CHECK(verdict_of(job, "f::t0") == (fails_first ? Verdict::kRetry : Verdict::kOk));
     CHECK(job.retrying() == (fails_first ? 1 : 0));
+    CHECK(job.counts().retrying == job.retrying());
+    CHECK(job.summary().counts.retrying == job.retrying());
     job.apply(kA, granted(kA, kC, {{1, 0, 1}}));
     job.apply(kC, finished(1, 0, fails_first ? Outcome::kPassed : Outcome::kFailed));
     CHECK(verdict_of(job, "f::t0") == Verdict::kOkFlaky);
