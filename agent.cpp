@@ -197,6 +197,7 @@ bool Agent::start_network() {
   config.status_every = options_.status_interval;
   config.grace = options_.grace;
   config.ci_url = access_.run.job_url;
+  config.dashboard_url = options_.dashboard_url;
   if (access_.run.node_index) config.place = *access_.run.node_index + 1;
   config.events = events_ && !events_->is_taken();
   const Moment at = moment_now();

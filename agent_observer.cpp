@@ -183,6 +183,10 @@ MeshReply ask_mesh(const MeshAccess& access, Query::Kind kind, Duration within) 
 LiveJob ask_live_job(const NetworkOptions& network, const PlaceOptions& place) {
   const MeshAccess access = open_mesh_access(network, place);
   if (!access.error.empty()) return {std::nullopt, access.error, access.exit_code};
+  return ask_live_job(access, network);
+}
+
+LiveJob ask_live_job(const MeshAccess& access, const NetworkOptions& network) {
   const bool only_here = access.loopback_only && network.peers.empty();
   const MeshReply reply =
       ask_mesh(access, Query::Kind::kReport, only_here ? kAskHereWithin : kAskWithin);

@@ -46,5 +46,7 @@ struct LiveJob {
   bool has_not_begun = false;  // there is a live job, but nobody has named it yet
 };
 LiveJob ask_live_job(const NetworkOptions& network, const PlaceOptions& place);
+// For who asks again and again: `access` without an error, opened with these options.
+LiveJob ask_live_job(const MeshAccess& access, const NetworkOptions& network);
 
 }  // namespace dagz

@@ -13,6 +13,7 @@ int report_command(const ReportOptions& options);
 int jobs_command(const JobsOptions& options);
 int logs_command(const LogsOptions& options);
 int history_command(const HistoryOptions& options);
+int serve_command(const ServeOptions& options);
 int mesh_command(const MeshOptions& options);
 int doctor_command(const DoctorOptions& options);
 

@@ -57,6 +57,7 @@ struct Perform {
   }
   int operator()(const dagz::MeshOptions& options) const { return dagz::mesh_command(options); }
   int operator()(const dagz::DoctorOptions& options) const { return dagz::doctor_command(options); }
+  int operator()(const dagz::ServeOptions& options) const { return dagz::serve_command(options); }
   int operator()(const dagz::PrintText& print) const {
     std::fwrite(print.text.data(), 1, print.text.size(), stdout);
     return 0;

@@ -47,6 +47,7 @@ struct NodeConfig {
   std::optional<sched::EarlierAttempt> earlier;  // of this job, as this node remembers it
   mesh::Profile profile;                         // unsigned; the node completes it
   std::string ci_url;
+  std::string dashboard_url;
   uint32_t place = 0;  // among the nodes of the CI step, from 1; 0: unknown
   std::string job_id;  // names the job if this node becomes its scheduler
   std::string short_id;

@@ -5,6 +5,8 @@ namespace {
 
 constexpr unsigned kNetworked =
     kRunCommand | kReportCommand | kMeshCommand | kDoctorCommand | kLogsCommand;
+// These look for the mesh, too, but what --listen binds is the dashboard.
+constexpr unsigned kMeets = kNetworked | kServeCommand;
 constexpr unsigned kAny = kNetworked | kJobsCommand;
 
 constexpr uint32_t kMaxWorkersOfNode = 1024;
@@ -78,6 +80,25 @@ bool apply_max_fail(std::string_view text, Settings& s) {
   return true;
 }
 
+// Without a port it is the usual one; with port 0 any that is free.
+bool apply_dashboard_listen(std::string_view text, Settings& s) {
+  const bool any = text.ends_with(":0") && !parse_listen(text);
+  s.serve.listen_given = true;
+  if (any) text.remove_suffix(2);
+  const auto endpoint = parse_listen(text);
+  if (!endpoint) return false;
+  s.serve.listen = *endpoint;
+  if (endpoint->port == 0 && !any) s.serve.listen.port = kDashboardPort;
+  return true;
+}
+
+bool apply_dashboard_name(std::string_view text, Settings& s) {
+  const auto url = parse_web_address(text);
+  if (!url || url->find('/', url->find("//") + 2) != std::string::npos) return false;
+  s.serve.url = *url;
+  return true;
+}
+
 bool apply_exit_first(std::string_view text, Settings& s) {
   const auto value = parse_bool(text);
   if (value.value_or(false)) s.run.max_fail = {1, false};
@@ -108,39 +129,39 @@ const OptionSpec kOptions[] = {
     // ---- Job
     {"job", "KEY", "a job key", "Job",
      "the job key; default: from the CI's variables, else the repository and user on this host",
-     kNetworked, [](Text t, Settings& s) { return store_text(t, s.run.network.job); }},
+     kMeets, [](Text t, Settings& s) { return store_text(t, s.run.network.job); }},
     {"group", "LABEL", "a label", "Job",
      "splits one CI step into several jobs (matrix axes)",
-     kNetworked, [](Text t, Settings& s) { return store_text(t, s.run.network.group); }},
+     kMeets, [](Text t, Settings& s) { return store_text(t, s.run.network.group); }},
     {"nodes", "N", "a number from 1 to 65536", "Job",
      "how many nodes to expect; a hint, nobody waits for it",
      kRunCommand, [](Text t, Settings& s) { return store(parse_number(t, 1, kMaxNodes), s.run.nodes); }},
     // ---- Mesh
     {"peers", "HOST:PORT[,...]", "a list of HOST:PORT", "Mesh",
      "addresses of nodes to begin with",
-     kNetworked, [](Text t, Settings& s) { return store(parse_endpoints(t), s.run.network.peers); }},
+     kMeets, [](Text t, Settings& s) { return store(parse_endpoints(t), s.run.network.peers); }},
     {"listen", "ADDR[:PORT]", "an address, with or without a port", "Mesh",
      "what to bind; default: loopback, or the way to the peers when there are other hosts",
      kNetworked, [](Text t, Settings& s) { return store(parse_listen(t), s.run.network.listen); }},
     {"rendezvous", "DIR", "a directory", "Mesh",
      "a directory that all nodes share (NFS, a CI volume)",
-     kNetworked, [](Text t, Settings& s) { return store_text(t, s.run.network.rendezvous); },
+     kMeets, [](Text t, Settings& s) { return store_text(t, s.run.network.rendezvous); },
      '\0', "", Completes::kDirectory},
     {"no-beacon", "", kBoolText, "Mesh",
      "no UDP beacon",
-     kNetworked, apply_no_beacon},
+     kMeets, apply_no_beacon},
     {"beacon-interface", "NAME", "the name of a network interface", "Mesh",
      "the UDP beacon on this interface only",
-     kNetworked, [](Text t, Settings& s) { return store_text(t, s.run.network.beacon_interface); }},
+     kMeets, [](Text t, Settings& s) { return store_text(t, s.run.network.beacon_interface); }},
     // ---- Trust
     {"secret-file", "FILE", "a file", "Trust",
      "holds the secret that admits nodes; DAGZ_SECRET gives the secret itself",
-     kNetworked, [](Text t, Settings& s) { return store_text(t, s.run.network.secret_file); },
+     kMeets, [](Text t, Settings& s) { return store_text(t, s.run.network.secret_file); },
      '\0', "", Completes::kFile},
     {"trust", kTrustWords, kTrustWords, "Trust",
      "auto (default): the best root there is; secret: refuse to do without a secret; open: a key from "
      "the run's public identity",
-     kNetworked, [](Text t, Settings& s) { return pick(t, kTrustWords, s.run.network.trust); },
+     kMeets, [](Text t, Settings& s) { return pick(t, kTrustWords, s.run.network.trust); },
      '\0', kTrustWords},
     // ---- Tests
     {"retries", "N", "a number from 0 to 100", "Tests",
@@ -205,6 +226,9 @@ const OptionSpec kOptions[] = {
     {"trace", "FILE", "a file", "Output", "write a Perfetto trace",
      kRunCommand, [](Text t, Settings& s) { return store_text(t, s.run.trace); },
      '\0', "", Completes::kFile},
+    {"dashboard-url", "URL", "a URL (http://… or https://…)", "Output",
+     "where `dagz serve` shows this job to browsers; the report links to its page there",
+     kRunCommand, [](Text t, Settings& s) { return store(parse_web_address(t), s.run.dashboard_url); }},
     {"status-interval", "S", kDurationText, "Output",
      "time between the status lines of the workers (default 30s)",
      kRunCommand, [](Text t, Settings& s) { return store(parse_duration(t), s.run.status_interval); }},
@@ -228,6 +252,19 @@ const OptionSpec kOptions[] = {
      "keep the file below this (default 1024)",
      kHistoryCommand, [](Text t, Settings& s) { return store(parse_number(t, 1, 1'000'000), s.history.size_mb); },
      '\0', "", Completes::kNothing, true},
+    {"listen", "ADDR[:PORT]", "an address, with or without a port", "Dashboard",
+     "what to bind (default 127.0.0.1:8640; port 0: any that is free). Whoever can reach it reads all "
+     "test output",
+     kServeCommand, apply_dashboard_listen,
+     '\0', "", Completes::kNothing, true},
+    {"url", "URL", "a URL without a path (https://dagz.example)", "Dashboard",
+     "how browsers reach the dashboard, when they do so under another name",
+     kServeCommand, apply_dashboard_name,
+     '\0', "", Completes::kNothing, true},
+    {"join", "", kBoolText, "Dashboard",
+     "also keep every job of this key, as a member that runs no tests (not built yet)",
+     kServeCommand, [](Text t, Settings& s) { return store(parse_bool(t), s.join); },
+     '\0', "", Completes::kNothing, true},
     {"bundle", "DIR", "a directory", "Output",
      "write the context for a coding agent into this directory, which must be new or empty",
      kLogsCommand, [](Text t, Settings& s) { return store_text(t, s.bundle); },
@@ -238,7 +275,7 @@ const OptionSpec kOptions[] = {
      '\0', kColorWords},
     {"state-dir", "DIR", "a directory", "Output",
      "where the history is kept (default .dagz at the project's root)",
-     kAny | kHistoryCommand, [](Text t, Settings& s) { return store_text(t, s.run.place.state_dir); },
+     kAny | kHistoryCommand | kServeCommand, [](Text t, Settings& s) { return store_text(t, s.run.place.state_dir); },
      '\0', "", Completes::kDirectory},
 };
 
@@ -251,6 +288,7 @@ const CommandSpec kCommands[] = {
      "SPAN", "a test id, a part that only one has, or a span id (DAGZ_SPAN)"},
     {"history", kHistoryCommand, "move the history between machines, trim it, list flaky tests",
      "ACTION", "export FILE (- is stdout), import FILE..., prune, or flaky", "export|import|prune|flaky", "FILE"},
+    {"serve", kServeCommand, "show jobs, tests and their output to browsers, the live job included"},
     {"mesh", kMeshCommand, "list the members of the live mesh as seen from here"},
     {"doctor", kDoctorCommand, "say what discovery, CI, Python and the machine look like from here"},
     {"completion", kCompletionCommand, "print a completion script", "SHELL", "bash, zsh or fish",
@@ -259,13 +297,10 @@ const CommandSpec kCommands[] = {
 };
 // clang-format on
 
-constexpr std::string_view kMissing[] = {"serve"};
-
 }  // namespace
 
 std::span<const CommandSpec> command_table() { return kCommands; }
 std::span<const OptionSpec> option_table() { return kOptions; }
-std::span<const std::string_view> missing_commands() { return kMissing; }
 
 std::string variable_name(const OptionSpec& option) {
   std::string name = "DAGZ_";

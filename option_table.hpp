@@ -18,6 +18,8 @@ struct Settings {
   Format logs_format = Format::kText;
   std::string bundle;
   HistoryOptions history;
+  ServeOptions serve;
+  bool join = false;
 };
 
 enum CommandBit : unsigned {
@@ -30,6 +32,7 @@ enum CommandBit : unsigned {
   kHelpCommand = 64,
   kLogsCommand = 128,
   kHistoryCommand = 256,
+  kServeCommand = 512,
 };
 
 struct CommandSpec {
@@ -60,9 +63,6 @@ struct OptionSpec {
 
 std::span<const CommandSpec> command_table();
 std::span<const OptionSpec> option_table();
-
-// Commands of the contract that this version does not have.
-std::span<const std::string_view> missing_commands();
 
 // "test-timeout" -> "DAGZ_TEST_TIMEOUT"
 std::string variable_name(const OptionSpec& option);

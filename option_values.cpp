@@ -165,6 +165,22 @@ std::optional<Endpoint> parse_listen(std::string_view text) {
   return Endpoint{std::string(text), 0};
 }
 
+std::optional<std::string> parse_web_address(std::string_view text) {
+  while (text.ends_with('/')) text.remove_suffix(1);
+  const std::size_t scheme = text.starts_with("https://") ? 8 : 7;
+  if (!text.starts_with("https://") && !text.starts_with("http://")) return std::nullopt;
+  if (text.size() <= scheme || text.size() > kWebAddressMax || text[scheme] == '/') {
+    return std::nullopt;
+  }
+  for (const char c : text) {
+    const bool plain = c > 0x20 && c < 0x7f;
+    if (!plain || std::string_view("\"'<>\\^`{|}?#").find(c) != std::string_view::npos) {
+      return std::nullopt;
+    }
+  }
+  return std::string(text);
+}
+
 std::optional<std::size_t> parse_choice(std::string_view text, std::string_view choices) {
   const std::vector<std::string> words = split_list(choices, '|');
   const auto found = std::find(words.begin(), words.end(), text);

@@ -23,6 +23,8 @@ struct Endpoint {
 
 inline constexpr Duration kMaxDuration = Duration::seconds(366 * 24 * 3600);
 
+inline constexpr std::size_t kWebAddressMax = 1024;
+
 // A whole decimal number within the bounds, both included.
 std::optional<uint32_t> parse_number(std::string_view text, uint32_t low, uint32_t high);
 // 10 (seconds), 0.5, 10s, 500ms, 2m, 1h; at most kMaxDuration.
@@ -37,6 +39,8 @@ std::optional<Endpoint> parse_endpoint(std::string_view text);
 std::optional<std::vector<Endpoint>> parse_endpoints(std::string_view text);
 // address or address:port; port 0 where none is given. A bare IPv6 address has no port.
 std::optional<Endpoint> parse_listen(std::string_view text);
+// http or https, a host, perhaps a port and a path; without a query. A slash at the end is dropped.
+std::optional<std::string> parse_web_address(std::string_view text);
 // The place of `text` in "first|second|third".
 std::optional<std::size_t> parse_choice(std::string_view text, std::string_view choices);
 

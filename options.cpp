@@ -83,6 +83,15 @@ constexpr const char* kHistoryFooter =
     "tests\nfailed do not count.\n\n"
     "Exit codes: 0 done; 3 the disk or the file system says no; 4 there is nothing to export, or a "
     "file\nis damaged.";
+constexpr const char* kServeFooter =
+    "The jobs are those of the history in --state-dir, and the live job of --job. SIGINT (Ctrl-C) "
+    "and\n"
+    "SIGTERM end it. There is no password: on other addresses than loopback everybody who can "
+    "reach it\n"
+    "reads the output of tests.\n\n"
+    "Exit codes: 0 ended by a signal; 4 the address is taken, or no address of this machine; 16 "
+    "the\n"
+    "default address is taken.";
 constexpr const char* kMeshFooter = "Exit codes: 0 there is a live mesh; 16 nobody answers.";
 constexpr const char* kDoctorFooter = "Exit codes: 0 fit for a run; 16 something says FAIL.";
 
@@ -144,6 +153,7 @@ std::unique_ptr<Parser> make_parser() {
     if (command.bit == kReportCommand) app->footer(kReportFooter);
     if (command.bit == kHistoryCommand) app->footer(kHistoryFooter);
     if (command.bit == kLogsCommand) app->footer(kLogsFooter);
+    if (command.bit == kServeCommand) app->footer(kServeFooter);
     if (command.bit == kMeshCommand) app->footer(kMeshFooter);
     if (command.bit == kDoctorCommand) app->footer(kDoctorFooter);
   }
@@ -387,6 +397,14 @@ Invocation finish_command(const CommandLine& line, const Parser& parser, const C
       settings.history.place = run.place;
       settings.history.format = settings.logs_format;
       return history_command_of(std::move(settings.history), word, parser.rest.at(command.name));
+    case kServeCommand:
+      if (settings.join) {
+        return UsageError{
+            "--join is not built yet: without it, dagz serve shows the history and the live job"};
+      }
+      settings.serve.place = run.place;
+      settings.serve.network = run.network;
+      return settings.serve;
     case kMeshCommand:
       return MeshOptions{run.place, run.network};
     default:
@@ -449,11 +467,6 @@ Invocation parse_command_line(const CommandLine& line) {
   std::vector<std::string> child;
   if (dashes != line.arguments.end()) child.assign(dashes + 1, line.arguments.end());
 
-  const auto missing = missing_commands();
-  if (!words.empty() && std::find(missing.begin(), missing.end(), words.front()) != missing.end()) {
-    return UsageError{
-        fmt::format("this version has no 'dagz {}' yet; see dagz --help", words.front())};
-  }
   if (auto error = check_empty_value(words)) return *error;
   return parse(line, std::move(words), std::move(child), dashes != line.arguments.end());
 }

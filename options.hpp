@@ -75,6 +75,7 @@ struct RunOptions {
   std::string junit;  // files; empty = none
   std::string events;
   std::string trace;
+  std::string dashboard_url;  // whose /jobs/… is the job's page; empty = nobody serves one
   Duration status_interval = Duration::seconds(30);
 
   // The span of the test that this process runs inside of, when a test of another job started it.
@@ -102,6 +103,16 @@ struct LogsOptions {
 };
 
 enum class HistoryAction : uint8_t { kExport, kImport, kPrune, kFlaky };
+
+inline constexpr uint16_t kDashboardPort = 8640;
+
+struct ServeOptions {
+  PlaceOptions place;
+  NetworkOptions network;
+  Endpoint listen{"127.0.0.1", kDashboardPort};  // port 0: chosen by the system
+  bool listen_given = false;
+  std::string url;  // how browsers reach it, when not there; empty = there
+};
 
 struct HistoryOptions {
   PlaceOptions place;
@@ -134,7 +145,7 @@ struct UsageError {
 };
 
 using Invocation = std::variant<RunOptions, ReportOptions, JobsOptions, LogsOptions, HistoryOptions,
-                                MeshOptions, DoctorOptions, PrintText, UsageError>;
+                                MeshOptions, DoctorOptions, ServeOptions, PrintText, UsageError>;
 
 struct ConfigFile {
   std::string path;  // as it should be named in messages

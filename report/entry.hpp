@@ -53,11 +53,13 @@ struct Opened {
   std::string ci_url;
   uint32_t workers = 0;
   int64_t wall_ms = 0;
-  uint32_t place = 0;  // among the nodes of its CI step, from 1; 0: unknown
+  uint32_t place = 0;         // among the nodes of its CI step, from 1; 0: unknown
+  std::string dashboard_url;  // whose /jobs/… is the job's page; empty: nobody said
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(bounded(host, kPathMax), bounded(ci_url, kPathMax), workers, wall_ms, place);
+    archive(bounded(host, kPathMax), bounded(ci_url, kPathMax), workers, wall_ms, place,
+            bounded(dashboard_url, kPathMax));
   }
 };
 

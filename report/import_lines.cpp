@@ -55,7 +55,6 @@ class LineReader {
     if (!job_) return "a test without a job";
     auto test = parse_json_test(line);
     if (!test || test->id.empty()) return "this is no test";
-    if (test->verdict == Verdict::kRetry) ++job_->counts.retrying;
     job_->tests.push_back(std::move(*test));
     return {};
   }

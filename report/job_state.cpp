@@ -510,8 +510,8 @@ void JobState::judge(Test& test) {
   const bool forgotten = is_planted(Planted::kCountsTwice) && test.verdict == Verdict::kRetry;
   if (!forgotten) --counter(test.verdict);
   ++counter(verdict);
-  if (test.verdict == Verdict::kRetry) --retrying_;
-  if (verdict == Verdict::kRetry) ++retrying_;
+  if (test.verdict == Verdict::kRetry) --counts_.retrying;
+  if (verdict == Verdict::kRetry) ++counts_.retrying;
   test.verdict = verdict;
 }
 
@@ -694,6 +694,9 @@ JobSummary JobState::summary() const {
     out.workers += one.workers;
     if (one.lost) ++out.lost_nodes;
     if (out.ci_url.empty()) out.ci_url = one.ci_url;
+    if (out.dashboard_url.empty() && !node->opened.dashboard_url.empty() && named_) {
+      out.dashboard_url = node->opened.dashboard_url + "/jobs/" + named_->short_id;
+    }
   }
   out.steals = steals_;
   out.counts = counts_;

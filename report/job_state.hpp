@@ -144,7 +144,7 @@ class JobState {
   // Found files; those of them that nobody has collected yet.
   std::size_t collections() const { return collections_; }
   std::size_t uncollected() const { return uncollected_; }
-  uint64_t retrying() const { return retrying_; }
+  uint64_t retrying() const { return counts_.retrying; }
   const std::optional<Named>& named() const { return named_; }
   const std::optional<Closed>& closed() const { return closed_; }
   const NodeId& closed_by() const { return closed_by_; }
@@ -234,7 +234,6 @@ class JobState {
   std::optional<Closed> closed_;
   NodeId closed_by_;
   Counts counts_;
-  uint64_t retrying_ = 0;
   std::size_t collections_ = 0;
   std::size_t uncollected_ = 0;
   uint32_t steals_ = 0;

@@ -183,6 +183,7 @@ Counts counts_from(const Json& json) {
   counts.skipped = whole_in<uint64_t>(json, "skipped");
   counts.redundant = whole_in<uint64_t>(json, "redundant");
   counts.unfinished = whole_in<uint64_t>(json, "unfinished");
+  counts.retrying = whole_in<uint64_t>(json, "retrying");
   counts.total = whole_in<uint64_t>(json, "total");
   return counts;
 }
@@ -263,6 +264,22 @@ std::string format_json(const JobSummary& summary) {
   return text + "]}\n";
 }
 
+std::string format_json_rows(const std::vector<JobRow>& rows) {
+  Json json = {{"schema", kJsonSchema}, {"tool", "dagz"}, {"jobs", Json::array()}};
+  for (const JobRow& row : rows) {
+    json["jobs"].push_back({{"job", json_text(row.full_id)},
+                            {"id", json_text(row.short_id)},
+                            {"status", to_string(row.status)},
+                            {"started", format_timestamp(row.started) + "Z"},
+                            {"started_ms", row.started.ms},
+                            {"duration_s", json_seconds(row.duration)},
+                            {"saved_s", json_seconds(row.saved)},
+                            {"ci_url", json_text(row.ci_url)},
+                            {"counts", json_counts(row.counts)}});
+  }
+  return json_line(json) + "\n";
+}
+
 std::string format_json_head(const JobSummary& summary) { return json_line(head_of(summary)); }
 
 std::string format_json_test(const TestSummary& test) { return json_line(test_of(test)); }
@@ -295,7 +312,6 @@ std::optional<JobSummary> parse_json(std::string_view text) {
   read_head(json, summary);
   for (const Json& one : list_in(json, "tests")) {
     if (!read_test(one, summary.tests.emplace_back())) return std::nullopt;
-    if (summary.tests.back().verdict == Verdict::kRetry) ++summary.counts.retrying;
   }
   return summary;
 }

@@ -4,7 +4,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "report/job_table.hpp"
 #include "report/summary.hpp"
 
 // The job as JSON, for scripts. The keys are stable: a schema version only ever gains keys.
@@ -14,7 +16,8 @@
 //   RUNNING", "started": "2026-05-17T10:11:12Z", "started_ms": 0, "duration_s": 0.0,
 //   "plan_s": 0.0 or null, "ideal_s": 0.0, "saved_s": 0.0, "efficiency": 0.972,
 //   "workers": 0, "steals": 0, "lost_nodes": 0, "ci_url": "" , "dashboard_url": "",
-//   "counts": {"passed","failed","flaky","errors","skipped","redundant","unfinished","total"},
+//   "counts": {"passed","failed","flaky","errors","skipped","redundant","unfinished","retrying" (of
+//              the unfinished: failed, and tries are left),"total"},
 //   "nodes": [{"name","host","ci_url","workers","lost","id"}],
 //   "notes": [""],
 //   "collection_errors": [{"path","text"}], "collections_differ": false,
@@ -35,6 +38,10 @@ std::string format_json(const JobSummary& summary);
 // a failure, then output, then all tests; a note says so, and the counts stay those of the job.
 // Nothing when not even that fits.
 std::optional<std::string> format_json_within(const JobSummary& summary, std::size_t limit);
+
+// A list of jobs, without their tests: { "schema": 1, "tool": "dagz", "jobs":
+// [{"job","id","status", "started","started_ms","duration_s","saved_s","ci_url","counts"}] }
+std::string format_json_rows(const std::vector<JobRow>& rows);
 
 // In one line each: the job without its tests, and one of its tests.
 std::string format_json_head(const JobSummary& summary);

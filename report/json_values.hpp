@@ -25,10 +25,15 @@ inline std::string json_line(const Json& value) {
 }
 
 inline Json json_counts(const Counts& counts) {
-  return {{"passed", counts.passed},         {"failed", counts.failed},
-          {"flaky", counts.flaky},           {"errors", counts.errors},
-          {"skipped", counts.skipped},       {"redundant", counts.redundant},
-          {"unfinished", counts.unfinished}, {"total", counts.total}};
+  return {{"passed", counts.passed},
+          {"failed", counts.failed},
+          {"flaky", counts.flaky},
+          {"errors", counts.errors},
+          {"skipped", counts.skipped},
+          {"redundant", counts.redundant},
+          {"unfinished", counts.unfinished},
+          {"retrying", counts.retrying},
+          {"total", counts.total}};
 }
 
 }  // namespace dagz::report

@@ -158,7 +158,7 @@ std::string fenced(std::string_view text) {
   return fence + "text\n" + with_line_end(std::string(text)) + fence + "\n";
 }
 
-std::string context_of(const TestLogs& logs) {
+std::string context_of(const TestLogs& logs, bool output_as_files) {
   const TestSummary& test = logs.shown.test;
   const JobRow& job = logs.shown.job;
   std::string text = fmt::format("# {} in {}\n\n", to_string(test.verdict), visible(job.short_id));
@@ -178,8 +178,8 @@ std::string context_of(const TestLogs& logs) {
     if (attempt.output.empty()) {
       text += "It left no output.\n";
     } else {
-      text +=
-          "Output, also in `" + output_name(i) + "`:\n\n" + fenced(visible_lines(attempt.output));
+      text += output_as_files ? "Output, also in `" + output_name(i) + "`:\n\n" : "Output:\n\n";
+      text += fenced(visible_lines(attempt.output));
     }
   }
   if (test.attempts.empty()) text += "\nNo attempt was made.\n";
@@ -235,13 +235,18 @@ std::string format_test_logs_json(const TestLogs& logs) {
 
 std::vector<BundleFile> format_bundle(const TestLogs& logs) {
   std::vector<BundleFile> files;
-  files.push_back({"context.md", context_of(logs)});
+  files.push_back({"context.md", context_of(logs, true)});
   files.push_back({"context.json", json_line(logs_json(logs, true)) + "\n"});
   for (std::size_t i = 0; i < logs.shown.test.attempts.size(); ++i) {
     const std::string& output = logs.shown.test.attempts[i].output;
     if (!output.empty()) files.push_back({output_name(i), output});
   }
   return files;
+}
+
+std::string format_context(const TestLogs& logs) {
+  return context_of(logs, false) + "\n## The same as JSON\n\n" +
+         fenced(json_line(logs_json(logs, false)));
 }
 
 }  // namespace dagz::report

@@ -63,5 +63,7 @@ struct BundleFile {
   std::string content;
 };
 std::vector<BundleFile> format_bundle(const TestLogs& logs);
+// The same in one file of Markdown, which holds everything by itself.
+std::string format_context(const TestLogs& logs);
 
 }  // namespace dagz::report

@@ -72,7 +72,8 @@ Logs draw_job(Rng& rng) {
   logs[kB].emplace_back(named(2, 1200, "other"));
   uint32_t number = 0;
   for (const NodeId& node : nodes) {
-    logs[node].emplace_back(Opened{"host-" + short_name(node), "", 2, 900});
+    logs[node].emplace_back(Opened{"host-" + short_name(node), "", 2, 900, 0,
+                                   node == kA ? "" : "https://" + short_name(node)});
     logs[kA].emplace_back(Enlisted{node, number, number * 2, 2});
     if (rng.chance(1, 2)) logs[kB].emplace_back(Enlisted{node, number + 5, number * 2 + 9, 2});
     ++number;
@@ -138,9 +139,24 @@ TEST_CASE("job_state: any order between the logs gives the same report", "[repor
       REQUIRE(counted.errors == summary.counts.errors);
       REQUIRE(counted.skipped == summary.counts.skipped);
       REQUIRE(counted.unfinished == summary.counts.unfinished);
+      REQUIRE(counted.retrying == summary.counts.retrying);
       REQUIRE(counted.total == summary.counts.total);
     }
   }
+}
+
+TEST_CASE("job_state: the dashboard is that of the first node that knows one", "[report]") {
+  Logs logs;
+  logs[kA] = {Opened{"a", "", 2, 900}, named(2), Enlisted{kA, 0, 0, 2}, Enlisted{kC, 1, 2, 2},
+              Enlisted{kB, 2, 4, 2}};
+  CHECK(fold(logs).summary().dashboard_url.empty());
+  logs[kB] = {Opened{"b", "", 2, 900, 0, "https://b"}};
+  logs[kC] = {Opened{"c", "", 2, 900, 0, "https://c"}};
+  const JobState job = fold(logs);
+  CHECK(job.summary().dashboard_url == "https://c/jobs/" + job.named()->short_id);
+  // Of one that takes no part nobody hears.
+  logs[kA].erase(logs[kA].begin() + 3);
+  CHECK(fold(logs).summary().dashboard_url == "https://b/jobs/" + job.named()->short_id);
 }
 
 TEST_CASE("job_state: of two closings the better claim's counts, in any order", "[report]") {
@@ -216,6 +232,8 @@ TEST_CASE("job_state: failing then passing is OK_FLAKY, in either order", "[repo
     job.apply(kB, finished(1, 0, fails_first ? Outcome::kFailed : Outcome::kPassed));
     CHECK(verdict_of(job, "f::t0") == (fails_first ? Verdict::kRetry : Verdict::kOk));
     CHECK(job.retrying() == (fails_first ? 1 : 0));
+    CHECK(job.counts().retrying == job.retrying());
+    CHECK(job.summary().counts.retrying == job.retrying());
     job.apply(kA, granted(kA, kC, {{1, 0, 1}}));
     job.apply(kC, finished(1, 0, fails_first ? Outcome::kPassed : Outcome::kFailed));
     CHECK(verdict_of(job, "f::t0") == Verdict::kOkFlaky);

@@ -89,7 +89,7 @@ TEST_CASE("json: what is written can be read back", "[report]") {
         to_text(format_job_report(summary, hash), false));
 }
 
-TEST_CASE("json: tests that wait for a retry are counted when it is read", "[report]") {
+TEST_CASE("json: how many tests wait for a retry is told, and read", "[report]") {
   JobSummary summary = job({test("a", {attempt(Outcome::kFailed)})});
   summary.tests[0].verdict = Verdict::kRetry;
   dagz::test::recount(summary);

@@ -322,11 +322,44 @@ TEST_CASE("options: dagz logs", "[options]") {
   CHECK(complaint({"logs", "a", "b"}) == "unexpected argument 'b' of dagz logs");
 }
 
-TEST_CASE("options: commands that this version lacks say so", "[options]") {
-  for (const std::string_view name : missing_commands()) {
-    CHECK(complaint({std::string(name), "--any", "thing"}) ==
-          "this version has no 'dagz " + std::string(name) + "' yet; see dagz --help");
-    CHECK(text_of({"--help"}).find("\n  " + std::string(name) + " ") == std::string::npos);
+TEST_CASE("options: dagz serve", "[options]") {
+  const auto plain = parsed<ServeOptions>({"serve", "--job", "nightly"});
+  CHECK((plain.listen == Endpoint{"127.0.0.1", 8640} && !plain.listen_given && plain.url.empty()));
+  CHECK(plain.network.job == "nightly");
+  const auto listen = [](const char* text) {
+    return parsed<ServeOptions>({"serve", "--listen", text}).listen;
+  };
+  CHECK(listen("10.0.0.1") == Endpoint{"10.0.0.1", 8640});
+  CHECK(listen("10.0.0.1:80") == Endpoint{"10.0.0.1", 80});
+  CHECK(listen("127.0.0.1:0") == Endpoint{"127.0.0.1", 0});
+  CHECK(listen("[::1]:0") == Endpoint{"::1", 0});
+  CHECK(listen("::") == Endpoint{"::", 8640});
+  CHECK(listen("::0") == Endpoint{"::0", 8640});
+  for (const char* text : {"127.0.0.1:99999", ":0", "a b:0", "x:0:0"}) {
+    CHECK(complaint({"serve", "--listen", text}).starts_with("--listen: '"));
+  }
+  CHECK(parsed<ServeOptions>({"serve", "--url", "https://d.example:8/"}).url ==
+        "https://d.example:8");
+  CHECK(complaint({"serve", "--url", "https://d.example/dagz"}).starts_with("--url: '"));
+  CHECK(complaint({"serve", "--join"}).starts_with("--join is not built yet"));
+  CHECK(complaint({"serve", "--workers", "2"}).starts_with("unknown option '--workers'"));
+}
+
+TEST_CASE("options: what the mesh listens on is nothing that the dashboard binds", "[options]") {
+  // It would open the dashboard to the network.
+  CHECK_FALSE(parsed<ServeOptions>({"serve"}, {{"DAGZ_LISTEN", "10.0.0.1"}}).listen_given);
+  CHECK(run({}, {{"DAGZ_LISTEN", "10.0.0.1"}}).network.listen == Endpoint{"10.0.0.1", 0});
+}
+
+TEST_CASE("options: the dashboard's address", "[options]") {
+  CHECK(run({"--dashboard-url", "https://d.example/x/"}).dashboard_url == "https://d.example/x");
+  CHECK(run({}, {{"DAGZ_DASHBOARD_URL", "http://[::1]:8640"}}).dashboard_url ==
+        "http://[::1]:8640");
+  CHECK(run({}).dashboard_url.empty());
+  for (const char* text : {"d.example", "ftp://d", "http://", "https:///x", "http://a b",
+                           "http://a?b", "http://a#b", "javascript:alert(1)", "http://\"", "/"}) {
+    INFO(text);
+    CHECK(complaint({"run", "--dashboard-url", text}).starts_with("--dashboard-url: '"));
   }
 }
 

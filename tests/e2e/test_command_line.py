@@ -33,7 +33,7 @@ def test_version_and_help(tmp_path):
     "arguments, sentence",
     [
         (["run", "--wrokers", "2"], "did you mean '--workers'?"),
-        (["serve"], "no 'dagz serve' yet"),
+        (["serve", "--join"], "--join is not built yet"),
         (["run", "pytest"], "dagz run -- pytest"),
     ],
 )

@@ -21,7 +21,7 @@ inline std::vector<report::Entry> sample_entries() {
   end.detail = "stopped after 1 failure";
   end.lost = {b};
   end.positions = {{a, 12}, {b, 3}};
-  return {report::Opened{"host", "https://ci/1", 4, 1'700'000'000'000},
+  return {report::Opened{"host", "https://ci/1", 4, 1'700'000'000'000, 2, "https://dagz"},
           report::Offered{77, 3},
           listed(77, "tests/test_a.py", 3),
           report::Grouped{77, "database", {0, 2}},
