@@ -38,12 +38,11 @@ HttpResponse redirect(const std::string& path) {
       302, kHtml, error_page("Elsewhere", "This page is at " + path + "."), {{"Location", path}}};
 }
 
-// The newest span of the test names the file, else the test's job.
+// The newest span of the test names the file.
 std::string context_name(const TestLogs& logs) {
-  for (auto span = logs.spans.rbegin(); span != logs.spans.rend(); ++span) {
-    if (!span->empty()) return "dagz-context-" + *span + ".md";
-  }
-  return "dagz-context.md";
+  const auto newest = std::find_if(logs.spans.rbegin(), logs.spans.rend(),
+                                   [](const std::string& span) { return !span.empty(); });
+  return newest == logs.spans.rend() ? "dagz-context.md" : "dagz-context-" + *newest + ".md";
 }
 
 }  // namespace
