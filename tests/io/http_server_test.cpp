@@ -10,6 +10,7 @@
 #include <thread>
 
 using namespace dagz::report;
+using namespace std::string_literals;
 
 namespace {
 
@@ -110,7 +111,7 @@ TEST_CASE("http server: garbage, floods and bodies are refused, and it lives on"
   const Running server(echo);
   const std::string head = " HTTP/1.1\r\nHost: here\r\nConnection: close\r\n";
   for (const std::string& request :
-       {std::string("\x16\x03\x01\x02\x00\x01\r\n\r\n"), std::string("GET\r\n\r\n"),
+       {"\x16\x03\x01\x02\x00\x01\r\n\r\n"s, "GET\r\n\r\n"s,
         "GET /" + std::string(100'000, 'a') + head + "\r\n",
         "GET /" + head + "X: " + std::string(100'000, 'a') + "\r\n\r\n",
         "POST /" + head + "Content-Length: 1000000\r\n\r\n" + std::string(1'000'000, 'a')}) {
