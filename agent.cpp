@@ -10,8 +10,8 @@
 #include <cstdio>
 #include <fstream>
 
-#include "agent_ended.hpp"
-#include "commands.hpp"
+#include "commands/commands.hpp"
+#include "commands/ended_job.hpp"
 #include "mesh/io/address.hpp"
 #include "mesh/io/system_clock.hpp"
 #include "report/calendar.hpp"

@@ -6,11 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "agent_setup.hpp"
+#include "commands/mesh_access.hpp"
 #include "mesh/io/discovery.hpp"
 #include "mesh/io/transport.hpp"
 #include "node.hpp"
-#include "options.hpp"
+#include "options/options.hpp"
 #include "report/io/event_file.hpp"
 #include "report/io/history.hpp"
 #include "report/io/keyboard.hpp"

@@ -7,8 +7,8 @@
 #include <variant>
 #include <vector>
 
-#include "commands.hpp"
-#include "options.hpp"
+#include "commands/commands.hpp"
+#include "options/options.hpp"
 #include "report/exit_code.hpp"
 
 // Command line, environment and dagz.toml -> options -> a command -> exit code. No decision here.

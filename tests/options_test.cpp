@@ -1,11 +1,11 @@
-#include "options.hpp"
+#include "options/options.hpp"
 
 #include <catch2/catch.hpp>
 #include <map>
 #include <set>
 
-#include "completion.hpp"
-#include "option_table.hpp"
+#include "options/completion.hpp"
+#include "options/option_table.hpp"
 
 // The command line, the environment and dagz.toml as one: values, precedence, and the sentence that
 // each mistake gets.

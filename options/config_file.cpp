@@ -1,4 +1,4 @@
-#include "config_file.hpp"
+#include "options/config_file.hpp"
 
 #include <fmt/format.h>
 #include <toml++/toml.h>

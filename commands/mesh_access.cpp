@@ -1,4 +1,4 @@
-#include "agent_setup.hpp"
+#include "commands/mesh_access.hpp"
 
 #include <pwd.h>
 #include <signal.h>

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "options.hpp"
+#include "options/options.hpp"
 
 // The one list of commands and options. The parser, --help, the shell completions, the names of the
 // environment variables and the keys of dagz.toml all come from it.

@@ -1,3 +1,5 @@
+#include "report/io/history.hpp"
+
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -11,11 +13,11 @@
 #include <utility>
 #include <vector>
 
-#include "commands.hpp"
+#include "commands/commands.hpp"
+#include "commands/console.hpp"
 #include "mesh/io/seal.hpp"
 #include "mesh/io/system_clock.hpp"
 #include "report/exit_code.hpp"
-#include "report/io/history.hpp"
 #include "report/io/terminal.hpp"
 #include "report/text.hpp"
 
@@ -24,13 +26,6 @@
 
 namespace dagz {
 namespace {
-
-void say(const std::string& sentence) { std::fprintf(stderr, "dagz: %s\n", sentence.c_str()); }
-
-int fail(int code, const std::string& sentence) {
-  say(sentence);
-  return code;
-}
 
 bool exists(const std::string& path) {
   std::error_code error;
@@ -135,11 +130,8 @@ int list_flaky(const HistoryOptions& options) {
   const auto flaky = history.flaky_tests();
   for (const std::string& message : history.take_messages()) say(message);
   if (flaky.problem) return fail(report::kExitInternalError, *flaky.problem);
-  report::Terminal terminal(STDOUT_FILENO, false, 80, 24);
-  terminal.print(options.format == Format::kJson ? report::format_flaky_tests_json(flaky.value)
-                                                 : report::format_flaky_tests(flaky.value));
-  if (terminal.flush()) return report::kExitPassed;
-  return fail(report::kExitInternalError, "standard output could not be written");
+  return print(options.format == Format::kJson ? report::format_flaky_tests_json(flaky.value)
+                                               : report::format_flaky_tests(flaky.value));
 }
 
 }  // namespace

@@ -11,9 +11,10 @@
 #include <utility>
 #include <vector>
 
-#include "agent_observer.hpp"
-#include "agent_setup.hpp"
-#include "commands.hpp"
+#include "commands/commands.hpp"
+#include "commands/console.hpp"
+#include "commands/mesh_access.hpp"
+#include "commands/observer.hpp"
 #include "mesh/io/background.hpp"
 #include "mesh/io/seal.hpp"
 #include "mesh/io/system_clock.hpp"
@@ -36,8 +37,6 @@ constexpr Duration kLiveEvery = Duration::seconds(1);
 constexpr Duration kLiveFresh = Duration::seconds(4);
 constexpr Duration kLiveWaitMax = Duration::milliseconds(700);
 constexpr Duration kLiveAnswersWithin = kAskWithin + Duration::seconds(1);
-
-void say(const std::string& sentence) { std::fprintf(stderr, "dagz: %s\n", sentence.c_str()); }
 
 // The live job, asked for in the background while somebody wants to know.
 class LiveJobs {

@@ -1,4 +1,4 @@
-#include "agent_ended.hpp"
+#include "commands/ended_job.hpp"
 
 #include <sys/stat.h>
 

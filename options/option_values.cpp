@@ -1,4 +1,4 @@
-#include "option_values.hpp"
+#include "options/option_values.hpp"
 
 #include <algorithm>
 #include <charconv>

@@ -1,9 +1,7 @@
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -12,13 +10,13 @@
 #include <utility>
 #include <vector>
 
-#include "agent_observer.hpp"
-#include "agent_setup.hpp"
-#include "commands.hpp"
+#include "commands/commands.hpp"
+#include "commands/console.hpp"
+#include "commands/mesh_access.hpp"
+#include "commands/observer.hpp"
 #include "mesh/io/seal.hpp"
 #include "report/exit_code.hpp"
 #include "report/io/history.hpp"
-#include "report/io/terminal.hpp"
 #include "report/test_logs.hpp"
 #include "report/text.hpp"
 
@@ -28,13 +26,6 @@ namespace dagz {
 namespace {
 
 namespace fs = std::filesystem;
-
-void say(const std::string& sentence) { std::fprintf(stderr, "dagz: %s\n", sentence.c_str()); }
-
-int refuse(const std::string& sentence) {
-  say(sentence);
-  return report::kExitUsage;
-}
 
 // What was found, or a sentence on why nothing was.
 struct Answer {
@@ -182,20 +173,16 @@ std::string write_bundle(const std::string& directory, const report::TestLogs& l
 
 int logs_command(const LogsOptions& options) {
   const Answer answer = Search(options).run();
-  if (!answer.logs) return refuse(answer.problem);
+  if (!answer.logs) return fail(report::kExitUsage, answer.problem);
   if (!options.bundle.empty()) {
     const std::string problem = write_bundle(options.bundle, *answer.logs);
-    if (!problem.empty()) return refuse(problem);
+    if (!problem.empty()) return fail(report::kExitUsage, problem);
     say("the context of " + report::visible(answer.logs->shown.test.id) + " is in " +
         options.bundle + ": begin with context.md");
     return report::kExitPassed;
   }
-  report::Terminal terminal(STDOUT_FILENO, false, 80, 24);
-  terminal.print(options.format == Format::kJson ? report::format_test_logs_json(*answer.logs)
-                                                 : report::format_test_logs(*answer.logs));
-  if (terminal.flush()) return report::kExitPassed;
-  say("standard output could not be written");
-  return report::kExitInternalError;
+  return print(options.format == Format::kJson ? report::format_test_logs_json(*answer.logs)
+                                               : report::format_test_logs(*answer.logs));
 }
 
 }  // namespace dagz

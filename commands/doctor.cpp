@@ -16,9 +16,9 @@
 #include <string_view>
 #include <vector>
 
-#include "agent_observer.hpp"
-#include "agent_setup.hpp"
-#include "commands.hpp"
+#include "commands/commands.hpp"
+#include "commands/mesh_access.hpp"
+#include "commands/observer.hpp"
 #include "mesh/io/address.hpp"
 #include "mesh/io/beacon.hpp"
 #include "mesh/io/system_clock.hpp"

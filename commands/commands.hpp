@@ -1,9 +1,9 @@
 #pragma once
 
-#include "options.hpp"
+#include "options/options.hpp"
 
 // The commands that touch the world. Each returns the exit code of the process; what it has to say
-// is printed by then. Defined by the IO shell (agent*.cpp).
+// is printed by then.
 
 namespace dagz {
 

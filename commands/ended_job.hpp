@@ -4,7 +4,7 @@
 #include <string>
 #include <unordered_set>
 
-#include "agent_setup.hpp"
+#include "commands/mesh_access.hpp"
 #include "report/io/history.hpp"
 #include "report/summary.hpp"
 

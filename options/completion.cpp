@@ -1,11 +1,11 @@
-#include "completion.hpp"
+#include "options/completion.hpp"
 
 #include <fmt/format.h>
 
 #include <vector>
 
-#include "option_table.hpp"
-#include "option_values.hpp"
+#include "options/option_table.hpp"
+#include "options/option_values.hpp"
 
 namespace dagz {
 namespace {

@@ -9,13 +9,13 @@
 #include <string>
 #include <vector>
 
-#include "agent_setup.hpp"
-#include "commands.hpp"
+#include "commands/commands.hpp"
+#include "commands/console.hpp"
+#include "commands/mesh_access.hpp"
 #include "mesh/ci_platform.hpp"
 #include "mesh/io/system_clock.hpp"
 #include "report/exit_code.hpp"
 #include "report/io/history.hpp"
-#include "report/io/terminal.hpp"
 #include "report/plan_report.hpp"
 #include "sched/forecast.hpp"
 #include "sched/io/machine.hpp"
@@ -27,8 +27,6 @@
 
 namespace dagz {
 namespace {
-
-void say(const std::string& sentence) { std::fprintf(stderr, "dagz: %s\n", sentence.c_str()); }
 
 // Asking for a plan must not leave a new directory behind.
 std::vector<sched::KnownDuration> known_durations(const std::string& state_dir) {
@@ -123,17 +121,9 @@ class Planner {
       return report::kExitEmpty;
     }
     const bool json = options_.format == Format::kJson;
-    if (!print(json ? report::format_plan_json(plan) : report::format_plan(plan))) {
-      say("standard output could not be written");
-      return report::kExitInternalError;
-    }
+    const int printed = print(json ? report::format_plan_json(plan) : report::format_plan(plan));
+    if (printed != report::kExitPassed) return printed;
     return errors_.empty() ? report::kExitPassed : report::kExitFailed;
-  }
-
-  static bool print(const std::string& text) {
-    report::Terminal terminal(STDOUT_FILENO, false, 80, 24);
-    terminal.print(text);
-    return terminal.flush();
   }
 
   const RunOptions& options_;

@@ -1,4 +1,4 @@
-#include "agent_observer.hpp"
+#include "commands/observer.hpp"
 
 #include <poll.h>
 #include <unistd.h>

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "mesh/time.hpp"
-#include "option_values.hpp"
+#include "options/option_values.hpp"
 
 // What the user asked for. The command line is parsed once, here, together with the environment
 // and dagz.toml, into typed values; nothing else of the program looks at any of the three for an

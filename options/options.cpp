@@ -1,4 +1,4 @@
-#include "options.hpp"
+#include "options/options.hpp"
 
 #include <fmt/format.h>
 
@@ -7,9 +7,9 @@
 #include <map>
 #include <memory>
 
-#include "completion.hpp"
-#include "config_file.hpp"
-#include "option_table.hpp"
+#include "options/completion.hpp"
+#include "options/config_file.hpp"
+#include "options/option_table.hpp"
 
 namespace dagz {
 namespace {

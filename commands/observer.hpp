@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "agent_setup.hpp"
+#include "commands/mesh_access.hpp"
 #include "mesh/time.hpp"
 #include "report/summary.hpp"
 #include "wire.hpp"

@@ -12,7 +12,7 @@
 #include "mesh/io/transport.hpp"
 #include "mesh/io/trust.hpp"
 #include "mesh/links.hpp"
-#include "options.hpp"
+#include "options/options.hpp"
 #include "sched/groups.hpp"
 
 // What every command that meets the mesh needs first: which run this is, whom it trusts, and where
