@@ -292,7 +292,7 @@ void Agent::wait(Instant until) {
   const auto others = static_cast<std::ptrdiff_t>(items.size());
   const Instant now = mesh::monotonic_now();
   if (!runner_ended_ && pauses(now)) {
-    runner_.append_hungry_workers(items);
+    runner_.append_hungry_workers(kWorkerReadStep, items);
     until = std::min(until, read_workers_at_);
   } else if (!runner_ended_) {
     runner_.append_poll_items(items);

@@ -21,10 +21,7 @@ namespace {
 constexpr int kInternalError = 3;
 constexpr int kUnusable = 16;
 constexpr std::size_t kReadMax = 1 << 20;  // bytes of one connection in one `poll`
-// A worker is busy with so many for some milliseconds, however quick they are. Their durations say
-// less: on a busy machine they are mostly waiting.
-constexpr std::size_t kPlenty = 32;
-constexpr std::size_t kPeersMax = 64;  // connections without a hello
+constexpr std::size_t kPeersMax = 64;      // connections without a hello
 constexpr Duration kHelloPatience = Duration::seconds(10);
 constexpr Duration kReapInterval = Duration::milliseconds(50);  // without pidfds
 constexpr Duration kWrapperPatience = Duration::seconds(1);  // of a command whose pytest has died
@@ -107,9 +104,12 @@ void RunnerHost::append_poll_items(std::vector<pollfd>& items) const {
   }
 }
 
-void RunnerHost::append_hungry_workers(std::vector<pollfd>& items) const {
+// Durations say less than CPU: on a busy machine they are mostly waiting, and then a worker that
+// gets its turn runs dry.
+void RunnerHost::append_hungry_workers(Duration time, std::vector<pollfd>& items) const {
   for (const auto& [slot, worker] : workers_) {
-    if (worker.connection == nullptr || worker.given.size() >= kPlenty) continue;
+    const Duration busy = worker.cpu * static_cast<int64_t>(worker.given.size());
+    if (worker.connection == nullptr || busy >= time) continue;
     items.push_back({worker.connection->channel.fd(), POLLIN, 0});
   }
 }
@@ -548,6 +548,7 @@ void RunnerHost::on_done(Worker& worker, Slot slot, DoneLine& done) {
   if (!late_word) worker.given.erase(given);
   if (!late_word && report::is_failure(done.outcome)) ++failed_runs_[done.test];
   worker.last_done = done.test;
+  worker.cpu = std::min(done.cpu, Duration::seconds(1));  // sums of it must not overflow
   measure(worker, slot);
   look_for_orphans();
   events_.emplace_back(TestDone{slot, done.test, done.outcome, done.duration, done.shared_setup,

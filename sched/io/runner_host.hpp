@@ -73,8 +73,9 @@ class RunnerHost {
 
   // Everything that `poll` waits for, as plain descriptors.
   void append_poll_items(std::vector<pollfd>& items) const;
-  // Of these only workers that hold few tests and may soon need more.
-  void append_hungry_workers(std::vector<pollfd>& items) const;
+  // Of these only workers that may be done with all they hold within `time`, if all of it is as
+  // quick as their last test.
+  void append_hungry_workers(Duration time, std::vector<pollfd>& items) const;
   // Does what can be done now, and appends what happened.
   void poll(Instant now, std::vector<RunnerEvent>& out);
   // `poll` wants to be called then, even if no descriptor is ready.
@@ -121,6 +122,7 @@ class RunnerHost {
     FileCollected file;  // being told
     // May be told a second time: wider fixtures failed to be torn down.
     std::optional<LocalTest> last_done;
+    Duration cpu;  // of that
     bool said_bye = false;
     bool kill_wanted = false;  // before its pid was known
     Instant kill_at = Instant::never();

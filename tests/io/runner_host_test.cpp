@@ -194,28 +194,25 @@ TEST_CASE("runner host: a whole job", "[sched]") {
   CHECK(finished.output == "summary of 1 failed\n");
 }
 
-TEST_CASE("runner host: a worker that has much to run is not hungry", "[sched]") {
-  std::string ids = R"("a.py::0")";
-  for (int i = 1; i < 32; ++i) ids += R"(, "a.py::)" + std::to_string(i) + '"';
-  Bench bench(fake(R"([["a.py", [)" + ids + "]]]"));
+TEST_CASE("runner host: a worker is hungry that may soon be done with all it holds", "[sched]") {
+  Bench bench(fake(R"([["a.py", ["a.py::x", "a.py::y", "a.py::z"]]])"));
   bench.next<CollectionDone>();
-  const auto hungry = [&bench] {
+  const auto hungry_within = [&bench](Duration time) {
     std::vector<pollfd> items;
-    bench.host.append_hungry_workers(items);
+    bench.host.append_hungry_workers(time, items);
     return items.size();
   };
-  CHECK(hungry() == 0);
+  const Duration cpu = Duration::milliseconds(250);  // of each test, as the fake tells
+  CHECK(hungry_within(cpu) == 0);
   bench.start_worker(0);
   bench.start_worker(1);
-  CHECK(hungry() == 2);
-  bench.host.perform(RunTests{0, {{0, 0}}});
-  CHECK(hungry() == 2);
-  std::vector<LocalTest> tests;
-  for (uint32_t i = 1; i < 32; ++i) tests.push_back({0, i});
-  bench.host.perform(RunTests{0, tests, {}});
-  CHECK(hungry() == 1);
-  for (int i = 0; i < 32; ++i) bench.next<TestDone>();
-  CHECK(hungry() == 2);
+  bench.host.perform(RunTests{0, {{0, 0}}, {}});
+  CHECK(hungry_within(cpu) == 2);  // nobody knows yet how quick its tests are
+  CHECK(bench.next<TestDone>().cpu == cpu);
+  CHECK(hungry_within(cpu) == 2);
+  bench.host.perform(RunTests{0, {{0, 1}, {0, 2}}, {}});
+  CHECK(hungry_within(cpu * 2) == 1);
+  CHECK(hungry_within(cpu * 3) == 2);
 }
 
 TEST_CASE("runner host: a crash costs one worker and shows its log", "[sched]") {

@@ -67,7 +67,7 @@ def run_test(link, f, k, run=1):
     if what == "stop":
         link.say("exit_requested", reason="enough")
     failed = {"m": "assert 0, run %d" % run, "x": "text \udc80"} if what == "fail" else {}
-    link.say("done", f=f, k=k, o="failed" if failed else "passed", d=0.5, **failed)
+    link.say("done", f=f, k=k, o="failed" if failed else "passed", d=0.5, c=0.25, **failed)
 
 
 def worker(order):
