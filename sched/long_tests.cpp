@@ -28,11 +28,15 @@ Duration setup_of(const std::vector<Duration>& expected) {
 
 LongFirst long_first(const std::vector<Duration>& expected, Duration long_test,
                      Duration known_setup, bool has_first) {
+  const auto from = expected.begin() + (has_first && !expected.empty() ? 1 : 0);
+  const auto [least, most] = std::minmax_element(from, expected.end());
+  const bool alike = from == expected.end() || *most - *least <= *most / kAlikePart;
   Duration usual;
   const auto is_long = [&](std::size_t i) {
     if ((i == 0 && has_first) || expected[i] < long_test) return false;
-    if (usual.ns == 0) usual = median(expected);
     const bool very_long = expected[i] >= long_test * kVeryLong;
+    if (very_long && !alike) return true;
+    if (usual.ns == 0) usual = median(expected);
     return very_long ? expected[i] > usual : expected[i] >= usual * 2;
   };
   LongFirst result;

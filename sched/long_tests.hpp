@@ -12,10 +12,12 @@
 namespace dagz::sched {
 
 // Long is what takes more than this part of a worker's even share, more than the least, and twice
-// as long as is usual in its group, unless it is so many times as long as that part: where all are
-// alike and not very long no order is better.
+// as long as is usual in its group. What is so many times as long as that part is long anyway, but
+// in a group of tests that are alike, which differ by such a part at the most, only if it takes
+// more than is usual.
 inline constexpr int64_t kLongPart = 64;
 inline constexpr int64_t kVeryLong = 2;
+inline constexpr int64_t kAlikePart = 8;
 // A long test leaves its group if another set-up costs no more than this part of it; one that is
 // only guessed from the first test may be none.
 inline constexpr int64_t kSetupPart = 8;

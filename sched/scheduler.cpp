@@ -1,6 +1,7 @@
 #include "sched/scheduler.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "mesh/check.hpp"
 #include "mesh/mark.hpp"
@@ -65,7 +66,7 @@ void Scheduler::changed(const Change& change) {
     } else {
       --books.unknown[job_.tests()[test].path];
     }
-    --books.tests;
+    books.was_idle = --books.tests == 0;
     held_.erase(booked);
   }
   review(test);
@@ -89,9 +90,28 @@ int64_t Scheduler::speed(NodeIndex node) const {
 }
 
 // Until its workers are done with what it has, at its own speed.
-Duration Scheduler::time_left(const LiveNode& node) const {
+Duration Scheduler::time_left(Instant now, const LiveNode& node) const {
+  return at_speed(load_left(now, node) / node.workers, speed(job_.node_index(node.id)));
+}
+
+// What a worker has done since its last result counts, up to the mean of what the node holds: it
+// may hang, set up fixtures, or run what nobody knows.
+Duration Scheduler::load_left(Instant now, const LiveNode& node) const {
   const NodeIndex index = job_.node_index(node.id);
-  return at_speed(load(index) / node.workers, speed(index));
+  const Duration total = load(index);
+  const auto found = books_.find(index);
+  if (total.ns == 0 || node.workers == 0) return total;
+  const Books& books = found->second;
+  const auto tests = static_cast<int64_t>(std::max<uint64_t>(books.tests, node.workers));
+  const Duration most = total / tests;
+  Duration left = total;
+  auto result = books.results.begin();
+  for (uint32_t worker = 0; worker < node.workers; ++worker) {
+    Instant since = books.busy_since;
+    if (result != books.results.end()) since = std::max(since, (result++)->second);
+    left -= std::min(most, (now - since) / NodeSpeed::kNormal * speed(index));
+  }
+  return left;
 }
 
 Duration Scheduler::load(NodeIndex node) const {
@@ -175,6 +195,12 @@ void Scheduler::seen(Instant now, const NodeId& origin, const report::Entry& ent
   if (std::holds_alternative<report::Departed>(entry)) {
     departed_at_.try_emplace(job_.node_index(origin), now);
     review_all();
+  }
+  if (const auto* granted = std::get_if<report::Granted>(&entry)) {
+    Books& books = books_[job_.node_index(granted->to)];
+    if (std::exchange(books.was_idle, false)) books.busy_since = now;
+  } else if (const auto* finished = std::get_if<report::Finished>(&entry)) {
+    books_[job_.node_index(origin)].results[finished->worker] = now;
   }
   const auto* gave_up = std::get_if<report::GaveUp>(&entry);
   if (gave_up == nullptr || !active_) return;
@@ -345,7 +371,7 @@ void Scheduler::grant_shares(Instant now, Output& out) {
     std::vector<TestGroup> groups = open_groups(node);
     leave_locked(now, node, groups);
     if (groups.empty()) continue;
-    std::vector<PlanNode> nodes{{live.workers, load(node), speed(node)}};
+    std::vector<PlanNode> nodes{{live.workers, load_left(now, live), speed(node)}};
     uint32_t workers = live.workers;
     for (const LiveNode& other : live_) {
       const NodeIndex index = job_.node_index(other.id);
@@ -405,56 +431,6 @@ void Scheduler::grant(const NodeId& to, const std::vector<TestIndex>& tests, Kin
     granted.runs.push_back({place->file, place->index, 1});
   }
   out.entries.emplace_back(std::move(granted));
-}
-
-// What moves from one to the other so that both finish together. A node works as fast as its
-// workers times its speed.
-Duration Scheduler::surplus(const LiveNode& victim, const LiveNode& thief) const {
-  const NodeIndex from = job_.node_index(victim.id);
-  const NodeIndex to = job_.node_index(thief.id);
-  const int64_t from_rate = victim.workers * speed(from);
-  const int64_t to_rate = thief.workers * speed(to);
-  const int64_t both = from_rate + to_rate;
-  return load(from) / both * to_rate - load(to) / both * from_rate;
-}
-
-void Scheduler::serve_thief(Instant now, const NodeId& id, Output& out) {
-  if (!is_ready(id)) return;
-  const auto thief = std::find_if(live_.begin(), live_.end(),
-                                  [&id](const LiveNode& live) { return live.id == id; });
-  if (thief == live_.end() || thief->workers == 0) return;
-  if (!recall_for(now, *thief, out)) serve_copies(now, *thief, out);
-}
-
-// Whether there is, or was, something to recall.
-bool Scheduler::recall_for(Instant now, const LiveNode& thief, Output& out) {
-  for (const auto& [number, recall] : recalls_) {
-    if (recall.thief == thief.id) return true;
-  }
-  const LiveNode* victim = nullptr;
-  Duration victim_finish;
-  for (const LiveNode& live : live_) {
-    const NodeIndex index = job_.node_index(live.id);
-    if (live.id == thief.id || index == kNone || live.workers == 0 || live.suspected) continue;
-    const auto barren = barren_until_.find(live.id);
-    if (barren != barren_until_.end() && now < barren->second) continue;
-    const auto books = books_.find(index);
-    if (books == books_.end() || books->second.tests <= live.workers) continue;
-    const bool recalled = std::any_of(recalls_.begin(), recalls_.end(), [&](const auto& one) {
-      return one.second.victim == live.id;
-    });
-    const Duration finish = time_left(live);
-    if (recalled || (victim != nullptr && finish <= victim_finish)) continue;
-    victim = &live;
-    victim_finish = finish;
-  }
-  if (victim == nullptr) return false;
-  const Duration wanted = surplus(*victim, thief);
-  if (wanted < config_.steal_min) return false;
-  const uint64_t number = (claim_.term << 32) | ++recalls_made_;
-  recalls_[number] = {victim->id, thief.id, now + config_.recall_within};
-  out.entries.emplace_back(report::Recalled{claim_, victim->id, number, wanted});
-  return true;
 }
 
 // ---- the end ----------------------------------------------------------------------------------

@@ -111,6 +111,9 @@ class Scheduler {
     std::unordered_map<uint32_t, uint64_t> unknown;  // per path, of tests without
     uint64_t tests = 0;
     NodeSpeed speed;
+    bool was_idle = true;                 // until the grant that is being read
+    Instant busy_since;                   // that it holds anything
+    std::map<uint32_t, Instant> results;  // per worker, when its last one came
   };
   struct Recall {
     NodeId victim;
@@ -132,17 +135,20 @@ class Scheduler {
   void review_all();
   void learn_speed(const report::Change& change);
   Duration load(report::NodeIndex node) const;
+  Duration load_left(Instant now, const LiveNode& node) const;
   int64_t speed(report::NodeIndex node) const;
-  Duration time_left(const LiveNode& node) const;
+  Duration time_left(Instant now, const LiveNode& node) const;
   void name_and_enlist(Output& out);
   void ask_for_names(Instant now, Output& out);
   void grant_shares(Instant now, Output& out);
   std::vector<TestGroup> open_groups(report::NodeIndex able) const;
   enum class Kind : uint8_t { kShare, kStolen, kTail, kCopies };
   void grant(const NodeId& to, const std::vector<report::TestIndex>& tests, Kind kind, Output& out);
-  Duration surplus(const LiveNode& victim, const LiveNode& thief) const;
+  Duration surplus(Instant now, const LiveNode& victim, const LiveNode& thief) const;
   void serve_thief(Instant now, const NodeId& thief, Output& out);
   bool recall_for(Instant now, const LiveNode& thief, Output& out);
+  void recall(Instant now, const LiveNode& victim, const LiveNode& thief, Output& out);
+  bool may_give(Instant now, const LiveNode& node) const;
   // Second copies (scheduler_copies.cpp)
   void serve_copies(Instant now, const LiveNode& thief, Output& out);
   bool may_copy(report::TestIndex test, report::NodeIndex from, report::NodeIndex to) const;

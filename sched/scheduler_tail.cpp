@@ -83,7 +83,7 @@ void Scheduler::serve_tail(Instant now, Output& out) {
   for (const LiveNode& live : live_) {
     const NodeIndex index = job_.node_index(live.id);
     if (live.workers == 0 || !is_ready(live.id)) continue;
-    candidates.push_back({&live, index, time_left(live), {}});
+    candidates.push_back({&live, index, time_left(now, live), {}});
   }
   const bool others_come = may_still_come();
   const bool work_left = !open_.empty() || is_work_held();

@@ -20,6 +20,11 @@ class NodeSpeed {
     if (expected.ns <= 0) return;
     // One test that hung or did nothing says nothing about its node.
     took = std::clamp(took, expected / kSampleFactorMax, expected * kSampleFactorMax);
+    // Guesses are off one by one: many tests that agree say more than a long one.
+    if (expected > kSampleMax) {
+      took = took / expected.us() * kSampleMax.us();
+      expected = kSampleMax;
+    }
     expected_ += expected;
     took_ += took;
   }
@@ -34,8 +39,9 @@ class NodeSpeed {
 
  private:
   static constexpr int64_t kSampleFactorMax = 8;
+  static constexpr Duration kSampleMax = Duration::milliseconds(100);
   // As if it had run so much at the usual speed: a few short tests change little.
-  static constexpr Duration kPrior = Duration::seconds(2);
+  static constexpr Duration kPrior = Duration::milliseconds(500);
 
   Duration expected_;
   Duration took_;

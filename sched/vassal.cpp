@@ -186,7 +186,8 @@ void Vassal::feed(Instant now, Slot slot, Output& out) {
   std::vector<Item> missing;
   std::vector<Item> decided;
   const auto cost = [&](const Item& item) {
-    return std::max(estimates_.of(item.test), worker.lately);
+    const Duration least = estimates_.is_fixed(item.test) ? Duration{} : config_.unknown;
+    return std::max({estimates_.of(item.test), worker.lately, least});
   };
   Duration ahead;
   for (std::size_t i = 1; i < worker.sent.size(); ++i) ahead += cost(worker.sent[i]);
@@ -584,13 +585,18 @@ void Vassal::recalled(uint64_t number, Duration wanted, Output& out) {
     given.push_back(item);
   };
   give_up_tail(wanted, given, given_time);
-  while (!queue_.empty() && given_time < wanted) {
+  // What exceeds twice what is wanted would end later with the thief than here.
+  const auto fits = [&](const Item& item) {
+    return estimates_.of(item.test) < (wanted - given_time) * 2;
+  };
+  give_up_long(wanted, given, given_time);
+  while (!queue_.empty() && given_time < wanted && fits(queue_.back().items.back())) {
     std::deque<Item>& items = queue_.back().items;
     const bool whole = !may_be_cut(items);
     // The rest of a group is left to whoever has begun it, if its set-up costs more than it saves.
     const Duration more = wanted - given_time;
     if (!whole && setup_of(items.back()) > more && expected(items) > more) break;
-    while (!items.empty() && (whole || given_time < wanted)) take(items);
+    while (!items.empty() && (whole || (given_time < wanted && fits(items.back())))) take(items);
     if (items.empty()) queue_.pop_back();
   }
   while (given_time < wanted) {
@@ -599,6 +605,7 @@ void Vassal::recalled(uint64_t number, Duration wanted, Output& out) {
       if (worker.group.empty() || !may_be_cut(worker.group) || keeps_retry(worker)) continue;
       const Item& last = worker.group.back();
       if (last.only || collection_time(last.found) + setup_of(last) > wanted) continue;
+      if (!fits(last)) continue;
       if (richest == nullptr || worker.group.size() > richest->group.size()) richest = &worker;
     }
     if (richest == nullptr) break;

@@ -30,6 +30,8 @@ struct VassalConfig {
   std::size_t window_tests_max = 64;
   // What a test is taken for at the least until a worker has run some.
   Duration unproven = Duration::milliseconds(20);
+  // What a test that the history does not know is taken for at the least when it is sent.
+  Duration unknown = Duration::milliseconds(5);
   // Ask for more when each worker has less than this left.
   Duration ask_below = Duration::milliseconds(300);
   Duration ask_every = Duration::milliseconds(100);
@@ -232,6 +234,7 @@ class Vassal {
   Rank rank_of(const Group& group, const Lengths& lengths) const;
   std::vector<Group> long_first(std::vector<Group> groups, const Lengths& lengths) const;
   void run_long_first(std::deque<Item>& items) const;
+  void give_up_long(Duration wanted, std::vector<Item>& given, Duration& given_time);
   bool take_group(Instant now, Slot slot);
   void take_heavy(Slot slot);
   void return_locked(std::vector<Group>& groups, Output& out);

@@ -123,6 +123,25 @@ std::vector<Vassal::Group> Vassal::cut(Group group, Duration share) const {
   return pieces;
 }
 
+// A long test that waits has to begin soon somewhere, so those that fit into what is wanted go
+// first.
+void Vassal::give_up_long(Duration wanted, std::vector<Item>& given, Duration& given_time) {
+  const Duration least = lengths({}).long_test * kVeryLong;
+  std::erase_if(queue_, [&](const Group& group) {
+    const Item& item = group.items.front();
+    const Duration takes = estimates_.of(item.test);
+    const bool fits = takes >= least && given_time + takes <= wanted &&
+                      setup_of(item) * kSetupPart <= takes && may_be_cut(group.items);
+    if (group.items.size() > 1 || !fits || collects(item) || is_restricted(item) || item.only ||
+        job_.tests()[item.test].verdict == report::Verdict::kRetry) {
+      return false;
+    }
+    given_time += takes;
+    given.push_back(item);
+    return true;
+  });
+}
+
 // Where it stays one group.
 void Vassal::run_long_first(std::deque<Item>& items) const {
   if (!may_be_cut(items)) return;

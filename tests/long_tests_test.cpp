@@ -118,3 +118,31 @@ TEST_CASE("vassal: later grants come before what is smaller", "[sched]") {
   bench.done(0);
   CHECK(bench.queues[0].front().index == 20);
 }
+
+TEST_CASE("long tests: very long ones leave a group, though most of it is as long", "[sched]") {
+  const auto ms = [](int64_t value) { return Duration::milliseconds(value); };
+  const std::vector<Duration> mixed{ms(1), ms(1100), ms(1144), ms(1160), ms(1200)};
+  CHECK(long_first(mixed, ms(50), {}, false).alone == std::vector<std::size_t>{4, 3, 2, 1});
+  // Of tests that are alike no order is better.
+  const std::vector<Duration> alike{ms(1100), ms(1100), ms(1100)};
+  CHECK(long_first(alike, ms(50), {}, false).alone.empty());
+}
+
+TEST_CASE("vassal: a recall takes long tests first, as far as they fit", "[sched]") {
+  VassalBench bench(1, 12, Duration::milliseconds(40));
+  const std::vector<std::string> ids = names_of("f", 12);
+  std::vector<KnownDuration> known = VassalBench::history(12, Duration::milliseconds(40));
+  for (KnownDuration& one : known) {
+    if (one.id == ids[4]) one.duration = Duration::seconds(6);
+    if (one.id == ids[6]) one.duration = Duration::seconds(5);
+    if (one.id == ids[8]) one.duration = Duration::seconds(2);
+  }
+  bench.estimates = Estimates(known);
+  for (const report::Test& test : bench.job.tests()) bench.estimates.add(test);
+  bench.begin(12);
+  REQUIRE(bench.queues[0].front().index == 4);
+  bench.call([&](auto& out) { bench.vassal.recalled(1, Duration::milliseconds(2100), out); });
+  const std::vector<uint32_t> given = bench.given_up();
+  CHECK(std::find(given.begin(), given.end(), 8) != given.end());
+  CHECK(std::find(given.begin(), given.end(), 6) == given.end());
+}

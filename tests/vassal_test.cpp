@@ -174,9 +174,14 @@ TEST_CASE("vassal: a recall takes waiting groups before what workers have reserv
   bench.fold(kChief, listed(8, "g", 4));
   bench.begin(4);
   bench.grant({{8, 0, 2}});
-  bench.call([&](auto& out) { bench.vassal.recalled(1, Duration::milliseconds(1), out); });
+  const Duration each = bench.estimates.of(bench.job.test_at(8, 1));
+  bench.call([&](auto& out) { bench.vassal.recalled(1, each * 2 / 3, out); });
   REQUIRE(bench.written<report::GaveUp>().size() == 1);
   CHECK(bench.written<report::GaveUp>()[0].runs == std::vector<report::Run>{{8, 1, 1}});
+  // What is more than twice what is wanted would end later elsewhere.
+  bench.call([&](auto& out) { bench.vassal.recalled(2, each / 2, out); });
+  REQUIRE(bench.written<report::GaveUp>().size() == 2);
+  CHECK(bench.written<report::GaveUp>()[1].runs.empty());
 }
 
 TEST_CASE("vassal: what cannot be run is handed back at once", "[sched]") {

@@ -34,9 +34,13 @@ bool read_suite(const std::string& name, GivenSuite& given) {
 
 Duration seconds(double value) { return Duration{static_cast<int64_t>(value * 1e9)}; }
 
+// A test is shown as long if it takes at least this part of the whole.
+constexpr int64_t kLongPart = 16;
+
 double ms(Duration duration) { return duration.to_seconds() * 1000; }
 
-// For each worker when it began and ended, how long it was idle in between, and its last tests.
+// For each worker when it began and ended, how long it was idle in between, its last tests, and when
+// its long ones began.
 void print_timeline(const World& world) {
   std::map<std::pair<uint32_t, sched::Slot>, std::vector<World::Run>> workers;
   for (const World::Run& run : world.runs()) workers[{run.process, run.slot}].push_back(run);
@@ -61,6 +65,11 @@ void print_timeline(const World& world) {
     for (std::size_t i = runs.size() - std::min<std::size_t>(3, runs.size()); i < runs.size();
          ++i) {
       std::printf(" %.0f", ms(runs[i].took));
+    }
+    std::printf(", long:");
+    for (const World::Run& run : runs) {
+      if (run.took * kLongPart < world.last_test_ended() - zero) continue;
+      std::printf(" %.0f at %.0f", ms(run.took), ms(run.began - zero));
     }
     std::printf("\n");
   }

@@ -1,0 +1,70 @@
+#include <algorithm>
+
+#include "sched/scheduler.hpp"
+
+// Work that moves from node to node: asked for by those that run dry, or moved early from those
+// that are found to be slow. Only what the victim gives up is granted on.
+
+namespace dagz::sched {
+
+using report::kNone;
+using report::NodeIndex;
+
+// What moves from one to the other so that both finish together. A node works as fast as its
+// workers times its speed.
+Duration Scheduler::surplus(Instant now, const LiveNode& victim, const LiveNode& thief) const {
+  const NodeIndex from = job_.node_index(victim.id);
+  const NodeIndex to = job_.node_index(thief.id);
+  const int64_t from_rate = victim.workers * speed(from);
+  const int64_t to_rate = thief.workers * speed(to);
+  const int64_t both = from_rate + to_rate;
+  return load_left(now, victim) / both * to_rate - load_left(now, thief) / both * from_rate;
+}
+
+void Scheduler::serve_thief(Instant now, const NodeId& id, Output& out) {
+  if (!is_ready(id)) return;
+  const auto thief = std::find_if(live_.begin(), live_.end(),
+                                  [&id](const LiveNode& live) { return live.id == id; });
+  if (thief == live_.end() || thief->workers == 0) return;
+  if (!recall_for(now, *thief, out)) serve_copies(now, *thief, out);
+}
+
+// Whether it may have something to give, and is not asked already.
+bool Scheduler::may_give(Instant now, const LiveNode& node) const {
+  const NodeIndex index = job_.node_index(node.id);
+  if (index == kNone || node.workers == 0 || node.suspected) return false;
+  const auto barren = barren_until_.find(node.id);
+  if (barren != barren_until_.end() && now < barren->second) return false;
+  const auto books = books_.find(index);
+  if (books == books_.end() || books->second.tests <= node.workers) return false;
+  return std::none_of(recalls_.begin(), recalls_.end(),
+                      [&](const auto& one) { return one.second.victim == node.id; });
+}
+
+// Whether there is, or was, something to recall.
+bool Scheduler::recall_for(Instant now, const LiveNode& thief, Output& out) {
+  for (const auto& [number, recall] : recalls_) {
+    if (recall.thief == thief.id) return true;
+  }
+  const LiveNode* victim = nullptr;
+  Duration victim_finish;
+  for (const LiveNode& live : live_) {
+    if (live.id == thief.id || !may_give(now, live)) continue;
+    const Duration finish = time_left(now, live);
+    if (victim != nullptr && finish <= victim_finish) continue;
+    victim = &live;
+    victim_finish = finish;
+  }
+  if (victim == nullptr || surplus(now, *victim, thief) < config_.steal_min) return false;
+  recall(now, *victim, thief, out);
+  return true;
+}
+
+void Scheduler::recall(Instant now, const LiveNode& victim, const LiveNode& thief, Output& out) {
+  const uint64_t number = (claim_.term << 32) | ++recalls_made_;
+  recalls_[number] = {victim.id, thief.id, now + config_.recall_within};
+  out.entries.emplace_back(
+      report::Recalled{claim_, victim.id, number, surplus(now, victim, thief)});
+}
+
+}  // namespace dagz::sched
