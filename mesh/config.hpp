@@ -11,8 +11,9 @@ struct Config {
   // Long enough for simultaneous starters to meet (they see each other within 50 ms), short against
   // the start of an interpreter. Longer where addresses come from slow sources only.
   Duration settle = Duration::milliseconds(250);
-  // A node that knows of others, or has dialled somebody who has not refused, but has heard nobody's
-  // view yet looks again after this instead of claiming; never longer than the patience below.
+  // A node that knows of others, or has dialled somebody who has not refused, but has heard
+  // nobody's view yet looks again after this instead of claiming; never longer than the patience
+  // below.
   Duration glance_every = Duration::milliseconds(50);
   // How much longer the others wait for the eldest to claim before somebody else does.
   Duration claim_patience = Duration::seconds(1);

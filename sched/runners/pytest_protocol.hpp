@@ -137,10 +137,10 @@ struct BadLine {
   std::string why;
 };
 
-using DriverMessage = std::variant<BadLine, DoneLine, WantLine, FilePart, Collected, WorkerForked,
-                                   WorkerExited, WorkerHello, ByeLine, CancelledLine,
-                                   ExitRequestLine, ZygoteHello,
-                                   ZygoteFailed, ZygoteFinished, FoundPart, FiledLine, MissingLine>;
+using DriverMessage =
+    std::variant<BadLine, DoneLine, WantLine, FilePart, Collected, WorkerForked, WorkerExited,
+                 WorkerHello, ByeLine, CancelledLine, ExitRequestLine, ZygoteHello, ZygoteFailed,
+                 ZygoteFinished, FoundPart, FiledLine, MissingLine>;
 
 // `line` without its line break.
 DriverMessage decode_driver_line(std::string_view line);

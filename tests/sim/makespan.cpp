@@ -39,8 +39,8 @@ constexpr int64_t kLongPart = 16;
 
 double ms(Duration duration) { return duration.to_seconds() * 1000; }
 
-// For each worker when it began and ended, how long it was idle in between, its last tests, and when
-// its long ones began.
+// For each worker when it began and ended, how long it was idle in between, its last tests, and
+// when its long ones began.
 void print_timeline(const World& world) {
   std::map<std::pair<uint32_t, sched::Slot>, std::vector<World::Run>> workers;
   for (const World::Run& run : world.runs()) workers[{run.process, run.slot}].push_back(run);
