@@ -186,8 +186,7 @@ void Vassal::feed(Instant now, Slot slot, Output& out) {
   std::vector<Item> missing;
   std::vector<Item> decided;
   const auto cost = [&](const Item& item) {
-    const Duration least = estimates_.is_fixed(item.test) ? Duration{} : config_.unknown;
-    return std::max({estimates_.of(item.test), worker.lately, least});
+    return std::max(estimates_.of(item.test), worker.lately);
   };
   Duration ahead;
   for (std::size_t i = 1; i < worker.sent.size(); ++i) ahead += cost(worker.sent[i]);

@@ -30,8 +30,6 @@ struct VassalConfig {
   std::size_t window_tests_max = 64;
   // What a test is taken for at the least until a worker has run some.
   Duration unproven = Duration::milliseconds(20);
-  // What a test that the history does not know is taken for at the least when it is sent.
-  Duration unknown = Duration::milliseconds(5);
   // Ask for more when each worker has less than this left.
   Duration ask_below = Duration::milliseconds(300);
   Duration ask_every = Duration::milliseconds(100);
