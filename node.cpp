@@ -323,7 +323,7 @@ void Node::on(Moment at, const NodeId& from, const mesh::StateDigest& message) {
 
 void Node::on(Moment at, const NodeId& from, const mesh::Announce& message) {
   // Word of somebody who is gone: whoever claims next must go beyond that.
-  if (message.claim.scheduler.node != from) return election_.heard(message.claim);
+  if (message.claim.scheduler.node != from) return election_.heard(at.now, message.claim);
   if (election_.receive(at.now, message.claim, membership_)) {
     claim_changed(at);
   } else if (mesh::is_better(election_.claim(), message.claim) &&

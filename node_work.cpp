@@ -238,7 +238,7 @@ void Node::folded(Moment at, const NodeId& origin, const Entry& entry) {
   if (const auto* enlisted = std::get_if<report::Enlisted>(&entry)) {
     if (enlisted->node == self_.id) vassal_.enlisted(*enlisted, job_.workers_enlisted());
   } else if (const auto* granted = std::get_if<report::Granted>(&entry)) {
-    election_.heard(granted->claim);
+    election_.heard(at.now, granted->claim);
     if (granted->to == self_.id) {
       const bool stale =
           !is_planted(Planted::kObeysStaleClaims) &&

@@ -69,7 +69,10 @@ bool Election::receive(Instant now, const Claim& claim, const Membership& member
 
 bool Election::advance(Instant now, const Membership& membership) {
   const Member& me = membership.self();
-  if (!takes_part(me.state)) return false;
+  if (!takes_part(me.state)) {
+    lapses_at_ = best_heard_lapses_at_ = settle_at_ = Instant::never();
+    return false;
+  }
   if (!claim_.exists()) {
     if (now < settle_at_) return false;
     const bool eldest = membership.eldest().profile.id == me.profile.id;
@@ -84,8 +87,8 @@ bool Election::advance(Instant now, const Membership& membership) {
   return take_over(now, membership);
 }
 
-// The eldest steps in for a scheduler that is gone; and a scheduler whose claim is behind that of
-// one that is gone goes beyond it.
+// The eldest steps in for a scheduler that is gone; and a scheduler whose claim is behind one that
+// nobody upholds goes beyond it: its claimant is gone, or follows by now.
 bool Election::take_over(Instant now, const Membership& membership) {
   const auto is_live = [&membership](const Claim& claim) {
     const Member* claimant = membership.find(claim.scheduler.node);
@@ -97,9 +100,14 @@ bool Election::take_over(Instant now, const Membership& membership) {
     if (lapsed_) marks.lapsed.reach();
     lapses_at_ = Instant::never();
   }
+  if (now >= best_heard_lapses_at_) {
+    best_heard_lapsed_ = true;
+    best_heard_lapses_at_ = Instant::never();
+  }
   const bool behind = is_better(best_heard_, claim_);
   if (!is_vacant(membership)) {
-    if (!behind || claim_.scheduler.node != me.profile.id || is_live(best_heard_)) return false;
+    if (!behind || claim_.scheduler.node != me.profile.id) return false;
+    if (is_live(best_heard_) && !best_heard_lapsed_) return false;
   } else if (membership.eldest().profile.id != me.profile.id) {
     return false;
   }
@@ -121,11 +129,16 @@ void Election::postpone(Instant until) {
 }
 
 void Election::excuse(Duration stall) {
-  if (lapses_at_ != Instant::never()) lapses_at_ = lapses_at_ + stall;
+  for (Instant* at : {&lapses_at_, &best_heard_lapses_at_}) {
+    if (*at != Instant::never()) *at = *at + stall;
+  }
 }
 
-void Election::heard(const Claim& claim) {
-  if (claim.term < kTermMax && is_better(claim, best_heard_)) best_heard_ = claim;
+void Election::heard(Instant now, const Claim& claim) {
+  if (claim.term >= kTermMax || !is_better(claim, best_heard_)) return;
+  best_heard_ = claim;
+  best_heard_lapsed_ = false;
+  best_heard_lapses_at_ = now + lapses_after_;
 }
 
 }  // namespace dagz::mesh

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <optional>
 
@@ -27,7 +28,7 @@ class Election {
   bool receive(Instant now, const Claim& claim, const Membership& membership);
   // Second-hand, from a log or from a follower: never adopted, but whoever claims next must claim
   // beyond it, or its work would be fenced off.
-  void heard(const Claim& claim);
+  void heard(Instant now, const Claim& claim);
   // Whoever claimed is gone, or has not been heard for long.
   bool is_vacant(const Membership& membership) const;
   // Settles, claims, takes over. True if the claim changed.
@@ -39,7 +40,9 @@ class Election {
   void postpone(Instant until);
   // This node stood still and may have announcements to read.
   void excuse(Duration stall);
-  Instant next_deadline() const { return claim_.exists() ? lapses_at_ : settle_at_; }
+  Instant next_deadline() const {
+    return claim_.exists() ? std::min(lapses_at_, best_heard_lapses_at_) : settle_at_;
+  }
 
  private:
   void adopt(Instant now, const Claim& claim);
@@ -54,6 +57,8 @@ class Election {
   bool lapsed_ = false;
   Claim claim_;
   Claim best_heard_;
+  Instant best_heard_lapses_at_ = Instant::never();  // unless its claimant announces it
+  bool best_heard_lapsed_ = false;
   std::map<Birth, uint64_t> highest_term_;  // per lineage
 };
 

@@ -259,7 +259,7 @@ TEST_CASE("election: the orphan of an older lineage is not left alone", "[mesh]"
   b.meet(orphan);
   c.meet(elder);
   // With the logs comes word of the founder's claim, if it had handed out anything.
-  SECTION("the founder had handed out work") { b.election.heard(founder.own_claim()); }
+  SECTION("the founder had handed out work") { b.election.heard(at_ms(100'000), founder.own_claim()); }
   SECTION("the founder had handed out nothing yet") {}
   settle({&b, &c}, 100'000);
   CHECK(b.election.claim() == c.election.claim());
@@ -298,20 +298,28 @@ TEST_CASE("election: what was heard of a claim is not adopted, but outbid", "[me
   party.advance(250);
   REQUIRE(party.schedules());
   SECTION("of one that is gone") {
-    party.election.heard(founder.own_claim(4));
+    party.election.heard(at_ms(500), founder.own_claim(4));
     CHECK(party.schedules());
     CHECK(party.advance(1000));
     CHECK(party.election.claim() == Claim{founder.birth(), 5, self.birth()});
   }
   SECTION("of one that is here and will speak for itself") {
     party.meet(founder);
-    party.election.heard(founder.own_claim(4));
+    party.election.heard(at_ms(500), founder.own_claim(4));
     CHECK_FALSE(party.advance(1000));
     CHECK(party.hears(founder.own_claim(4)));
     CHECK(party.follows(founder));
   }
+  SECTION("of one that is here and has given its claim up for one that is gone by now") {
+    party.meet(founder);
+    party.election.heard(at_ms(500), founder.own_claim(4));
+    CHECK_FALSE(party.advance(5499));
+    CHECK(party.election.next_deadline() == at_ms(5500));
+    CHECK(party.advance(5500));
+    CHECK(party.election.claim() == Claim{founder.birth(), 5, self.birth()});
+  }
   SECTION("of a younger line") {
-    party.election.heard(Actor(3).own_claim(9));
+    party.election.heard(at_ms(500), Actor(3).own_claim(9));
     CHECK_FALSE(party.advance(1000));
     CHECK(party.election.claim() == self.own_claim());
   }
@@ -323,7 +331,7 @@ TEST_CASE("election: a term beyond any that a job can see is not believed", "[me
   Party party(self, {&founder});
   CHECK_FALSE(party.hears(founder.own_claim(kTermMax + 1)));
   CHECK(party.hears(founder.own_claim(4)));
-  party.election.heard(founder.own_claim(kTermMax));
+  party.election.heard(at_ms(500), founder.own_claim(kTermMax));
   party.lose(founder, 1000);
   CHECK(party.advance(1000));
   CHECK(party.election.claim() == Claim{founder.birth(), 5, self.birth()});

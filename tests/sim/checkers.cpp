@@ -272,6 +272,25 @@ void Checkers::check_slices(const World& world,
   violated(world, nullptr, missing.begin()->first + " is in nobody's slice");
 }
 
+// Of two that are walled off from each other, with nobody left who sees both, neither knows how the
+// other ends.
+bool Checkers::is_torn_apart(const World& world, uint32_t mesh) {
+  std::vector<const Process*> left;
+  for (const Process* process : world.mesh(mesh)) {
+    if (!process->crashed) left.push_back(process);
+  }
+  const auto sees = [&world](const Process* one, const Process* other) {
+    return !world.is_walled(one->number, other->number);
+  };
+  return std::any_of(left.begin(), left.end(), [&](const Process* one) {
+    return std::any_of(left.begin(), left.end(), [&](const Process* other) {
+      return !sees(one, other) && std::none_of(left.begin(), left.end(), [&](const Process* third) {
+        return sees(one, third) && sees(third, other);
+      });
+    });
+  });
+}
+
 // Nodes that were there together have one job, not several.
 void Checkers::check_one_job(const World& world, uint32_t mesh, std::size_t jobs) {
   Instant first_end = Instant::never();
@@ -282,7 +301,7 @@ void Checkers::check_one_job(const World& world, uint32_t mesh, std::size_t jobs
   }
   // A lost hello costs a handshake's time; along a chain of addresses these times add up.
   const Duration meeting = Duration::seconds(world.scenario().chain_discovery ? 30 : 5);
-  if (world.scenario().alone) return;
+  if (world.scenario().alone || is_torn_apart(world, mesh)) return;
   // Who is believed dead is heard of again when its address is dialled the next time.
   const Instant healed = world.faults_over_at();
   if (first_end > std::max(last_start, healed) + meeting && jobs > 1) {

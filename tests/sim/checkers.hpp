@@ -32,6 +32,7 @@ class Checkers {
   void check_mutexes(const World& world, uint32_t mesh);
   void check_strangers(const World& world);
   void check_reports(const World& world, uint32_t mesh);
+  static bool is_torn_apart(const World& world, uint32_t mesh);
   static bool was_left_alone(const World& world, const Process& process);
   void check_left_out(const World& world, const Process& process, const report::JobState& job);
   void check_rerun(const World& world, const report::TestSummary& test);

@@ -63,6 +63,8 @@ class World {
   bool timed_out() const { return timed_out_; }
   // From when on nothing stands still, ends or is cut off any more, as far as is known by now.
   Instant faults_over_at() const;
+  // They never hear each other but through others.
+  bool is_walled(uint32_t one, uint32_t other) const;
   // Directly or through a third, as soon as nothing is cut off any more.
   bool can_talk(const Process& one, const Process& other) const;
   Outcome outcome() const;
@@ -136,7 +138,6 @@ class World {
   void end_in_the_last_moment(const Process& closer);
   void start(Process& process);
   void happen(Process& process, const What& what);
-  bool is_walled(uint32_t one, uint32_t other) const;
   bool is_cut(uint32_t from, uint32_t to) const;
   void hang_up(Process& process);
   void perform(Process& process);
