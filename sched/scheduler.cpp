@@ -124,6 +124,12 @@ Duration Scheduler::load(NodeIndex node) const {
   return total;
 }
 
+bool Scheduler::has_worker(NodeIndex node, uint32_t worker) const {
+  if (node == kNone || !job_.nodes()[node].enlisted) return false;
+  const report::Enlisted& own = *job_.nodes()[node].enlisted;
+  return worker >= own.first_worker && worker - own.first_worker < own.workers;
+}
+
 bool Scheduler::is_live(NodeIndex node) const { return live_ids_.contains(job_.nodes()[node].id); }
 
 bool Scheduler::is_ready(const NodeId& id) const {
@@ -197,10 +203,12 @@ void Scheduler::seen(Instant now, const NodeId& origin, const report::Entry& ent
     review_all();
   }
   if (const auto* granted = std::get_if<report::Granted>(&entry)) {
+    if (granted->claim.scheduler.node != origin) return;
     Books& books = books_[job_.node_index(granted->to)];
     if (std::exchange(books.was_idle, false)) books.busy_since = now;
   } else if (const auto* finished = std::get_if<report::Finished>(&entry)) {
-    books_[job_.node_index(origin)].results[finished->worker] = now;
+    const NodeIndex node = job_.node_index(origin);
+    if (has_worker(node, finished->worker)) books_[node].results[finished->worker] = now;
   }
   const auto* gave_up = std::get_if<report::GaveUp>(&entry);
   if (gave_up == nullptr || !active_) return;

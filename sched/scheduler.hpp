@@ -125,6 +125,7 @@ class Scheduler {
     Instant since;
   };
 
+  bool has_worker(report::NodeIndex node, uint32_t worker) const;
   bool is_live(report::NodeIndex node) const;
   bool is_ready(const NodeId& id) const;
   bool is_open(report::TestIndex test) const;

@@ -203,6 +203,40 @@ TEST_CASE("scheduler: an empty answer moves nothing and is no steal", "[sched]")
   CHECK(bench.job.steals() == 0);
 }
 
+TEST_CASE("scheduler: nobody's worker is taken for idle or busy on the word of another", "[sched]") {
+  std::vector<KnownDuration> known;
+  for (const std::string& name : names_of("f", 90)) known.push_back({name, Duration::seconds(1)});
+  Bench bench({}, known);
+  const auto all = {kA, kB, kC};
+  for (const NodeId& id : all) bench.join(id, 1);
+  for (const NodeId& id : all) bench.collect(id, kFile, "f", 90);
+  for (const NodeId& id : all) bench.collected(id);
+  bench.advance();
+  REQUIRE(bench.held(kA).size() == 30);
+  REQUIRE(bench.held(kB).size() == 30);
+  const auto finish = [&bench](const NodeId& id, uint32_t worker) {
+    const report::Place place = bench.held(id).front();
+    report::Finished result = finished(place.file, place.index);
+    result.worker = worker;
+    result.duration = Duration::seconds(1);
+    bench.write(id, result);
+  };
+  finish(kB, 1);
+  bench.now = bench.now + Duration::milliseconds(300);
+  finish(kA, 0);
+  finish(kA, 0);
+  bench.now = bench.now + Duration::milliseconds(600);
+  // Worker 0 is not of this node: when its own worker ended a test is known from before. Nor is
+  // anybody granted anything by whoever is not the claimant.
+  finish(kB, 0);
+  bench.write(kB, report::Granted{claim_by(kA), numbered_id(9), false, {}});
+  bench.finish(kC);
+  bench.ask(kC);
+  const auto recalls = bench.written<report::Recalled>();
+  REQUIRE(recalls.size() == 1);
+  CHECK(recalls[0].victim == kA);
+}
+
 TEST_CASE("scheduler: who had nothing to give is asked again after a while only", "[sched]") {
   const SchedulerConfig config;
   Bench bench(config);
