@@ -134,6 +134,12 @@ struct WorkerMemory {
   uint64_t bytes = 0;
 };
 
+// Tests that the worker had not begun and will not run: the answer to TakeBack, in their order.
+struct TakenBack {
+  Slot slot = 0;
+  std::vector<LocalTest> tests;
+};
+
 // The worker's process is gone. Unless `clean`, the test at the head of its queue took it down.
 struct WorkerGone {
   Slot slot = 0;
@@ -167,7 +173,7 @@ struct RunnerFinished {
 
 using RunnerEvent =
     std::variant<FileCollected, FilesFound, CollectionDone, CollectionSlow, WorkerCollected,
-                 WorkerReady, WorkerWants, TestDone, TestMissing, WorkerMemory, LeftOver,
+                 WorkerReady, WorkerWants, TestDone, TestMissing, TakenBack, WorkerMemory, LeftOver,
                  WorkerGone, ExitRequested, RunnerLost, RunnerFailed, RunnerFinished>;
 
 // ---- commands: the cores decide ---------------------------------------------------------------
@@ -199,6 +205,11 @@ struct RunTests {
   std::vector<Name> names;
 };
 
+// Empties the worker's queue of all that it has not begun. Answered by TakenBack.
+struct TakeBack {
+  Slot slot = 0;
+};
+
 // Finish the queue, tear everything down, leave.
 struct DrainWorker {
   Slot slot = 0;
@@ -228,7 +239,7 @@ struct FinishRunner {
   uint64_t elsewhere = 0;           // tests of the job that this node did not run
 };
 
-using RunnerCommand = std::variant<StartWorker, RunTests, DrainWorker, KillWorker, FinishRunner,
-                                   RestartRunner, AbandonRunner, CancelTest>;
+using RunnerCommand = std::variant<StartWorker, RunTests, TakeBack, DrainWorker, KillWorker,
+                                   FinishRunner, RestartRunner, AbandonRunner, CancelTest>;
 
 }  // namespace dagz::sched

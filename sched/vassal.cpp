@@ -193,7 +193,9 @@ void Vassal::feed(Instant now, Slot slot, Output& out) {
   while (worker.sent.size() < config_.window_tests_max) {
     // One test is never enough to hide the round trip when tests are short; a long one is plenty.
     const bool busy = !worker.sent.empty();
-    const bool covered = busy && ahead + cost(worker.sent.front()) >= config_.window;
+    const bool covered =
+        busy &&
+        ahead + std::max(cost(worker.sent.front()), now - worker.head_since) >= config_.window;
     if (covered && !(worker.wants && tests.empty())) break;
     if (restricted_ && !busy) take_heavy(slot);
     if (worker.group.empty() && !take_group(now, slot) && !steal_locally(now, slot)) break;
@@ -262,6 +264,7 @@ void Vassal::advance(Instant now, Output& out) {
     }
   }
   for (Slot slot = 0; slot < workers_.size(); ++slot) feed(now, slot, out);
+  take_back(now, out);
   freshen_workers(now, out);
   end_overdue_tests(now, out);
   tell_slow(now, out);
@@ -329,7 +332,7 @@ std::string Vassal::deed_of(const Worker& worker) const {
 Instant Vassal::next_deadline() const {
   Instant next = Instant::never();
   for (const Worker& worker : workers_) {
-    next = std::min({next, slow_from(worker), overdue_from(worker)});
+    next = std::min({next, slow_from(worker), overdue_from(worker), take_back_from(worker)});
   }
   const bool ready = !files_.empty() || !found_.empty();
   if (!ready || draining_ || leaving_ || broken_) return next;

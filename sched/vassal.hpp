@@ -28,6 +28,8 @@ struct VassalConfig {
   // What a worker holds beyond the running test.
   Duration window = Duration::milliseconds(20);
   std::size_t window_tests_max = 64;
+  // A test that runs for longer keeps nothing waiting behind it in its worker's queue.
+  Duration take_back_after = Duration::milliseconds(50);
   // What a test is taken for at the least until a worker has run some.
   Duration unproven = Duration::milliseconds(20);
   // Ask for more when each worker has less than this left.
@@ -157,9 +159,8 @@ class Vassal {
     bool timed_out = false;  // its end has been ordered
     bool cancelled = false;  // it ends, and what it says counts no more
     Instant last_finished;
-    // What its tests took lately: a guess that is much too low must not fill its queue, for nobody
-    // could take that back.
-    Duration lately;
+    Instant taken_back_behind;  // since when that head runs behind which all was taken back
+    Duration lately;            // what its tests took: a guess that is much too low fills its queue
     uint64_t finished = 0;
     uint64_t stolen = 0;
     uint64_t stolen_finished = 0;
@@ -176,6 +177,7 @@ class Vassal {
   void on(Instant now, int64_t wall_ms, const TestDone& event, Output& out);
   void on(Instant now, int64_t wall_ms, const WorkerGone& event, Output& out);
   void on(Instant now, int64_t wall_ms, const TestMissing& event, Output& out);
+  void on(Instant now, int64_t wall_ms, const TakenBack& event, Output& out);
   void on(Instant now, int64_t wall_ms, const WorkerMemory& event, Output& out);
   void on(Instant now, int64_t wall_ms, const RunnerLost& event, Output& out);
   void on(Instant now, int64_t wall_ms, const LeftOver& event, Output& out);
@@ -187,6 +189,8 @@ class Vassal {
   void amend(const TestDone& event, const Worker& worker, report::Finished result, Output& out);
   void feed(Instant now, Slot slot, Output& out);
   bool steal_locally(Instant now, Slot slot);
+  Instant take_back_from(const Worker& worker) const;
+  void take_back(Instant now, Output& out);
   void end_overdue_tests(Instant now, Output& out);
   Duration limit_of(const Item& item) const;
   Instant overdue_from(const Worker& worker) const;

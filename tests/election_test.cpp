@@ -259,7 +259,9 @@ TEST_CASE("election: the orphan of an older lineage is not left alone", "[mesh]"
   b.meet(orphan);
   c.meet(elder);
   // With the logs comes word of the founder's claim, if it had handed out anything.
-  SECTION("the founder had handed out work") { b.election.heard(at_ms(100'000), founder.own_claim()); }
+  SECTION("the founder had handed out work") {
+    b.election.heard(at_ms(100'000), founder.own_claim());
+  }
   SECTION("the founder had handed out nothing yet") {}
   settle({&b, &c}, 100'000);
   CHECK(b.election.claim() == c.election.claim());

@@ -15,6 +15,7 @@
 #include "mesh/io/possession.hpp"
 #include "mesh/io/seal.hpp"
 #include "mesh/io/trust.hpp"
+#include "tests/support/temporary_directory.hpp"
 
 // Where the trust root comes from, what is derived from it, and what each source refuses.
 
@@ -23,19 +24,7 @@ namespace {
 using namespace dagz;
 using namespace dagz::mesh;
 namespace fs = std::filesystem;
-
-struct TemporaryDirectory {
-  TemporaryDirectory() {
-    std::string name = (fs::temp_directory_path() / "dagz-test-XXXXXX").string();
-    REQUIRE(mkdtemp(name.data()) != nullptr);
-    path = name;
-  }
-  ~TemporaryDirectory() {
-    std::error_code ignored;
-    fs::remove_all(path, ignored);
-  }
-  std::string path;
-};
+using test::TemporaryDirectory;
 
 Secret secret_of(uint8_t fill) {
   Secret secret(32);

@@ -264,11 +264,12 @@ TEST_CASE("pytest protocol: ids keep their bytes in both directions", "[sched]")
 }
 
 TEST_CASE("pytest protocol: the agent's messages", "[sched]") {
-  CHECK(encode_fork({2, 5, "/tmp/l\"og", {{"A", "1"}, {"B", "x\xFF"}}}) ==
-        "{\"t\":\"fork\",\"slot\":2,\"number\":5,\"log\":\"/tmp/l\\\"og\",\"env\":{\"A\":\"1\","
-        "\"B\":\"x\\udcff\"}}\n");
-  CHECK(encode_fork({0, 0, "", {}}) ==
-        "{\"t\":\"fork\",\"slot\":0,\"number\":0,\"log\":\"\",\"env\":{}}\n");
+  CHECK(encode_fork({2, 5, "/tmp/l\"og", "/tmp/t", {{"A", "1"}, {"B", "x\xFF"}}}) ==
+        "{\"t\":\"fork\",\"slot\":2,\"number\":5,\"log\":\"/tmp/l\\\"og\",\"tickets\":\"/tmp/"
+        "t\",\"env\":{"
+        "\"A\":\"1\",\"B\":\"x\\udcff\"}}\n");
+  CHECK(encode_fork({0, 0, "", "", {}}) ==
+        "{\"t\":\"fork\",\"slot\":0,\"number\":0,\"log\":\"\",\"tickets\":\"\",\"env\":{}}\n");
   const std::vector<RunOrder> orders = {{{0, 1}}, {{2, 3}, 2}};
   CHECK(encode_run(orders) == "{\"t\":\"run\",\"tests\":[[0,1],[2,3,2]]}\n");
   const RunTests::Name name{5, "b.py::t\"1"};

@@ -203,7 +203,8 @@ TEST_CASE("scheduler: an empty answer moves nothing and is no steal", "[sched]")
   CHECK(bench.job.steals() == 0);
 }
 
-TEST_CASE("scheduler: nobody's worker is taken for idle or busy on the word of another", "[sched]") {
+TEST_CASE("scheduler: nobody's worker is taken for idle or busy on the word of another",
+          "[sched]") {
   std::vector<KnownDuration> known;
   for (const std::string& name : names_of("f", 90)) known.push_back({name, Duration::seconds(1)});
   Bench bench({}, known);

@@ -131,6 +131,10 @@ std::string RunnerFiles::log_path(Slot slot) const {
   return fmt::format("{}/worker-{}.log", directory_, slot);
 }
 
+std::string RunnerFiles::tickets_path(Slot slot) const {
+  return fmt::format("{}/worker-{}.tickets", directory_, slot);
+}
+
 std::optional<RunnerFiles::Peer> RunnerFiles::accept_peer() {
   UniqueFd peer(accept4(listen_fd_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!peer.open()) return std::nullopt;

@@ -14,10 +14,10 @@
 
 namespace dagz::sched {
 
-// The private directory of one RunnerHost: the listening socket, the driver's modules and a log for
-// each worker. Only our user can look into it; it is removed with this object. It is locked, so
-// that the next process of this user can tell and remove what was left behind by one that was
-// killed.
+// The private directory of one RunnerHost: the listening socket, the driver's modules and for each
+// worker a log and its tickets. Only our user can look into it; it is removed with this object. It
+// is locked, so that the next process of this user can tell and remove what was left behind by one
+// that was killed.
 class RunnerFiles {
  public:
   static constexpr std::size_t kLogTailMax = 16 << 10;  // bytes
@@ -37,6 +37,7 @@ class RunnerFiles {
   std::string socket_path() const { return directory_ + "/s"; }
   std::string module_directory() const { return directory_ + "/lib"; }
   std::string log_path(Slot slot) const;
+  std::string tickets_path(Slot slot) const;
 
   int listen_fd() const { return listen_fd_.get(); }
   void stop_listening() { listen_fd_.reset(); }

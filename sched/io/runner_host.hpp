@@ -14,6 +14,7 @@
 #include "sched/io/orphans.hpp"
 #include "sched/io/process.hpp"
 #include "sched/io/runner_files.hpp"
+#include "sched/io/tickets.hpp"
 #include "sched/runner.hpp"
 #include "sched/runners/pytest_driver.hpp"
 #include "sched/runners/pytest_environment.hpp"
@@ -119,6 +120,7 @@ class RunnerHost {
     Connection* connection = nullptr;
     std::string unsent;  // lines for it from before its hello
     std::deque<LocalTest> given;
+    Tickets tickets;
     FileCollected file;  // being told
     // May be told a second time: wider fixtures failed to be torn down.
     std::optional<LocalTest> last_done;
@@ -165,6 +167,7 @@ class RunnerHost {
 
   void do_command(const StartWorker& start);
   void do_command(const RunTests& run);
+  void do_command(const TakeBack& back);
   void do_command(const DrainWorker& drain);
   void do_command(const CancelTest& cancel);
   void do_command(const KillWorker& kill);

@@ -41,7 +41,7 @@ void RunnerHost::perform(const RunnerCommand& command) {
 
 void RunnerHost::do_command(const StartWorker& start) {
   CHECK(!workers_.contains(start.slot) && start.slot < kSlotsMax);
-  workers_[start.slot];
+  workers_[start.slot].tickets = Tickets(files_.tickets_path(start.slot));
   files_.begin_log(start.slot);
   if (collected_) return fork_worker(start);
   to_fork_.push_back(start);
@@ -50,14 +50,16 @@ void RunnerHost::do_command(const StartWorker& start) {
 void RunnerHost::fork_worker(const StartWorker& start) {
   if (zygote_ == nullptr) return;  // the runner's end is about to be told
   wake_zygote();
-  zygote_->channel.send(encode_fork({start.slot, start.number, files_.log_path(start.slot),
-                                     worker_environment(start, run_uid_)}));
+  zygote_->channel.send(
+      encode_fork({start.slot, start.number, files_.log_path(start.slot),
+                   files_.tickets_path(start.slot), worker_environment(start, run_uid_)}));
 }
 
 void RunnerHost::do_command(const RunTests& run) {
   const auto it = workers_.find(run.slot);
   if (it == workers_.end()) return;
-  it->second.given.insert(it->second.given.end(), run.tests.begin(), run.tests.end());
+  Worker& worker = it->second;
+  worker.given.insert(worker.given.end(), run.tests.begin(), run.tests.end());
   std::vector<RunOrder> orders;
   for (std::size_t i = 0; i < run.tests.size(); ++i) {
     const auto failed = failed_runs_.find(run.tests[i]);
@@ -65,7 +67,22 @@ void RunnerHost::do_command(const RunTests& run) {
     if (failed != failed_runs_.end()) order.run = failed->second + 1;
     if (!run.names.empty()) order.name = &run.names[i];
   }
+  // Who is told of a test finds its ticket, unless that was taken back meanwhile.
+  if (!run.tests.empty() && !worker.tickets.put(run.tests.size()) && worker.fault.empty()) {
+    worker.fault = "killed: somebody wrote into its pipe of tickets";
+    return kill_worker(worker);
+  }
   tell(run.slot, encode_run(orders));
+}
+
+void RunnerHost::do_command(const TakeBack& back) {
+  const auto it = workers_.find(back.slot);
+  if (it == workers_.end()) return;
+  std::deque<LocalTest>& given = it->second.given;
+  const std::size_t count = std::min(it->second.tickets.take_back(), given.size());
+  const auto first = given.end() - static_cast<std::ptrdiff_t>(count);
+  events_.emplace_back(TakenBack{back.slot, {first, given.end()}});
+  given.erase(first, given.end());
 }
 
 void RunnerHost::do_command(const DrainWorker& drain) { tell(drain.slot, encode_drain()); }

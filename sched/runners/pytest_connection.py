@@ -28,7 +28,7 @@ Zygote to agent
   failed     text                        the driver itself broke; pytest goes on to its own error handling
 Agent to zygote
   job        name                        what the job is called on all nodes, once that is known
-  fork       slot, number, log, env: {name: text}     answered by forked or by exit
+  fork       slot, number, log, tickets, env: {name: text}     answered by forked or by exit
   finish     failed?: [id], unfinished?: [id], tests?, ran?, job?, began?, elsewhere?    of the whole job; all
              workers are gone; ran false: only the catalog was wanted, the session ends as with
              --collect-only; job: its name, began: when, in seconds of Unix time; elsewhere: how many of
@@ -37,7 +37,7 @@ Agent to zygote
 
 Worker to agent
   hello      v, role "worker", slot, pid
-  want       my queue is empty. Once at the start, in any case, and then at most once per test, before its
+  want       there is no ticket for me. Once at the start, in any case, and then at most once per test, before its
              tear-down, so that fixtures of wider scope survive if the next test comes as the answer.
              The test waits for the answer: give it at once.
   done       f, k, o, d, s?, g?, c?, m?, x?     after tear-down, in one write
@@ -52,7 +52,7 @@ Worker to agent
   cancelled       the test was interrupted by SIGINT, everything is torn down; bye follows
   bye             everything is torn down, the process ends with status 0
 Agent to worker
-  run        tests: [[f, k, n?], ...]    appended to the queue. n, if not 1: this is the test's n-th
+  run        tests: [[f, k, n?], ...]    appended to the queue; they count from 0. n, if not 1: this is the test's n-th
              run on this node (see span_of). An empty list as answer to "want": nothing now; the worker
              tears down all but the session, says done, and waits without another want until it has
              run something.
@@ -61,6 +61,11 @@ Agent to worker
   drain      finish the queue, tear down, bye
   cancel     SIGINT follows: leave the running test without a result, tear down, bye
   End of file: exit status 3 after the current test.
+
+`tickets` is a named pipe with a ticket, 4 little-endian bytes, for each test of the queue that may still be
+begun: its number. The worker draws the next one when it has to know what comes next, which is before it
+tears the last test down, and passes over what lies between. The agent writes them before the message, and
+takes back what it finds in the pipe: those tests will not run here, unless they are sent again.
 
 Between worker and zygote a socket pair carries warnings, and finished tests' reports when a plug-in in
 the zygote wants them: all, with word of each start, or only those that bear the mark of such a plug-in.

@@ -399,6 +399,8 @@ std::string encode_fork(const ForkOrder& order) {
   std::string line =
       fmt::format(R"({{"t":"fork","slot":{},"number":{},"log":)", order.slot, order.number);
   append_json_string(line, order.log);
+  line += R"(,"tickets":)";
+  append_json_string(line, order.tickets);
   line += R"(,"env":{)";
   const char* separator = "";
   for (const auto& [name, value] : order.env) {

@@ -150,7 +150,8 @@ DriverMessage decode_driver_line(std::string_view line);
 struct ForkOrder {
   Slot slot = 0;
   uint32_t number = 0;
-  std::string log;  // the worker's standard output and error go here
+  std::string log;      // the worker's standard output and error go here
+  std::string tickets;  // the path of its pipe of tickets
   std::vector<std::pair<std::string, std::string>> env;
 };
 

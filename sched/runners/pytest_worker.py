@@ -52,7 +52,7 @@ def run_and_exit(driver, message, name, reports):
         redirect(driver.config, message.get("log") or os.devnull)
         _become_worker(driver, message, name)
         driver.coverage.divert()
-        Worker(driver, message["slot"], reports).run()
+        Worker(driver, message, reports).run()
         status = 0
     except BaseException:
         _say_why()
@@ -98,14 +98,17 @@ def _become_worker(driver, message, name):
 
 
 class Worker:
-    def __init__(self, driver, slot, reports):
+    def __init__(self, driver, message, reports):
         self.session = driver.session
         self.config = driver.config
         self.catalog = driver.catalog
         files = driver.collection.files
         self.files = None if files is None else Files(driver.session, files)
         self.pid = os.getpid()
-        self.queue = collections.deque()
+        self.tickets = os.open(message["tickets"], os.O_RDONLY | os.O_NONBLOCK)
+        self.told = collections.deque()  # the queue, as far as nothing of it was drawn
+        self.first = 0  # the number of its first entry
+        self.queue = []  # what was drawn: one at most
         self.draining = False
         self.cancelled = False
         self.asked = False  # since the last test began
@@ -115,6 +118,7 @@ class Worker:
         self.shared_setup = 0.0  # of fixtures that outlive this test, all of it
         self.group_setup = 0.0  # without those of the session
         self.current = None
+        self.likely = None  # what comes after it
         self.last = None
         self.seen = []
         self.relay = reports.sendall
@@ -126,11 +130,12 @@ class Worker:
         self.cpu_clock = time.process_time
         self.usage = resource.getrusage
         self.getpid = os.getpid
+        self.read = os.read
         self.connection = Connection(driver.path)
         self.cpu = self._cpu_used()
         self.leaks = Leaks()
         self.save = driver.coverage.save
-        self.connection.send("hello", v=VERSION, role="worker", slot=slot, pid=self.pid)
+        self.connection.send("hello", v=VERSION, role="worker", slot=message["slot"], pid=self.pid)
 
     # -- life
 
@@ -171,20 +176,18 @@ class Worker:
         """Runs tests until the agent or a test says that it is enough."""
         self.connection.send_bytes(WANT)
         while True:
-            while not self.queue:
+            while not self._draw():
                 if self.draining:
                     return
                 self._receive(block=True)
-            if len(self.queue) == 1:
-                self._receive(block=False)
-            entry = self.queue.popleft()
+            entry = self.queue.pop()
             collects = is_order(entry)
             reason = self._collect(entry) if collects else self._run_one(entry)
             if reason is not None:
                 self.connection.send("exit_requested", reason=reason)
                 return
             # What follows a collection is sent without a question.
-            if not self.queue and not self.asked and not collects:
+            if not self.asked and not collects and not self._draw():
                 self._ask()
 
     # -- the queue
@@ -195,7 +198,7 @@ class Worker:
             os._exit(3)
         for message in messages:
             if message["t"] == "run":
-                self.queue.extend(message["tests"])
+                self.told.extend(message["tests"])
                 self.answered = True
             elif message["t"] == "drain":
                 self.draining = True
@@ -203,15 +206,36 @@ class Worker:
                 self.cancelled = self.draining = True
                 self.queue.clear()
 
+    def _draw(self):
+        """Whether a test comes next: from now on that one cannot be taken back."""
+        if self.queue or self.cancelled:
+            return bool(self.queue)
+        try:
+            ticket = self.read(self.tickets, 4)
+        except BlockingIOError:
+            return False
+        except OSError:
+            os._exit(3)
+        number = int.from_bytes(ticket, "little")
+        if len(ticket) < 4 or number < self.first:
+            os._exit(3)
+        while self.first <= number:
+            while not self.told:
+                self._receive(block=True)
+            entry = self.told.popleft()
+            self.first += 1
+        self.queue.append(entry)
+        return True
+
     def _is_cancelled(self):
         """Whether an interrupt is the agent's: then the test that it hit is of no use any more."""
         self._receive(block=False)
         return self.cancelled
 
     def _ask(self):
-        """Says that the queue is empty and waits for the answer, which may be: nothing now."""
+        """Says that nothing comes next and waits for the answer, which may be: nothing now."""
         self._receive(block=False)
-        if self.queue or self.draining:
+        if self._draw() or self.draining:
             return
         self.asked = True
         self.answered = False
@@ -221,8 +245,14 @@ class Worker:
             self._receive(block=True)
         self.waited += self.clock() - start
 
+    def _likely_next(self):
+        """What comes next unless it is taken back, for plug-ins that want to know at the start of a test."""
+        if not self.told:
+            self._receive(block=False)
+        return self._item(self.told[0]) if self.told else None
+
     def _next_item(self):
-        return self._item(self.queue[0]) if self.queue else None
+        return self._item(self.queue[0]) if self._draw() else None
 
     def _item(self, entry):
         """The test that an entry of the queue names; None if it asks for a collection, or is not here."""
@@ -232,20 +262,21 @@ class Worker:
 
     def _teardown_exact(self, nextitem):
         """Finds out what comes next as late as possible: only now is it decided what to tear down."""
-        if self.getpid() == self.pid and self.current is not None and nextitem is None:
-            if not (self.session.shouldstop or self.session.shouldfail):
-                if not self.queue and not self.asked:
-                    self._ask()
-                nextitem = self._next_item()
-                if nextitem is self.current:  # once more: it must be torn down, what is around it stays
-                    nextitem = nextitem.parent
-                elif nextitem is None and self.queue and self.files is not None:
-                    nextitem = self.files.above(self.queue[0])
-                    self.guessed = True
-                elif nextitem is None and not self.draining:
-                    # Nothing now, or a test that is not here, but the job goes on: what belongs to the
-                    # session stays, so that it is set up and torn down once per worker.
-                    nextitem = self.session
+        undecided = nextitem is None or nextitem is self.likely
+        stops = self.session.shouldstop or self.session.shouldfail
+        if self.getpid() == self.pid and self.current is not None and undecided and not stops:
+            if not self.asked and not self._draw():
+                self._ask()
+            nextitem = self._next_item()
+            if nextitem is self.current:  # once more: it must be torn down, what is around it stays
+                nextitem = nextitem.parent
+            elif nextitem is None and self.queue and self.files is not None:
+                nextitem = self.files.above(self.queue[0])
+                self.guessed = True
+            elif nextitem is None and not self.draining:
+                # Nothing now, or a test that is not here, but the job goes on: what belongs to the
+                # session stays, so that it is set up and torn down once per worker.
+                nextitem = self.session
         self.teardown_original(nextitem)
 
     def _leave_for(self, item):
@@ -290,13 +321,12 @@ class Worker:
         self.waited = self.shared_setup = self.group_setup = 0.0
         seen = self.seen
         seen.clear()
-        nextitem = self._next_item()
+        likely = self._likely_next()
+        self.likely = nextitem = None if likely is item else likely
         broken = reason = None
         start = self.clock()
         try:
-            item.config.hook.pytest_runtest_protocol(
-                item=item, nextitem=None if nextitem is item else nextitem
-            )
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
         except (KeyboardInterrupt, pytest.exit.Exception) as error:
             if isinstance(error, KeyboardInterrupt) and self.getpid() == self.pid and self._is_cancelled():
                 raise

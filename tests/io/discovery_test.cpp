@@ -18,6 +18,7 @@
 #include "mesh/io/beacon.hpp"
 #include "mesh/io/node_directory.hpp"
 #include "mesh/io/system_clock.hpp"
+#include "tests/support/temporary_directory.hpp"
 
 // The sources of addresses, on loopback and in directories of the test's own.
 
@@ -26,19 +27,7 @@ namespace {
 using namespace dagz;
 using namespace dagz::mesh;
 namespace fs = std::filesystem;
-
-struct TemporaryDirectory {
-  TemporaryDirectory() {
-    std::string name = (fs::temp_directory_path() / "dagz-test-XXXXXX").string();
-    REQUIRE(mkdtemp(name.data()) != nullptr);
-    path = name;
-  }
-  ~TemporaryDirectory() {
-    std::error_code ignored;
-    fs::remove_all(path, ignored);
-  }
-  std::string path;
-};
+using test::TemporaryDirectory;
 
 Secret root_of(uint8_t fill) {
   Secret root(32);

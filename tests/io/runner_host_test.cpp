@@ -194,6 +194,30 @@ TEST_CASE("runner host: a whole job", "[sched]") {
   CHECK(finished.output == "summary of 1 failed\n");
 }
 
+TEST_CASE("runner host: what a worker has not begun is taken back, and may be given again",
+          "[sched]") {
+  Bench bench(fake(R"([["a.py", ["a.py::hang", "a.py::x", "a.py::y"]]])"));
+  bench.next<CollectionDone>();
+  bench.start_worker(0);
+  bench.host.perform(RunTests{0, {{0, 1}, {0, 0}, {0, 2}, {0, 1}}});
+  CHECK(bench.next<TestDone>().test == LocalTest{0, 1});
+  // It may be about to begin the one that hangs.
+  const auto take_back = [&bench] {
+    bench.host.perform(TakeBack{0});
+    return bench.next<TakenBack>().tests;
+  };
+  const std::vector<LocalTest> taken = take_back();
+  CHECK(taken.size() >= 2);
+  CHECK(taken[taken.size() - 2] == LocalTest{0, 2});
+  CHECK(taken.back() == LocalTest{0, 1});
+  CHECK(take_back().empty());
+  bench.host.perform(KillWorker{0});
+  bench.next<WorkerGone>();
+  bench.start_worker(0);
+  bench.host.perform(RunTests{0, taken});
+  if (taken.size() == 2) CHECK(bench.next<TestDone>().test == LocalTest{0, 2});
+}
+
 TEST_CASE("runner host: a worker is hungry that may soon be done with all it holds", "[sched]") {
   Bench bench(fake(R"([["a.py", ["a.py::x", "a.py::y", "a.py::z"]]])"));
   bench.next<CollectionDone>();

@@ -32,6 +32,8 @@ class Peer:
         self.role = None
         self.slot = None
         self.assigned = []
+        self.tickets = None  # of a worker: a pipe
+        self.given = 0  # tickets
         self._rest = b""
 
     def send(self, kind, **fields):
@@ -39,6 +41,23 @@ class Peer:
             self.sock.sendall(json.dumps(dict(t=kind, **fields)).encode("ascii") + b"\n")
         except OSError:
             pass  # gone; its exit will be told
+
+    def give(self, tests, entries=None):
+        """Tells a worker of tests, in these words if not in the usual ones, with their tickets."""
+        numbers = range(self.given, self.given + len(tests))
+        os.write(self.tickets, b"".join(number.to_bytes(4, "little") for number in numbers))
+        self.given += len(tests)
+        self.assigned += tests
+        self.send("run", tests=entries or tests)
+
+    def take_back(self):
+        """Which of its tests a worker has not begun, and will not run."""
+        try:
+            count = len(os.read(self.tickets, 4096)) // 4
+        except BlockingIOError:
+            return []
+        self.assigned, back = self.assigned[:-count], self.assigned[-count:]
+        return back
 
     def receive(self):
         try:
@@ -74,6 +93,7 @@ class Agent:
         self.pending = []
         self.zygote = None
         self.slots = {}
+        self.tickets = {}  # by slot
         self.live = set()
         self.hello = self.collected = self.finished = None
         self.failed_texts = []
@@ -113,8 +133,7 @@ class Agent:
 
     def on_want(self, worker):
         batch = [self.pending.pop(0) for _ in range(min(self.window, len(self.pending)))]
-        worker.assigned += batch
-        worker.send("run", tests=batch)
+        worker.give(batch)
         if not batch:
             self.drain_if_over()
 
@@ -146,7 +165,13 @@ class Agent:
         }
         self.live.add(slot)
         log = str(self.logs / ("%d.log" % slot))
-        self.zygote.send("fork", slot=slot, number=slot + 3, log=log, env=env)
+        tickets = str(self.temp / ("%d.tickets" % slot))
+        if slot in self.tickets:
+            os.close(self.tickets[slot])
+            os.unlink(tickets)
+        os.mkfifo(tickets)
+        self.tickets[slot] = os.open(tickets, os.O_RDWR | os.O_NONBLOCK)
+        self.zygote.send("fork", slot=slot, number=slot + 3, log=log, tickets=tickets, env=env)
 
     def finish(self):
         if not self.finishing:
@@ -177,6 +202,8 @@ class Agent:
             for key in list(self.selector.get_map().values()):
                 key.fileobj.close()
             self.selector.close()
+            for tickets in self.tickets.values():
+                os.close(tickets)
         self.output = (self.temp / "output").read_text(errors="replace")
         return self
 
@@ -227,6 +254,7 @@ class Agent:
                 self.zygote, self.hello = peer, message
             else:
                 self.slots[peer.slot] = peer
+                peer.tickets = self.tickets[peer.slot]
         self.messages.append(("zygote" if peer is self.zygote else peer.slot, message))
         getattr(self, "_take_" + kind, lambda *_: None)(peer, message)
 

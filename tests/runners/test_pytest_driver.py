@@ -217,105 +217,6 @@ def test_reruns_count_once(write):
 
 # ---- the queue and fixtures --------------------------------------------------------------------
 
-SCOPES = """
-    import pytest, os
-    def note(text):
-        with open("log", "a") as log:
-            log.write("%s %d\\n" % (text, os.getpid()))
-    @pytest.fixture(scope="session", autouse=True)
-    def session():
-        note("session+"); yield; note("session-")
-    @pytest.fixture(scope="module", autouse=True)
-    def module(request):
-        note("module+ " + request.module.__name__); yield; note("module- " + request.module.__name__)
-    @pytest.fixture(scope="class", autouse=True)
-    def cls():
-        note("class+"); yield; note("class-")
-"""
-CLASSES = """
-    class TestOne:
-        def test_a(self): pass
-        def test_b(self): pass
-    class TestTwo:
-        def test_c(self): pass
-        def test_d(self): pass
-"""
-
-
-@pytest.mark.parametrize("window", [1, 3])
-def test_fixtures_survive_a_queue_of_one(write, window):
-    suite = write(conftest=SCOPES, test_a=CLASSES, test_b=CLASSES)
-    agent = Agent(suite, "-q", window=window).run()
-    assert set(agent.outcomes().values()) == {"passed"} and len(agent.done) == 8
-    log = (suite / "log").read_text()
-    assert log.count("session+") == log.count("session-") == 1
-    assert log.count("module+") == log.count("module-") == 2
-    assert log.count("class+") == log.count("class-") == 4
-    kinds = [kind for kind in agent.kinds(0) if kind != "hello"]
-    assert kinds[:3] == ["want", "want", "done"] if window == 1 else ["want", "done", "done"]
-    assert kinds[-1] == "bye"
-
-
-def test_fixtures_with_two_workers(write):
-    suite = write(conftest=SCOPES, test_a=CLASSES, test_b=CLASSES)
-    agent = Agent(suite, "-q", workers=2).run()
-    assert len(agent.done) == 8
-    log = (suite / "log").read_text()
-    workers = {line.split()[-1] for line in log.splitlines()}  # one may have been too late for any
-    assert log.count("session+") == log.count("session-") == len(workers)
-    assert log.count("class+") == log.count("class-")
-    assert [status for _, status, _ in agent.exits] == [0, 0]
-
-
-class Dripping(Agent):
-    """Answers every other question with nothing, and comes back later without being asked again."""
-
-    turn = 0
-
-    def on_want(self, worker):
-        self.turn += 1
-        if self.turn % 2 == 0:
-            worker.send("run", tests=[])
-        else:
-            super().on_want(worker)
-
-    def on_done(self, worker):
-        if worker is not None and self.pending and not worker.assigned:
-            super().on_want(worker)
-        else:
-            super().on_done(worker)
-
-
-def test_an_empty_answer_tears_down_and_waits(write):
-    suite = write(conftest=SCOPES, test_a=CLASSES)
-    agent = Dripping(suite, "-q").run()
-    assert len(agent.done) == 4
-    kinds = [kind for kind in agent.kinds(0) if kind in ("want", "done")]
-    assert all(pair != ("want", "want") for pair in zip(kinds[1:], kinds[2:]))
-    log = (suite / "log").read_text()
-    # The session waits with it: it is set up and torn down once.
-    assert log.count("session+") == log.count("session-") == 1
-    assert log.count("module-") > 1
-
-
-def test_one_test_may_come_again(write):
-    suite = write(
-        conftest=SCOPES,
-        test_a="""
-        import pytest
-        @pytest.fixture
-        def mine():
-            open("mine", "a").write("+"); yield; open("mine", "a").write("-")
-        def test_a(mine): pass
-        """,
-    )
-    for window in (1, 3):
-        agent = Agent(suite, "-q", order=lambda agent: [(0, 0)] * 3, window=window).run()
-        assert [message["o"] for _, message in agent.done] == ["passed"] * 3
-    assert (suite / "mine").read_text() == "+-" * 6
-    assert (suite / "log").read_text().count("module+") == 2
-
-
 def test_span_of_the_running_test(write):
     suite = write(
         test_a="""
@@ -328,8 +229,7 @@ def test_span_of_the_running_test(write):
     class Spans(Agent):
         def on_want(self, worker):
             batch, self.pending = self.pending, []
-            worker.assigned += batch
-            worker.send("run", tests=[[f, k] if k == 0 else [f, k, 3] for f, k in batch])
+            worker.give(batch, [[f, k] if k == 0 else [f, k, 3] for f, k in batch])
 
     Spans(suite, "-q", env={"DAGZ_NODE": "68b0080d"}).run()
     expected = [

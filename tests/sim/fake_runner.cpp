@@ -78,6 +78,10 @@ void FakeRunner::perform(const sched::RunnerCommand& command) {
     }
     return;
   }
+  if (const auto* back = std::get_if<sched::TakeBack>(&command)) {
+    take_back(back->slot);
+    return;
+  }
   if (const auto* kill = std::get_if<sched::KillWorker>(&command)) {
     Worker& worker = workers_[kill->slot];
     if (!worker.alive) return;
@@ -116,6 +120,17 @@ std::vector<const SuiteTest*> FakeRunner::running() const {
     tests.push_back(&suite_.files[order.file].tests[order.index]);
   }
   return tests;
+}
+
+// All but what has begun.
+void FakeRunner::take_back(sched::Slot slot) {
+  Worker& worker = workers_[slot];
+  sched::TakenBack back{slot, {}};
+  while (worker.queue.size() > 1) {
+    back.tests.push_back(worker.queue[1].test);
+    worker.queue.erase(worker.queue.begin() + 1);
+  }
+  later_(Duration{}, std::move(back));
 }
 
 // Begins what is at the head of the queue.

@@ -55,6 +55,7 @@ class FakeRunner {
 
   Duration here(Duration duration) const;
   void begin(sched::Slot slot);
+  void take_back(sched::Slot slot);
   void complete(sched::Slot slot);
   void collected(sched::Slot slot);
   void next(sched::Slot slot);

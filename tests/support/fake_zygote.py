@@ -79,20 +79,23 @@ def worker(order):
     print("worker", os.environ["PYTEST_XDIST_WORKER"], flush=True)
     link = Link()
     link.say("hello", v=1, role="worker", slot=order["slot"], pid=os.getpid())
-    queue, draining = [], False
-    while queue or not draining:
-        if not queue:
-            link.say("want")
+    tickets = os.open(order["tickets"], os.O_RDONLY | os.O_NONBLOCK)
+    told, draining = [], False
+    while not draining:
+        link.say("want")
+        message = link.hear()
+        while not message.get("tests") and message["t"] != "drain":
             message = link.hear()
-            draining = message["t"] == "drain"
-            queue = message.get("tests", [])
-            while not queue and not draining:
-                message = link.hear()
-                draining = message["t"] == "drain"
-                queue = message.get("tests", [])
-        for entry in queue:
-            run_test(link, *entry)
-        queue = []
+        draining = message["t"] == "drain"
+        told += message.get("tests", [])
+        while True:
+            try:
+                number = int.from_bytes(os.read(tickets, 4), "little")
+            except BlockingIOError:
+                break
+            while number >= len(told):
+                told += link.hear().get("tests", [])
+            run_test(link, *told[number])
     link.say("bye")
 
 

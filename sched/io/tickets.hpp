@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "sched/io/process.hpp"
+
+namespace dagz::sched {
+
+// Which of the tests that a worker was told it may begin: a named pipe that holds a ticket, the
+// test's number, for each of them. The worker draws the next one right before it begins; whatever
+// is still in the pipe can be taken back, so that each test is either begun or back, and neither
+// side asks the other. Reads and writes of a pipe exclude each other, and tickets are all of one
+// size (pipe(7)).
+class Tickets {
+ public:
+  static constexpr std::size_t kBytesEach = sizeof(uint32_t);  // little-endian
+
+  Tickets() = default;
+  // Makes the pipe anew. What goes wrong here is told by the worker, which cannot open it.
+  explicit Tickets(const std::string& path);
+
+  // The next `count` numbers, from 0. False if the pipe did not take them all: somebody meddles.
+  bool put(std::size_t count);
+  // Of the last that were put, how many were not drawn, and will not be any more.
+  std::size_t take_back();
+
+ private:
+  UniqueFd pipe_;
+  uint32_t next_ = 0;
+};
+
+}  // namespace dagz::sched

@@ -1,0 +1,46 @@
+#include <algorithm>
+#include <deque>
+
+#include "sched/vassal.hpp"
+
+// A worker's queue hides the round trip between short tests. Once the test at its head proves long,
+// what waits behind it comes back and is reserved for the worker as before: its neighbours, and
+// other nodes, may help themselves.
+
+namespace dagz::sched {
+
+// What needs a worker that has run nothing before stays with it, and tests with the collection that
+// was begun for them.
+Instant Vassal::take_back_from(const Worker& worker) const {
+  const bool waits = worker.state == Worker::State::kUp && worker.sent.size() > 1;
+  if (!waits || collects(worker.sent.front()) || worker.sent.back().tail ||
+      worker.taken_back_behind == worker.head_since) {
+    return Instant::never();
+  }
+  return worker.head_since + config_.take_back_after;
+}
+
+void Vassal::take_back(Instant now, Output& out) {
+  for (Slot slot = 0; slot < workers_.size(); ++slot) {
+    Worker& worker = workers_[slot];
+    if (now < take_back_from(worker)) continue;
+    worker.taken_back_behind = worker.head_since;
+    out.commands.emplace_back(TakeBack{slot});
+  }
+}
+
+void Vassal::on(Instant, int64_t, const TakenBack& event, Output&) {
+  if (event.slot >= workers_.size()) return;
+  Worker& worker = workers_[event.slot];
+  Group back;
+  std::erase_if(worker.sent, [&](const Item& item) {
+    const bool taken =
+        std::find(event.tests.begin(), event.tests.end(), item.local) != event.tests.end();
+    if (taken && item.local.index == kCollectAgain) worker.collected.erase(item.found);
+    if (taken && item.local.index != kCollectAgain) back.items.push_back(item);
+    return taken;
+  });
+  worker.group.insert(worker.group.begin(), back.items.begin(), back.items.end());
+}
+
+}  // namespace dagz::sched

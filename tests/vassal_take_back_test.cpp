@@ -1,0 +1,87 @@
+#include <catch2/catch.hpp>
+
+#include "tests/support/vassal_bench.hpp"
+
+using namespace dagz;
+using namespace dagz::sched;
+using namespace dagz::test;
+using Bench = test::VassalBench;
+
+namespace {
+
+// The worker's process gives back all that it has not begun.
+std::vector<LocalTest> take_back(Bench& bench, Slot slot) {
+  std::deque<LocalTest>& queue = bench.queues[slot];
+  std::vector<LocalTest> taken(queue.begin() + 1, queue.end());
+  queue.resize(1);
+  bench.event(TakenBack{slot, taken});
+  return taken;
+}
+
+void wait(Bench& bench, int64_t ms) {
+  bench.now = bench.now + Duration::milliseconds(ms);
+  bench.advance();
+}
+
+}  // namespace
+
+TEST_CASE("vassal: what waits behind a test that proves long is had by an idle neighbour",
+          "[sched]") {
+  Bench bench(2, 8, Duration::milliseconds(1));
+  bench.begin(8);
+  const Slot busy = bench.queues[0].size() > 1 ? 0 : 1;
+  const Slot other = 1 - busy;
+  while (!bench.queues[other].empty()) bench.done(other);
+  REQUIRE(bench.queues[busy].size() > 2);
+  const LocalTest head = bench.queues[busy].front();
+
+  wait(bench, 49);
+  CHECK(bench.all<TakeBack>().empty());
+  CHECK(bench.vassal.next_deadline() <= bench.now + Duration::milliseconds(1));
+  wait(bench, 1);
+  REQUIRE(bench.all<TakeBack>().size() == 1);
+  CHECK(bench.all<TakeBack>()[0].slot == busy);
+  // Once for each test that proves long.
+  wait(bench, 100);
+  CHECK(bench.all<TakeBack>().size() == 1);
+
+  const std::vector<LocalTest> taken = take_back(bench, busy);
+  bench.advance();
+  CHECK(bench.queues[busy] == std::deque<LocalTest>{head});
+  CHECK(bench.queues[other].size() == taken.size());
+  while (!bench.queues[other].empty()) bench.done(other);
+  while (!bench.queues[busy].empty()) bench.done(busy);
+  CHECK(bench.job.counts().passed == 8);
+}
+
+TEST_CASE("vassal: a worker that gave everything back is fed again", "[sched]") {
+  Bench bench(1, 4, Duration::milliseconds(1));
+  bench.begin(4);
+  wait(bench, 50);
+  REQUIRE(bench.all<TakeBack>().size() == 1);
+  // It had not even begun the first.
+  const std::deque<LocalTest> all = std::exchange(bench.queues[0], {});
+  bench.event(TakenBack{0, {all.begin(), all.end()}});
+  bench.advance();
+  CHECK(bench.queues[0] == all);
+}
+
+TEST_CASE("vassal: what was taken back can go to another node", "[sched]") {
+  Bench bench(1, 9, Duration::milliseconds(10));
+  bench.begin(9);
+  wait(bench, 50);
+  const std::vector<LocalTest> taken = take_back(bench, 0);
+  REQUIRE(!taken.empty());
+  bench.call([&](auto& out) { bench.vassal.recalled(7, Duration::milliseconds(80), out); });
+  CHECK(bench.given_up().size() == 8);
+  while (!bench.queues[0].empty()) bench.done(0);
+  CHECK(bench.job.counts().passed == 1);
+}
+
+TEST_CASE("vassal: nothing is taken back from where nothing waits", "[sched]") {
+  Bench bench(1, 3, Duration::milliseconds(100));
+  bench.begin(3);
+  REQUIRE(bench.queues[0].size() == 1);
+  wait(bench, 300);
+  CHECK(bench.all<TakeBack>().empty());
+}
