@@ -90,16 +90,16 @@ std::vector<std::size_t> even_pieces(const std::vector<Duration>& expected, Dura
   Duration work;
   for (const Duration one : expected) work += one;
   const int64_t parts = pieces_of(work, setup, share);
-  const Duration part = work / parts;
   std::vector<std::size_t> counts;
   std::size_t count = 0;
   Duration filled;
+  int64_t part = 1;
   for (const Duration one : expected) {
     ++count;
     filled += one;
-    if (filled < part) continue;
+    if (filled * parts < work * part) continue;
     counts.push_back(std::exchange(count, 0));
-    filled = {};
+    while (filled * parts >= work * part) ++part;
   }
   if (count > 0) counts.push_back(count);
   return counts;
@@ -166,23 +166,31 @@ std::vector<TestGroup> split_groups(std::vector<TestGroup> groups, uint32_t work
   }
   const Duration share = even_share(all, workers);
   const Duration limit = long_test(total, workers);
-  std::vector<TestGroup> pieces;
-  for (TestGroup& group : groups) {
-    const std::size_t first = pieces.size();
-    if (!group.named) take_out_long_tests(group, limit, estimates, pieces);
+  std::vector<std::vector<TestGroup>> pieces_of(groups.size());
+  bool any_long = false;
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    if (!groups[i].named) take_out_long_tests(groups[i], limit, estimates, pieces_of[i]);
+    any_long |= !pieces_of[i].empty();
+  }
+  std::vector<TestGroup> list;
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    TestGroup& group = groups[i];
+    std::vector<TestGroup>& pieces = pieces_of[i];
     if (group.tests.empty()) {
       // All of them left.
     } else if (group.named || group.expected <= share || group.tests.size() < 2) {
       pieces.push_back(std::move(group));
     } else {
-      cut(group, share, estimates, pieces);
+      const bool fine = any_long && group.setup.ns == 0;
+      cut(group, fine ? share / kPiecesPerShare : share, estimates, pieces);
     }
-    for (std::size_t i = first; i < pieces.size(); ++i) {
-      pieces[i].part = static_cast<uint32_t>(i - first + 1);
-      pieces[i].parts = static_cast<uint32_t>(pieces.size() - first);
+    for (std::size_t part = 0; part < pieces.size(); ++part) {
+      pieces[part].part = static_cast<uint32_t>(part + 1);
+      pieces[part].parts = static_cast<uint32_t>(pieces.size());
+      list.push_back(std::move(pieces[part]));
     }
   }
-  return pieces;
+  return list;
 }
 
 }  // namespace dagz::sched

@@ -31,9 +31,13 @@ std::vector<TestGroup> group_tests(const report::JobState& job, const Estimates&
 
 // A group that takes longer than a worker's even share would decide the length of the job: it is
 // cut into pieces of about that length, unless it is named. Long tests leave their group, as
-// sched/long_tests.hpp says.
+// sched/long_tests.hpp says; then pieces without a set-up are smaller, so that no node has long
+// tests alone, and all have some that fill gaps.
 std::vector<TestGroup> split_groups(std::vector<TestGroup> groups, uint32_t workers,
                                     const Estimates& estimates);
+
+// How many pieces without a set-up make up a worker's even share, if there are long tests.
+inline constexpr int64_t kPiecesPerShare = 3;
 
 // Work that can be cut between its tests, where each piece is set up anew.
 struct Divisible {

@@ -1,6 +1,7 @@
 #include "sched/groups.hpp"
 
 #include <catch2/catch.hpp>
+#include <optional>
 
 #include "tests/support/vassal_bench.hpp"
 
@@ -24,7 +25,9 @@ struct File {
   Estimates estimates;
   std::vector<report::TestIndex> tests;
 
-  File(uint32_t count, Duration setup) : estimates(known(count, setup)) {
+  // One of them may be long.
+  File(uint32_t count, Duration setup, std::optional<Duration> long_one = std::nullopt)
+      : estimates(known(count, setup, long_one)) {
     const auto fold = [&](const NodeId& origin, const report::Entry& entry) {
       job.apply(origin, entry);
       for (const report::Change& change : job.take_changes()) {
@@ -36,8 +39,10 @@ struct File {
     for (report::TestIndex test = 0; test < count; ++test) tests.push_back(test);
   }
 
-  static std::vector<KnownDuration> known(uint32_t count, Duration setup) {
+  static std::vector<KnownDuration> known(uint32_t count, Duration setup,
+                                          std::optional<Duration> long_one) {
     std::vector<KnownDuration> known = test::VassalBench::history(count, ms(10));
+    if (long_one) known.back().duration = *long_one;
     if (setup.ns > 0) known.push_back({"f", setup});
     return known;
   }
@@ -51,13 +56,13 @@ struct File {
 
 TEST_CASE("groups: tests that share nothing are cut into even pieces", "[sched]") {
   CHECK(even_pieces(equal(10, ms(10)), {}, ms(50)) == Counts{5, 5});
-  CHECK(even_pieces(equal(10, ms(10)), {}, ms(40)) == Counts{4, 4, 2});
+  CHECK(even_pieces(equal(10, ms(10)), {}, ms(40)) == Counts{4, 3, 3});
   CHECK(even_pieces(equal(3, ms(10)), {}, ms(1)) == Counts{1, 1, 1});
 }
 
 TEST_CASE("groups: a piece and its set-up fill the share", "[sched]") {
   CHECK(even_pieces(equal(10, ms(10)), ms(50), ms(100)) == Counts{5, 5});
-  CHECK(even_pieces(equal(10, ms(10)), ms(60), ms(100)) == Counts{4, 4, 2});
+  CHECK(even_pieces(equal(10, ms(10)), ms(60), ms(100)) == Counts{4, 3, 3});
 }
 
 TEST_CASE("groups: no piece takes four times as long to set up as to run", "[sched]") {
@@ -90,4 +95,22 @@ TEST_CASE("groups: a set-up that nobody knows costs nothing", "[sched]") {
   const File file(10, {});
   CHECK(file.groups()[0].expected == ms(100));
   CHECK(split_groups(file.groups(), 2, file.estimates).size() == 2);
+}
+
+TEST_CASE("groups: beside a long test there are smaller pieces to fill gaps with", "[sched]") {
+  // The even share of four workers is 500 ms: one runs the long test, and little else.
+  const File file(161, {}, ms(400));
+  const std::vector<TestGroup> pieces = split_groups(file.groups(), 4, file.estimates);
+  REQUIRE(pieces.front().tests.size() == 1);
+  CHECK(pieces.front().expected == ms(400));
+  std::size_t others = 0;
+  for (std::size_t i = 1; i < pieces.size(); ++i) {
+    CHECK(pieces[i].expected <= ms(500) / kPiecesPerShare);
+    CHECK(pieces[i].parts == pieces.size());
+    others += pieces[i].tests.size();
+  }
+  CHECK(others == 160);
+  // What each of them would have to set up anew is left in large pieces.
+  const File dear(161, ms(30), ms(400));
+  CHECK(split_groups(dear.groups(), 4, dear.estimates).size() < pieces.size());
 }
