@@ -185,8 +185,11 @@ mesh::PushPull Node::view(bool answer) const {
   mesh::PushPull message;
   message.answer = answer;
   for (const auto& [id, member] : membership_.members()) {
-    message.records.push_back({member.profile, member.statement});
+    for (const mesh::Statement& statement : mesh::statements_of(member)) {
+      message.records.push_back({member.profile, statement});
+    }
   }
+  message.records.resize(std::min(message.records.size(), mesh::kRecordsMax));
   return message;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "mesh/profile.hpp"
 #include "mesh/statement.hpp"
@@ -14,7 +15,20 @@ struct Member {
   MemberState state = MemberState::kAlive;
   Instant since{};      // when it entered this state, here
   Statement statement;  // what put it there; zero while it is as introduced
+  Statement raised;     // its own word for its incarnation; zero while that is 0
 };
+
+// All that somebody else needs who has missed it. An accusation alone would be refused by whoever
+// has not heard of the incarnation that it accuses.
+inline std::vector<Statement> statements_of(const Member& member) {
+  std::vector<Statement> list;
+  const bool accused = member.statement.author != member.statement.subject;
+  if (accused && member.raised.incarnation == member.incarnation && member.incarnation > 0) {
+    list.push_back(member.raised);
+  }
+  list.push_back(member.statement);
+  return list;
+}
 
 inline bool takes_part(MemberState state) {
   return state == MemberState::kAlive || state == MemberState::kSuspect;

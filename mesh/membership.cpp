@@ -24,7 +24,7 @@ struct {
 Membership::Membership(const Config& config, const Crypto& crypto, Profile self, Listener listener)
     : config_(config), crypto_(crypto), self_(self.id), listener_(std::move(listener)) {
   live_by_birth_.insert(self.birth());
-  members_[self_] = Member{std::move(self), 0, MemberState::kAlive, Instant{}, {}};
+  members_[self_] = Member{std::move(self), 0, MemberState::kAlive, Instant{}, {}, {}};
 }
 
 const Member* Membership::find(const NodeId& id) const {
@@ -48,7 +48,7 @@ bool Membership::introduce(Instant now, const Profile& profile) {
   CHECK(!profile.observer);
   if (members_.contains(profile.id) || members_.size() >= kMembersMax) return false;
   Member& member = members_[profile.id];
-  member = Member{profile, 0, MemberState::kAlive, now, {}};
+  member = Member{profile, 0, MemberState::kAlive, now, {}, {}};
   live_by_birth_.insert(profile.birth());
   newcomers_.push(profile.id, profile);
   listener_(now, member, MemberChange::kJoined);
@@ -170,6 +170,7 @@ void Membership::set_state(Instant now, Member& member, Incarnation incarnation,
   member.state = state;
   member.since = now;
   member.statement = statement;
+  if (state == MemberState::kAlive) member.raised = statement;
   if (takes_part(state)) {
     live_by_birth_.insert(member.profile.birth());
   } else {

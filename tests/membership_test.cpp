@@ -321,6 +321,29 @@ TEST_CASE("membership: the eldest is the first born of those that take part", "[
   CHECK(view.membership.eldest().profile.id == self.id());
 }
 
+TEST_CASE("membership: who missed an incarnation believes its accusation with the owner's word",
+          "[mesh]") {
+  const Actor a(1);
+  const Actor b(2);
+  const Actor c(3);
+  View view(a, {&b, &c});
+  bring(view, b, c, kDead);
+  View late(c, {&a, &b});
+  const std::vector<Statement> statements = statements_of(view.of(b));
+  REQUIRE(statements.size() == 2);
+  CHECK(late.hears(statements[1]));
+  CHECK(late.of(b).state == kAlive);
+  CHECK(late.of(b).incarnation == 0);
+  for (const Statement& statement : statements) CHECK(late.hears(statement));
+  CHECK(late.of(b).state == kSuspect);
+  CHECK(late.of(b).incarnation == 5);
+  // Nothing more is needed where nobody accuses, or nobody has objected.
+  CHECK(statements_of(view.of(c)).size() == 1);
+  View other(a, {&b, &c});
+  other.hears(says(c, b, 0, kSuspect));
+  CHECK(statements_of(other.of(b)).size() == 1);
+}
+
 TEST_CASE("membership: all views agree once every rumour is told, in any order", "[mesh]") {
   std::deque<Actor> actors;
   for (uint64_t i = 1; i <= 6; ++i) actors.emplace_back(i);
