@@ -204,6 +204,7 @@ class Node {
   void finish(Moment at);
   bool holds_exactly(const report::Closed& closed) const;
   bool somebody_lacks(Instant now) const;
+  bool others_hold_all() const;
   report::JobState fold_anew(const report::Closed& closed) const;
   NodeEnd end_with(const report::JobState& state) const;
   bool everybody_departs() const;
@@ -289,7 +290,8 @@ class Node {
   std::optional<Instant> drained_at_;
   std::optional<Instant> closed_seen_at_;
   std::optional<Instant> ended_at_;
-  std::map<NodeId, Instant> lacking_;  // when they last asked for logs that they did not have
+  std::map<NodeId, uint64_t> logs_of_;  // the digest of what others hold, as last heard
+  std::map<NodeId, Instant> lacking_;   // when they last asked for logs that they did not have
   bool goodbye_said_ = false;
   // Has closed a slice: whoever comes now must not take that for the whole job.
   bool deaf_ = false;

@@ -34,6 +34,8 @@ constexpr Duration kFanOutEach = Duration::microseconds(300);
 constexpr Duration kFlushAtTheEnd = Duration::milliseconds(10);
 // A cancelled CI step stops all its nodes, but not in the same instant.
 constexpr Duration kFarewell = Duration::milliseconds(500);
+// Whoever closed a job and is killed right then is known to be gone within this.
+constexpr Duration kLastLook = Duration::milliseconds(250);
 // Whoever lacks something asks more often than that.
 constexpr Duration kLastQuestion = Duration::milliseconds(1500);
 // Names and outputs of one entry.
@@ -704,6 +706,8 @@ void Node::finish(Moment at) {
   if (config_.events) events_.closed({elapsed(at), at.wall_ms}, end_->summary, end_->reason);
   ended_at_ = at.now;
   publish_logs(at);
+  const mesh::StateDigest digest{membership_.digest(), ledger_.digest()};
+  for (const NodeId& id : links_.connected()) send(at.now, id, digest);
 }
 
 bool Node::may_exit(Instant now) const {
@@ -713,10 +717,26 @@ bool Node::may_exit(Instant now) const {
   if (now >= *ended_at_ + config_.linger) return true;
   if (has_departed()) return now >= *ended_at_ + Duration::milliseconds(50);
   // Whoever closed the job stays until the others have left or are lost; whoever passes on words
-  // between others, until only the one who closed it is left.
+  // between others, until only the one who closed it is left. The rest are free once all have the
+  // logs, or the one who closed it has been there for a moment longer and so will tell them.
   const bool closed_here = job_.closed_by() == self_.id;
-  if (!closed_here && !relays_) return true;
-  return membership_.live_count() <= (closed_here ? 1 : 2);
+  if (closed_here || relays_) return membership_.live_count() <= (closed_here ? 1 : 2);
+  const mesh::Member* closer = membership_.find(job_.closed_by());
+  const bool is_lost = closer != nullptr && closer->state != mesh::MemberState::kAlive &&
+                       closer->state != mesh::MemberState::kLeft;
+  return others_hold_all() || (!is_lost && now >= *ended_at_ + kLastLook);
+}
+
+// As far as this node has links to them, and but for the one who closed the job.
+bool Node::others_hold_all() const {
+  const std::vector<NodeId>& linked = links_.connected();
+  return std::all_of(linked.begin(), linked.end(), [this](const NodeId& id) {
+    const mesh::Member* member = membership_.find(id);
+    if (member == nullptr || !mesh::takes_part(member->state) || id == job_.closed_by())
+      return true;
+    const auto logs = logs_of_.find(id);
+    return logs != logs_of_.end() && logs->second == ledger_.digest();
+  });
 }
 
 // Who was lost may be here again in the last moment, and asks for logs.
