@@ -99,7 +99,8 @@ void Node::push_batches(Instant now, const NodeId& to, std::vector<mesh::LogBatc
 void Node::publish_logs(Moment at) {
   // Whoever joins hears at once what a lone node has kept for itself.
   const bool alone = membership_.live_count() == 1;
-  if (ledger_.has_pending() && next_log_flush_at_ == Instant::never()) {
+  const bool any = ledger_.has_pending() || !to_forward_.empty();
+  if (any && next_log_flush_at_ == Instant::never()) {
     next_log_flush_at_ = ends_soon_ && !alone ? std::max(at.now + kFlushAtTheEnd, next_fan_out_at_)
                                               : at.now + config_.mesh.log_flush_every;
   }

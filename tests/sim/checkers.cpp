@@ -66,6 +66,7 @@ void Checkers::after_event(const World& world, const Process& touched) {
   check_fence(world, touched);
   check_scheduler(world, touched);
   check_incarnations(world, touched);
+  check_news(world, touched);
   check_rest(world, touched);
   if (world.scenario().suite.marked_percent == 0) return;
   check_load(world, touched);
@@ -157,6 +158,46 @@ void Checkers::check_scheduler(const World& world, const Process& process) {
   const Instant patience = std::max(since, world.faults_over_at());
   if (world.now() > patience + Duration::seconds(10)) {
     violated(world, &process, "two schedulers act in one term");
+  }
+}
+
+// Where nothing is lost or late, a result that the scheduler has is soon known to all. In a rerun
+// results are taken back when a newer attempt is heard of.
+void Checkers::check_news(const World& world, const Process& process) {
+  const Scenario& scenario = world.scenario();
+  const Faults& faults = scenario.faults;
+  if (!faults.crashes.empty() || !faults.cuts.empty() || !faults.pauses.empty()) return;
+  if (!faults.walls.empty() || faults.last_moment || faults.loss_permille > 0) return;
+  if (faults.damage_permille > 0 || scenario.leavers > 0 || scenario.alone || scenario.rerun)
+    return;
+  const Node& node = *process.node;
+  const report::Counts& counts = node.job().counts();
+  const uint64_t finished = counts.total - counts.unfinished;
+  const mesh::Claim& claim = node.election().claim();
+  std::vector<News>& news = news_[claim.scheduler.node];
+  if (node.is_scheduler() && !node.end()) {
+    if (news.empty() || finished > news.back().finished) news.push_back({world.now(), finished});
+    return;
+  }
+  const auto& mesh = world.mesh(process.mesh);
+  const auto schedulers = std::count_if(mesh.begin(), mesh.end(), [&](const Process* one) {
+    return one->node && !one->exited && one->node->is_scheduler() && !one->node->end() &&
+           one->node->election().claim() == claim;
+  });
+  if (schedulers != 1 || node.end()) {
+    follows_since_.erase(process.number);
+    return;
+  }
+  const auto [own, first] =
+      follows_since_.try_emplace(process.number, std::pair(claim, world.now()));
+  if (!first && own->second.first != claim) own->second = {claim, world.now()};
+  const Instant since = own->second.second;
+  const Duration patience = Duration::seconds(1) + faults.delay_max * 4;
+  if (world.now() < since + patience * 2) return;
+  const auto late = std::find_if(news.rbegin(), news.rend(),
+                                 [&](const News& one) { return one.at + patience < world.now(); });
+  if (late != news.rend() && finished < late->finished) {
+    violated(world, &process, "has not heard of results that its scheduler has for long");
   }
 }
 

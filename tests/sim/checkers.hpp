@@ -3,6 +3,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/sim/world.hpp"
@@ -27,6 +28,7 @@ class Checkers {
   void check_fence(const World& world, const Process& process);
   void check_incarnations(const World& world, const Process& process);
   void check_scheduler(const World& world, const Process& process);
+  void check_news(const World& world, const Process& process);
   void check_rest(const World& world, const Process& process);
   void check_load(const World& world, const Process& process);
   void check_mutexes(const World& world, uint32_t mesh);
@@ -47,7 +49,14 @@ class Checkers {
   std::vector<std::string> violations_;
   std::map<uint32_t, mesh::Claim> fences_;
   std::map<uint32_t, Instant> rivals_since_;  // by process
-  std::set<uint32_t> split_;                  // meshes that were in parts
+  // What schedulers have counted as finished, and who has followed one since when.
+  struct News {
+    Instant at;
+    uint64_t finished = 0;
+  };
+  std::map<NodeId, std::vector<News>> news_;                           // by scheduler
+  std::map<uint32_t, std::pair<mesh::Claim, Instant>> follows_since_;  // by process
+  std::set<uint32_t> split_;                                           // meshes that were in parts
 };
 
 }  // namespace dagz::sim
