@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How near the plan and the stealing come to the best there is: dagz beside the policies of its peers.
 
-    makespan.py [--workers 2,8,32,128,256] [--known exact,noise,...] [--timeline] [SUITE…]
+    makespan.py [--workers 2,8,32,128,256] [--known exact,noise,...] [--draws N] [--timeline] [SUITE…]
 
 Everything is simulated. For dagz that means the real cores of every node, with their messages, in virtual
 time (dagz_sim --makespan); the peers are their rules alone, without any cost of messages, collection or
@@ -20,6 +20,8 @@ bound is the first end at which all that is done. Rows differ in what is known b
   dying    as noise; a quarter of the nodes, at least one, dies after half of the time
   setup    as exact; what the tests of a file share takes up to 30 % of their time to set up, once more on each
            worker that runs some of them
+
+With --draws a cell is the mean (least to most) of so many draws of speeds, guesses and the order of files.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ import itertools
 import math
 import pathlib
 import random
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -40,6 +43,13 @@ SIMULATOR = ROOT / "build" / "dagz_sim"
 RECORDED = pathlib.Path(__file__).parent / "durations"
 
 Files = list[tuple[str, list[float]]]
+
+
+def drawn(files: Files, draw: int) -> Files:
+    """In another order: files are collected by name."""
+    shuffled = list(files)
+    random.Random(draw).shuffle(shuffled)
+    return [(f"{number:04}/{path}", times) for number, (path, times) in enumerate(shuffled)]
 
 
 def suite_of(name: str) -> Files:
@@ -55,8 +65,9 @@ def suite_of(name: str) -> Files:
 class Case:
     """A suite, what the history says of it, and the machines."""
 
-    def __init__(self, files: Files, known: str, workers: int):
-        rng = random.Random(workers)
+    def __init__(self, files: Files, known: str, workers: int, draw: int = 0):
+        files = drawn(files, draw) if draw else files
+        rng = random.Random(workers * 1000 + draw if draw else workers)
         self.files = files
         self.times = [took for _, times in files for took in times]
         self.path_of = [path for path, times in files for _ in times]
@@ -243,11 +254,17 @@ POLICIES = {"dagz": dagz, "xdist load": xdist_load, "xdist worksteal": xdist_wor
             "split by count": by_count, "central queue": central_queue}
 
 
+def cell(ratios: list[float]) -> str:
+    mean = f"{statistics.mean(ratios):.3f}"
+    return mean if len(ratios) == 1 else f"{mean} ({min(ratios):.3f} to {max(ratios):.3f})"
+
+
 def main() -> None:
     recorded = sorted(file.name.removesuffix(".txt.gz") for file in RECORDED.glob("*.txt.gz"))
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workers", default="2,8,32,128,256")
     parser.add_argument("--known", default="exact,noise,noise50,unknown,none,late,dying,setup")
+    parser.add_argument("--draws", type=int, default=0)
     parser.add_argument("--timeline", action="store_true", help="what each worker did, of dagz only")
     parser.add_argument("suites", nargs="*", default=[*recorded, "tail"])
     options = parser.parse_args()
@@ -264,15 +281,17 @@ def main() -> None:
         files = suite_of(suite)
         for known in options.known.split(","):
             for workers in map(int, options.workers.split(",")):
-                case = Case(files, known, workers)
-                if known in ("late", "dying") and not any(case.starts + case.deaths):
+                cases = [Case(files, known, workers, draw) for draw in range(1, options.draws + 1)]
+                cases = cases or [Case(files, known, workers)]
+                if known in ("late", "dying") and not any(cases[0].starts + cases[0].deaths):
                     continue  # one node
                 # The rules of the peers know of no nodes that come or go.
-                policies = [dagz] if any(case.starts + case.deaths) else POLICIES.values()
-                cells = [f"{policy(case) / case.bound:.3f}" for policy in policies]
+                policies = [dagz] if any(cases[0].starts + cases[0].deaths) else POLICIES.values()
+                cells = [cell([policy(case) / case.bound for case in cases]) for policy in policies]
                 cells += [""] * (len(POLICIES) - len(cells))
-                note = ", one test" if case.one_test else ""
-                print(f"| {suite} | {known} | {workers} | {case.bound:.2f}{note} |", " | ".join(cells), "|", flush=True)
+                note = ", one test" if cases[0].one_test else ""
+                bound = statistics.mean(case.bound for case in cases)
+                print(f"| {suite} | {known} | {workers} | {bound:.2f}{note} |", " | ".join(cells), "|", flush=True)
 
 
 if __name__ == "__main__":
