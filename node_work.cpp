@@ -728,15 +728,17 @@ bool Node::may_exit(Instant now) const {
   return others_hold_all() || (!is_lost && now >= *ended_at_ + kLastLook);
 }
 
-// As far as this node has links to them, and but for the one who closed the job.
+// But for the one who closed the job. In a large mesh that means those that this node has links to.
 bool Node::others_hold_all() const {
   const std::vector<NodeId>& linked = links_.connected();
-  return std::all_of(linked.begin(), linked.end(), [this](const NodeId& id) {
-    const mesh::Member* member = membership_.find(id);
-    if (member == nullptr || !mesh::takes_part(member->state) || id == job_.closed_by())
-      return true;
+  const bool small = membership_.live_count() <= config_.mesh.full_mesh_max;
+  const auto& members = membership_.members();
+  return std::all_of(members.begin(), members.end(), [&](const auto& one) {
+    const auto& [id, member] = one;
+    if (id == self_.id || id == job_.closed_by() || !mesh::takes_part(member.state)) return true;
     const auto logs = logs_of_.find(id);
-    return logs != logs_of_.end() && logs->second == ledger_.digest();
+    if (logs != logs_of_.end() && logs->second == ledger_.digest()) return true;
+    return !small && std::find(linked.begin(), linked.end(), id) == linked.end();
   });
 }
 
