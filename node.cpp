@@ -318,7 +318,7 @@ void Node::on(Moment at, const NodeId& from, const mesh::StateDigest& message) {
     next_view_at_ = at.now + config_.mesh.view_every * scale;
     send(at.now, from, view(false));
   }
-  logs_of_[from] = message.logs;
+  if (membership_.find(from) != nullptr) logs_of_[from] = message.logs;
   if (message.logs != ledger_.digest()) {
     marks.logs_differ.reach();
     send(at.now, from, mesh::LogDigest{false, ledger_.positions()});

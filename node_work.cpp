@@ -733,11 +733,12 @@ bool Node::others_hold_all() const {
   const std::vector<NodeId>& linked = links_.connected();
   const bool small = membership_.live_count() <= config_.mesh.full_mesh_max;
   const auto& members = membership_.members();
+  const uint64_t all = ledger_.digest();
   return std::all_of(members.begin(), members.end(), [&](const auto& one) {
     const auto& [id, member] = one;
     if (id == self_.id || id == job_.closed_by() || !mesh::takes_part(member.state)) return true;
     const auto logs = logs_of_.find(id);
-    if (logs != logs_of_.end() && logs->second == ledger_.digest()) return true;
+    if (logs != logs_of_.end() && logs->second == all) return true;
     return !small && std::find(linked.begin(), linked.end(), id) == linked.end();
   });
 }

@@ -160,7 +160,8 @@ class Vassal {
     bool cancelled = false;  // it ends, and what it says counts no more
     Instant last_finished;
     Instant taken_back_behind;  // since when that head runs behind which all was taken back
-    Duration lately;            // what its tests took: a guess that is much too low fills its queue
+    // What its tests took lately: a guess that is much too low would fill its queue.
+    Duration lately;
     uint64_t finished = 0;
     uint64_t stolen = 0;
     uint64_t stolen_finished = 0;

@@ -1,7 +1,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
+#include <cstring>
 #include <iterator>
 #include <utility>
 
@@ -41,7 +43,17 @@ void RunnerHost::perform(const RunnerCommand& command) {
 
 void RunnerHost::do_command(const StartWorker& start) {
   CHECK(!workers_.contains(start.slot) && start.slot < kSlotsMax);
-  workers_[start.slot].tickets = Tickets(files_.tickets_path(start.slot));
+  const std::string path = files_.tickets_path(start.slot);
+  Tickets tickets(path);
+  if (!tickets.open()) {
+    events_.emplace_back(
+        WorkerGone{start.slot,
+                   false,
+                   fmt::format("cannot make the pipe {}: {}", path, std::strerror(errno)),
+                   {}});
+    return;
+  }
+  workers_[start.slot].tickets = std::move(tickets);
   files_.begin_log(start.slot);
   if (collected_) return fork_worker(start);
   to_fork_.push_back(start);

@@ -13,7 +13,7 @@ namespace dagz::sched {
 Tickets::Tickets(const std::string& path) {
   unlink(path.c_str());
   if (mkfifo(path.c_str(), 0600) != 0) return;
-  pipe_.reset(open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW));
+  pipe_.reset(::open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW));
 }
 
 bool Tickets::put(std::size_t count) {

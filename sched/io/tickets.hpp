@@ -18,10 +18,12 @@ class Tickets {
   static constexpr std::size_t kBytesEach = sizeof(uint32_t);  // little-endian
 
   Tickets() = default;
-  // Makes the pipe anew. What goes wrong here is told by the worker, which cannot open it.
+  // Makes the pipe anew. If that fails, errno says why.
   explicit Tickets(const std::string& path);
+  bool open() const { return pipe_.open(); }
 
-  // The next `count` numbers, from 0. False if the pipe did not take them all: somebody meddles.
+  // The next `count` numbers, the first being 0. False if the pipe did not take them all: somebody
+  // meddles.
   bool put(std::size_t count);
   // Of the last that were put, how many were not drawn, and will not be any more.
   std::size_t take_back();

@@ -18,6 +18,7 @@
 #include "report/io/history_samples.hpp"
 #include "report/json_report.hpp"
 #include "tests/support/summaries.hpp"
+#include "tests/support/temporary_directory.hpp"
 
 // What the host remembers of its jobs, through damage, full disks and several writers.
 
@@ -34,16 +35,11 @@ using dagz::test::test;
 
 class Folder {
  public:
-  Folder() {
-    std::string pattern = (fs::temp_directory_path() / "dagz-history-XXXXXX").string();
-    path_ = mkdtemp(pattern.data());
-  }
-  ~Folder() { fs::remove_all(path_); }
-  std::string state() const { return (path_ / "state").string(); }
-  std::string file(const char* name) const { return (path_ / "state" / name).string(); }
+  std::string state() const { return directory_.path + "/state"; }
+  std::string file(const char* name) const { return state() + "/" + name; }
 
  private:
-  fs::path path_;
+  dagz::test::TemporaryDirectory directory_;
 };
 
 JobSummary numbered(int number, int64_t days = 0) {

@@ -1,11 +1,11 @@
 #include "sched/io/machine.hpp"
 
-#include <stdlib.h>
-
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
 #include <string>
+
+#include "tests/support/temporary_directory.hpp"
 
 // The system's files, as machines, containers and both versions of control groups show them.
 
@@ -16,23 +16,14 @@ namespace fs = std::filesystem;
 
 class FakeRoot {
  public:
-  FakeRoot() {
-    std::string path = (fs::temp_directory_path() / "dagz-machine-XXXXXX").string();
-    REQUIRE(mkdtemp(path.data()) != nullptr);
-    root_ = path;
-  }
-  ~FakeRoot() { fs::remove_all(root_); }
-  FakeRoot(const FakeRoot&) = delete;
-  FakeRoot& operator=(const FakeRoot&) = delete;
-
   void write(const std::string& path, const std::string& text) const {
-    fs::create_directories(fs::path(root_ + path).parent_path());
-    std::ofstream(root_ + path) << text;
+    fs::create_directories(fs::path(root_.path + path).parent_path());
+    std::ofstream(root_.path + path) << text;
   }
-  MachineFacts read() const { return read_machine(root_); }
+  MachineFacts read() const { return read_machine(root_.path); }
 
  private:
-  std::string root_;
+  dagz::test::TemporaryDirectory root_;
 };
 
 }  // namespace

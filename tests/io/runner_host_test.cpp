@@ -18,6 +18,8 @@
 #include <variant>
 #include <vector>
 
+#include "tests/support/temporary_directory.hpp"
+
 // The runner's processes, with tests/support/fake_zygote.py in place of pytest and its driver.
 
 namespace {
@@ -98,26 +100,18 @@ class Bench {
 // A private place for temporary files, to see what is left in it.
 class OwnTmp {
  public:
-  OwnTmp() {
-    std::string path = "/tmp/dagz-test-XXXXXX";
-    REQUIRE(mkdtemp(path.data()) != nullptr);
-    path_ = path;
-    setenv("TMPDIR", path_.c_str(), 1);
-  }
-  ~OwnTmp() {
-    unsetenv("TMPDIR");
-    std::filesystem::remove_all(path_);
-  }
+  OwnTmp() { setenv("TMPDIR", directory_.path.c_str(), 1); }
+  ~OwnTmp() { unsetenv("TMPDIR"); }
   OwnTmp(const OwnTmp&) = delete;
   OwnTmp& operator=(const OwnTmp&) = delete;
 
-  bool empty() const { return std::filesystem::is_empty(path_); }
+  bool empty() const { return std::filesystem::is_empty(directory_.path); }
   std::string only_entry() const {
-    return std::filesystem::directory_iterator(path_)->path().string();
+    return std::filesystem::directory_iterator(directory_.path)->path().string();
   }
 
  private:
-  std::string path_;
+  test::TemporaryDirectory directory_;
 };
 
 // No process, or one that only its new parent has not looked at yet.
@@ -216,6 +210,23 @@ TEST_CASE("runner host: what a worker has not begun is taken back, and may be gi
   bench.start_worker(0);
   bench.host.perform(RunTests{0, taken});
   if (taken.size() == 2) CHECK(bench.next<TestDone>().test == LocalTest{0, 2});
+}
+
+TEST_CASE("runner host: where its pipe cannot be made a worker is not started, and says why",
+          "[sched]") {
+  const OwnTmp tmp;
+  Bench bench(fake(R"([["a.py", ["a.py::x"]]])"));
+  bench.next<CollectionDone>();
+  // Neither removed nor written over.
+  std::filesystem::create_directories(tmp.only_entry() + "/worker-0.tickets/in-the-way");
+  bench.host.perform(StartWorker{0, 0, 1});
+  const auto gone = bench.next<WorkerGone>();
+  CHECK_FALSE(gone.clean);
+  CHECK(gone.reason.find("cannot make the pipe " + tmp.only_entry()) == 0);
+  CHECK(gone.reason.find("File exists") != std::string::npos);
+  bench.start_worker(1);
+  bench.host.perform(RunTests{1, {{0, 0}}});
+  CHECK(bench.next<TestDone>().slot == 1);
 }
 
 TEST_CASE("runner host: a worker is hungry that may soon be done with all it holds", "[sched]") {

@@ -54,6 +54,7 @@ TEST_CASE("tickets: a pipe that somebody has filled takes no more", "[io]") {
 
 TEST_CASE("tickets: without a place for the pipe nothing is put, and nothing comes back", "[io]") {
   Tickets tickets("/proc/no/such/place");
+  CHECK_FALSE(tickets.open());
   CHECK_FALSE(tickets.put(1));
   CHECK(tickets.take_back() == 0);
 }
