@@ -319,7 +319,9 @@ void Node::on(Moment at, const NodeId& from, const mesh::StateDigest& message) {
     send(at.now, from, view(false));
   }
   if (membership_.find(from) != nullptr) logs_of_[from] = message.logs;
-  if (message.logs != ledger_.digest()) {
+  if (message.logs == ledger_.digest()) {
+    heard_holdings(from, ledger_.positions());
+  } else {
     marks.logs_differ.reach();
     send(at.now, from, mesh::LogDigest{false, ledger_.positions()});
   }
@@ -519,13 +521,14 @@ Instant Node::next_deadline() const {
       std::min({links_.next_deadline(), membership_.next_deadline(), prober_.next_deadline(),
                 election_.next_deadline(), vassal_.next_deadline(), next_digest_at_,
                 next_log_flush_at_, next_worker_report_at_, depart_by_});
+  if (drained_at_ && !end_ && !is_handed_over()) next = std::min(next, next_hand_over_at_);
   if (weave_by_ != Instant::never()) next = std::min(next, next_weave_at());
   if (!membership_.gossip().empty() || !membership_.newcomers().empty()) {
     next = std::min(next, next_gossip_at_);
   }
   if (is_scheduler()) next = std::min({next, next_announce_at_, next_status_at_});
   const bool held = held_until_ != Instant::never();
-  if (scheduler_.is_active() && !has_departed()) {
+  if (scheduler_.is_active() && !has_departed() && !takes_leave_) {
     next = std::min(next, held ? held_until_ : scheduler_.next_deadline());
   }
   return next;

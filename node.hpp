@@ -201,6 +201,11 @@ class Node {
   void close(report::Closed closed);
   void take_grants(Moment at);
   void drain(Moment at);
+  void report_workers(Moment at);
+  void update_live_nodes();
+  std::string answer_query(Moment at, const Query& query) const;
+
+  // the end (node_end.cpp)
   void finish(Moment at);
   bool holds_exactly(const report::Closed& closed) const;
   bool somebody_lacks(Instant now) const;
@@ -209,10 +214,10 @@ class Node {
   NodeEnd end_with(const report::JobState& state) const;
   bool everybody_departs() const;
   bool has_departed() const { return end_ && end_->kind == NodeEnd::Kind::kDeparted; }
+  bool is_handed_over() const;
   bool has_left(Moment at);
-  void report_workers(Moment at);
-  void update_live_nodes();
-  std::string answer_query(Moment at, const Query& query) const;
+  void hand_over(Instant now);
+  void heard_holdings(const NodeId& from, const std::vector<mesh::LogPosition>& positions);
 
   // reruns (node_rerun.cpp)
   void skip_passed(report::FileKey key, const std::vector<std::string>& ids);
@@ -288,6 +293,9 @@ class Node {
   bool departing_ = false;
   Instant depart_by_ = Instant::never();
   std::optional<Instant> drained_at_;
+  bool takes_leave_ = false;  // schedules nothing any more
+  Instant next_hand_over_at_{};
+  uint64_t own_log_held_ = 0;  // the most that a member who stays has said to hold of it
   std::optional<Instant> closed_seen_at_;
   std::optional<Instant> ended_at_;
   std::map<NodeId, uint64_t> logs_of_;  // the digest of what others hold, as last heard

@@ -20,9 +20,6 @@ namespace {
 struct {
   Mark fenced_off{"work: a grant under an outdated claim is refused"};
   Mark nameless{"work: a grant overtakes the names of its tests"};
-  Mark left{"work: a node leaves before the end"};
-  Mark incomplete{"work: a node ends without all of the closed job's logs"};
-  Mark folded_anew{"work: a node has more entries than the closing one names"};
 } marks;
 
 // So much of a log in one message; the rest follows the next digest.
@@ -32,12 +29,6 @@ constexpr std::size_t kPushBytesMax = 512 * 1024;
 constexpr Duration kFanOutEach = Duration::microseconds(300);
 // The scheduler shares out the last seconds by what it knows of the results.
 constexpr Duration kFlushAtTheEnd = Duration::milliseconds(10);
-// A cancelled CI step stops all its nodes, but not in the same instant.
-constexpr Duration kFarewell = Duration::milliseconds(500);
-// Whoever closed a job and is killed right then is known to be gone within this.
-constexpr Duration kLastLook = Duration::milliseconds(250);
-// Whoever lacks something asks more often than that.
-constexpr Duration kLastQuestion = Duration::milliseconds(1500);
 // Names and outputs of one entry.
 constexpr std::size_t kListedBytesMax = 128 * 1024;
 constexpr std::size_t kGroupedMax = 50'000;
@@ -69,7 +60,10 @@ report::FileKey key_of_found(const Crypto& crypto, const std::string& path) {
 
 }  // namespace
 
-void Node::write(const Entry& entry) { ledger_.append(encode(entry)); }
+// Whoever has left has said its last word.
+void Node::write(const Entry& entry) {
+  if (!has_departed()) ledger_.append(encode(entry));
+}
 
 Duration Node::elapsed(Moment at) const {
   const int64_t began = job_.named() ? job_.named()->started_wall_ms : started_wall_ms_;
@@ -142,9 +136,10 @@ void Node::on(Moment at, const NodeId& from, const mesh::LogDigest& message) {
     lacking_[from] = at.now;
     push_batches(at.now, from, std::move(missing));
   }
-  if (!message.answer && ledger_.lacks(message.positions)) {
-    send(at.now, from, mesh::LogDigest{true, ledger_.positions()});
-  }
+  heard_holdings(from, message.positions);
+  // Whoever is about to leave wants to know what stays.
+  const bool wanted = ledger_.lacks(message.positions) || departed_.contains(from);
+  if (!message.answer && wanted) send(at.now, from, mesh::LogDigest{true, ledger_.positions()});
 }
 
 void Node::on(Moment at, const NodeId& from, const mesh::LogPush& message) {
@@ -504,8 +499,8 @@ void Node::update_live_nodes() {
 
 void Node::run_scheduler(Moment at) {
   if (!scheduler_.is_active()) return;
-  // Whoever has left does not linger, so nobody would tell the rest of a closing.
-  if (has_departed()) return;
+  // Whoever leaves does not linger, so nobody would tell the rest of a closing.
+  if (has_departed() || takes_leave_) return;
   if (held_until_ != Instant::never()) {
     if (at.now < held_until_) return;
     held_until_ = Instant::never();
@@ -611,162 +606,6 @@ std::vector<report::WorkerStatus> Node::worker_statuses(Moment at) const {
   std::sort(list.begin(), list.end(),
             [](const auto& a, const auto& b) { return a.number < b.number; });
   return list;
-}
-
-// ---- the end ----------------------------------------------------------------------------------
-
-bool Node::everybody_departs() const {
-  for (const auto& [id, member] : membership_.members()) {
-    if (mesh::takes_part(member.state) && !departed_.contains(id)) return false;
-  }
-  return true;
-}
-
-// A node that was interrupted leaves when its last test has ended; for a moment longer it watches
-// whether all the others go as well, for then the job ends with a report.
-bool Node::has_left(Moment at) {
-  if (!departing_) return false;
-  if (at.now >= depart_by_) return true;
-  if (!vassal_.is_drained()) return false;
-  if (!drained_at_) drained_at_ = at.now;
-  return !everybody_departs() && at.now >= *drained_at_ + kFarewell;
-}
-
-// True if the closing entry is all that came after what it names.
-bool Node::holds_exactly(const report::Closed& closed) const {
-  std::map<NodeId, uint64_t> lengths;
-  for (const mesh::LogPosition& position : closed.positions) {
-    lengths[position.origin] = position.length;
-  }
-  ++lengths[job_.closed_by()];
-  return lengths == folded_lengths_;
-}
-
-report::JobState Node::fold_anew(const report::Closed& closed) const {
-  report::JobState state;
-  ledger_.read(closed.positions, [&](const NodeId& origin, const Buffer& bytes) {
-    Entry entry;
-    if (decode(bytes, entry)) state.apply(origin, entry);
-  });
-  state.apply(job_.closed_by(), closed);
-  return state;
-}
-
-NodeEnd Node::end_with(const report::JobState& state) const {
-  NodeEnd end;
-  end.closed_by = job_.closed_by();
-  end.closed = *job_.closed();
-  end.reason = end.closed.reason;
-  end.summary = state.summary();
-  // This node's own reason, else the same one on all nodes.
-  const report::NodeState* unable = nullptr;
-  for (const report::NodeState& node : state.nodes()) {
-    if (!node.unable) continue;
-    const bool own = unable != nullptr && unable->id == self_.id;
-    if (unable == nullptr || node.id == self_.id || (!own && node.id < unable->id)) unable = &node;
-  }
-  if (unable != nullptr) {
-    end.unable_code = unable->unable->exit_code;
-    end.unable_text = unable->unable->reason;
-  }
-  return end;
-}
-
-// The report is made from exactly what the closing entry names, so that no node's report has more
-// in it than another's.
-void Node::finish(Moment at) {
-  if (end_) return;
-  if (!job_.closed()) {
-    if (!has_left(at)) return;
-    depart_by_ = Instant::never();
-    flush_now_ = true;
-    publish_logs(at);
-    end_ = NodeEnd{};
-    end_->kind = NodeEnd::Kind::kDeparted;
-    marks.left.reach();
-    end_->summary = job_.summary();
-    ended_at_ = at.now;
-    return;
-  }
-  const report::Closed closed = *job_.closed();
-  if (!closed_seen_at_) closed_seen_at_ = at.now;
-  if (!ledger_.covers(closed.positions)) {
-    if (at.now < std::min(*closed_seen_at_ + config_.grace, depart_by_)) return;
-    marks.incomplete.reach();
-    actions_.notices.push_back(
-        "a part of the job's logs is gone with its nodes: this report may "
-        "differ from that of others");
-  }
-  if (holds_exactly(closed)) {
-    end_ = end_with(job_);
-  } else {
-    marks.folded_anew.reach();
-    end_ = end_with(fold_anew(closed));
-  }
-  depart_by_ = Instant::never();
-  if (config_.events) events_.closed({elapsed(at), at.wall_ms}, end_->summary, end_->reason);
-  ended_at_ = at.now;
-  publish_logs(at);
-  const mesh::StateDigest digest{membership_.digest(), ledger_.digest()};
-  for (const NodeId& id : links_.connected()) send(at.now, id, digest);
-}
-
-bool Node::may_exit(Instant now) const {
-  if (!end_) return false;
-  if (is_planted(Planted::kLeavesUnheard)) return true;
-  if (now < *ended_at_ + config_.linger * 2 && somebody_lacks(now)) return false;
-  if (now >= *ended_at_ + config_.linger) return true;
-  if (has_departed()) return now >= *ended_at_ + Duration::milliseconds(50);
-  // Whoever closed the job stays until the others have left or are lost; whoever passes on words
-  // between others, until only the one who closed it is left. The rest are free once all have the
-  // logs, or the one who closed it has been there for a moment longer and so will tell them.
-  const bool closed_here = job_.closed_by() == self_.id;
-  if (closed_here || relays_) return membership_.live_count() <= (closed_here ? 1 : 2);
-  const mesh::Member* closer = membership_.find(job_.closed_by());
-  const bool is_lost = closer != nullptr && closer->state != mesh::MemberState::kAlive &&
-                       closer->state != mesh::MemberState::kLeft;
-  return others_hold_all() || (!is_lost && now >= *ended_at_ + kLastLook);
-}
-
-// But for the one who closed the job. In a large mesh that means those that this node has links to.
-bool Node::others_hold_all() const {
-  const std::vector<NodeId>& linked = links_.connected();
-  const bool small = membership_.live_count() <= config_.mesh.full_mesh_max;
-  const auto& members = membership_.members();
-  const uint64_t all = ledger_.digest();
-  return std::all_of(members.begin(), members.end(), [&](const auto& one) {
-    const auto& [id, member] = one;
-    if (id == self_.id || id == job_.closed_by() || !mesh::takes_part(member.state)) return true;
-    const auto logs = logs_of_.find(id);
-    if (logs != logs_of_.end() && logs->second == all) return true;
-    return !small && std::find(linked.begin(), linked.end(), id) == linked.end();
-  });
-}
-
-// Who was lost may be here again in the last moment, and asks for logs.
-bool Node::somebody_lacks(Instant now) const {
-  return std::any_of(lacking_.begin(), lacking_.end(), [&](const auto& asked) {
-    const mesh::Member* member = membership_.find(asked.first);
-    if (member == nullptr || member->state == mesh::MemberState::kLeft) return false;
-    const bool still = asked.second >= *ended_at_ || member->state == mesh::MemberState::kDead;
-    return still && now < asked.second + kLastQuestion;
-  });
-}
-
-// The others learn at once that this node takes no more; when all of them say so, the job is over.
-void Node::interrupt(Moment at) {
-  if (end_) return;
-  if (departing_) {
-    depart_by_ = at.now;
-    return;
-  }
-  departing_ = true;
-  depart_by_ = at.now + config_.grace;
-  write(report::Departed{"interrupted"});
-  flush_now_ = true;
-  sched::Vassal::Output out;
-  vassal_.leave(out);
-  perform(at, std::move(out));
 }
 
 }  // namespace dagz

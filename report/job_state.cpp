@@ -247,6 +247,11 @@ void JobState::on(NodeIndex origin, const Expanded& entry) {
   if (defer(origin, entry.file, entry)) return;
   const TestIndex index = test_at(entry.file, 0);
   if (index == kNone || !tests_[index].collects) return;
+  // Whoever collected what another has listed leaves the names to that one's log. As long as that
+  // is not here, the tests are not, and the file has yet to be collected.
+  for (const FileKey version : entry.versions) {
+    if (defer(origin, version, entry)) return;
+  }
   if (assignment(tests_[index], origin).grants > 0) {
     expand(origin, index, entry);
   } else {

@@ -103,6 +103,19 @@ TEST_CASE("found files: the order in which logs arrive does not matter", "[repor
   }
 }
 
+TEST_CASE("found files: a file is not collected as long as its tests are not known", "[report]") {
+  // B has collected what A had listed before, and A is gone with its names.
+  Logs logs;
+  logs[kB] = {kFound,         Enlisted{kB, 0, 0, 1},   granted(kB, kB, {{kFoundX, 0, 1}}),
+              Offered{kX, 3}, Expanded{kFoundX, {kX}}, test::finished(kX, 0)};
+  Rng rng(1);
+  JobState job = fold(logs, rng);
+  CHECK(job.uncollected() == 2);
+  job.apply(kA, Entry{listed(kX, "x.py", 3)});
+  CHECK(job.uncollected() == 1);
+  CHECK((job.counts().total == 3 && job.counts().passed == 1));
+}
+
 TEST_CASE("found files: who found a file can run its tests, unless it misses them", "[report]") {
   Logs logs = small_job();
   logs[numbered_id(3)] = {Opened{}};
@@ -185,7 +198,7 @@ struct Bench {
     vassal.advance(now, out);
     take(std::move(out));
   }
-  void grant(std::vector<Run> what) {
+  void grant(const std::vector<Run>& what) {
     fold(kA, granted(kA, kB, what));
     Vassal::Output out;
     vassal.granted(what, Vassal::GrantKind::kWork, out);

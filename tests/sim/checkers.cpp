@@ -285,6 +285,7 @@ void Checkers::check_reports(const World& world, uint32_t mesh) {
                    jobs.size() > 1 || was_left_alone(world, *job.first));
   }
   check_slices(world, summaries);
+  check_inheritance(world, mesh);
 }
 
 // All others have crashed or left: nobody is there to close a job of the whole.
@@ -294,6 +295,28 @@ bool Checkers::was_left_alone(const World& world, const Process& process) {
     return other == &process || other->crashed ||
            (other->end && other->end->kind == NodeEnd::Kind::kDeparted);
   });
+}
+
+// What a node has written that leaves politely stays, as long as nobody is lost or cut off.
+void Checkers::check_inheritance(const World& world, uint32_t mesh) {
+  const Scenario& scenario = world.scenario();
+  const Faults& faults = scenario.faults;
+  if (!faults.crashes.empty() || !faults.cuts.empty() || !faults.pauses.empty()) return;
+  if (!faults.walls.empty() || faults.last_moment || scenario.alone) return;
+  const auto& all = world.mesh(mesh);
+  for (const Process* leaver : all) {
+    if (!leaver->end || leaver->end->kind != NodeEnd::Kind::kDeparted) continue;
+    const NodeId& id = leaver->node->id();
+    const uint64_t wrote = leaver->node->ledger().length(id);
+    const auto stayed = [](const Process* one) {
+      return one->end && one->end->kind == NodeEnd::Kind::kClosed;
+    };
+    const bool held = std::any_of(all.begin(), all.end(), [&](const Process* heir) {
+      return stayed(heir) && heir->node->ledger().length(id) >= wrote;
+    });
+    if (held || std::none_of(all.begin(), all.end(), stayed)) continue;
+    violated(world, leaver, "has left, and nobody who stayed holds its whole log");
+  }
 }
 
 // Nodes that may have run only their slices have run everything together.
