@@ -20,8 +20,10 @@
 #include "report/job_report.hpp"
 #include "report/junit.hpp"
 #include "report/trace.hpp"
+#include "sched/io/core_speed.hpp"
 #include "sched/io/machine.hpp"
 #include "sched/test_hash.hpp"
+#include "sched/worker_speed.hpp"
 
 namespace dagz {
 
@@ -172,13 +174,15 @@ bool Agent::start_network() {
     return false;
   }
   listening_on_ = listen.control_address;
-  workers_ = options_.workers.value_or(sched::auto_workers(sched::read_machine()));
+  const sched::MachineFacts machine = sched::read_machine();
+  workers_ = options_.workers.value_or(sched::auto_workers(machine));
 
   NodeConfig config;
   config.profile.control_address = listen.control_address;
   config.profile.bulk_address = listen.bulk_address;
   config.profile.host = host_name();
   config.profile.workers = workers_;
+  config.profile.speed = sched::worker_speed(sched::measure_core_speed(), machine, workers_);
   config.vassal.workers = workers_;
   config.scheduler.affinity = sched_affinity(options_.affinity);
   config.scheduler.retries = options_.retries;

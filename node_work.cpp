@@ -492,7 +492,7 @@ void Node::update_live_nodes() {
   std::vector<sched::LiveNode> live;
   for (const mesh::Member* member : members) {
     live.push_back({member->profile.id, member->profile.workers,
-                    member->state == mesh::MemberState::kSuspect});
+                    member->state == mesh::MemberState::kSuspect, member->profile.speed});
   }
   scheduler_.set_live(live);
 }

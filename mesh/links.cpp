@@ -240,6 +240,13 @@ void Links::link_up(Instant, LinkId id) {
   say_hello(found->second, id, false);
 }
 
+// Where nobody was before, a refusal may be a wall that others see past. Who has no link to anybody
+// is told nothing else.
+bool Links::is_word(const Candidate& candidate) const {
+  if (candidate.peer.is_zero() || candidate.lane != Lane::kControl) return false;
+  return candidate.lost || (candidate.wanted && connected_.empty());
+}
+
 void Links::link_down(Instant now, LinkId id, LinkLoss loss) {
   const auto found = links_.find(id);
   if (found == links_.end()) return;
@@ -252,7 +259,7 @@ void Links::link_down(Instant now, LinkId id, LinkLoss loss) {
     candidate.rejected = loss == LinkLoss::kRejected;
     if (!link.peer.is_zero()) candidate.pause = config_.dial_retry_min;
     schedule(link.address, candidate, std::max(candidate.next_dial_at, now + candidate.pause));
-    if (loss == LinkLoss::kRefused && candidate.lost) refusals_.push_back(candidate.peer);
+    if (loss == LinkLoss::kRefused && is_word(candidate)) refusals_.push_back(candidate.peer);
   }
   const auto peer = peers_.find(link.peer);
   if (peer == peers_.end()) return;

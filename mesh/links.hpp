@@ -75,8 +75,8 @@ class Links {
   bool is_dialling() const;
   // Everybody that has a control link, in no order.
   const std::vector<NodeId>& connected() const { return connected_; }
-  // Peers whose link broke and whose address refused the redial since the last call: their process
-  // is gone, as far as can be seen from here.
+  // Peers whose link broke and whose address refused the redial since the last call, or any dial
+  // while there is no link to anybody: their process is gone, as far as can be seen from here.
   std::vector<NodeId> take_refusals() { return std::exchange(refusals_, {}); }
   // Who lives at this address: it need not be dialled to find out.
   void know(const Profile& profile);
@@ -137,6 +137,7 @@ class Links {
   void name(const std::string& address, Candidate& candidate, const NodeId& peer);
   void set_control(const NodeId& id, Peer& peer, LinkId link);
   void lose_control(Instant now, const NodeId& id, Peer& peer, LinkId link);
+  bool is_word(const Candidate& candidate) const;
   void await_hello(Instant now, LinkId id, Link& link);
   void review_handshakes(Instant now);
   void close(LinkId link);

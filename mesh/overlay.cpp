@@ -19,6 +19,17 @@ const Member& successor(const Membership& membership, const NodeId& at) {
   return membership.self();
 }
 
+// Adds the successor of `at`, and whoever comes next as well while that is suspected of being dead:
+// a suspect is watched, but may hold the ring no longer. Returns the last one.
+NodeId follow(const Membership& membership, const NodeId& at, std::set<NodeId>& found) {
+  // Nobody suspects itself, so this ends here at the latest.
+  for (const Member* next = &successor(membership, at);;) {
+    found.insert(next->profile.id);
+    if (next->state != MemberState::kSuspect) return next->profile.id;
+    next = &successor(membership, next->profile.id);
+  }
+}
+
 }  // namespace
 
 std::set<NodeId> hubs(const Membership& membership, const NodeId& scheduler) {
@@ -42,13 +53,12 @@ std::set<NodeId> neighbours(const Config& config, const Membership& membership,
     found = hubs(membership, scheduler);
     NodeId at = self;
     for (int step = 0; step < kRingSuccessors; ++step) {
-      at = successor(membership, at).profile.id;
-      found.insert(at);
+      at = follow(membership, at, found);
     }
     for (const uint8_t finger : kFingers) {
       NodeId point = self;
       point.bytes[0] = static_cast<uint8_t>(point.bytes[0] + finger);
-      found.insert(successor(membership, point).profile.id);
+      follow(membership, point, found);
     }
   }
   found.erase(self);

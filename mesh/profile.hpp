@@ -12,7 +12,7 @@
 
 namespace dagz::mesh {
 
-inline constexpr uint32_t kProtocolVersion = 5;
+inline constexpr uint32_t kProtocolVersion = 6;
 inline constexpr std::size_t kAddressMax = 256;
 inline constexpr std::size_t kNameMax = 128;
 inline constexpr uint32_t kWorkersMax = 4096;
@@ -26,6 +26,8 @@ struct Profile {
   std::string bulk_address;     // host:port
   std::string host;             // machine, for people
   uint32_t workers = 0;
+  // Of one worker, by the node's own measure, to be compared with that of others; 0: not known.
+  uint32_t speed = 0;
   bool observer = false;  // asks, takes no part: never becomes a member
   Signature signature;
 
@@ -42,7 +44,7 @@ struct Profile {
   template <class Archive>
   void serialize_statement(Archive& archive) {
     archive(version, key, endorsement, birth_wall_ms, bounded(control_address, kAddressMax),
-            bounded(bulk_address, kAddressMax), bounded(host, kNameMax), workers, observer);
+            bounded(bulk_address, kAddressMax), bounded(host, kNameMax), workers, speed, observer);
   }
 };
 

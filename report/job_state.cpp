@@ -438,7 +438,9 @@ void JobState::on(NodeIndex origin, const Settled& entry) {
   });
 }
 
+// Whoever leaves something out knows of that attempt, and may have it from a log that is not here.
 void JobState::on(NodeIndex origin, const Redundant& entry) {
+  remember_attempt(entry.attempt_wall_ms);
   for_each_test(origin, entry.runs, entry, [&](TestIndex index) {
     Test& test = tests_[index];
     if (test.collects) return;
@@ -452,9 +454,9 @@ void JobState::on(NodeIndex origin, const Redundant& entry) {
 }
 
 // What was left out for an older attempt is open again.
-void JobState::on(NodeIndex, const Remembered& entry) {
-  const int64_t before = std::exchange(
-      attempt_before_ms_, std::max(attempt_before_ms_, sane_wall_ms(entry.started_wall_ms)));
+void JobState::remember_attempt(int64_t started_wall_ms) {
+  const int64_t before = std::exchange(attempt_before_ms_,
+                                       std::max(attempt_before_ms_, sane_wall_ms(started_wall_ms)));
   if (before == attempt_before_ms_) return;
   for (TestIndex index = 0; index < tests_.size(); ++index) {
     if (tests_[index].verdict != Verdict::kRedundant || is_redundant(tests_[index])) continue;
@@ -463,6 +465,8 @@ void JobState::on(NodeIndex, const Remembered& entry) {
     changes_.push_back({Change::Kind::kSettled, index, kNone});
   }
 }
+
+void JobState::on(NodeIndex, const Remembered& entry) { remember_attempt(entry.started_wall_ms); }
 
 bool JobState::is_redundant(const Test& test) const {
   return test.passed_in_ms > 0 && test.passed_in_ms >= attempt_before_ms_;

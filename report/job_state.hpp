@@ -172,6 +172,7 @@ class JobState {
   void grant(NodeIndex to, TestIndex index, bool copy);
   Assignment& assignment(Test& test, NodeIndex node);
   void judge(Test& test);
+  void remember_attempt(int64_t started_wall_ms);
   bool is_redundant(const Test& test) const;
   void on(NodeIndex origin, const Opened& entry);
   void on(NodeIndex origin, const Offered& entry);

@@ -38,11 +38,12 @@ bool Rerun::seen(const NodeId& origin, const report::Entry& entry) {
     const Name name{remembered->started_wall_ms, remembered->full_id};
     nodes_[origin] = name;
     if (newest_ && name <= *newest_) return false;
-    if (newest_) marks.superseded.reach();
-    newest_ = name;
-    newest_entry_ = *remembered;
-    told_.clear();
-    has_told_ = false;
+    become(name, *remembered);
+    return true;
+  } else if (const auto* skipped = std::get_if<report::Redundant>(&entry)) {
+    // Of an attempt that is known from a log which is not here, or not yet.
+    if (newest_ && skipped->attempt_wall_ms <= newest_->started_wall_ms) return false;
+    become({skipped->attempt_wall_ms, {}}, {{}, {}, skipped->attempt_wall_ms, 0});
     return true;
   } else if (const auto* passed = std::get_if<report::PassedBefore>(&entry)) {
     // Its author has named the attempt before: one that is not the newest never will be.
@@ -54,6 +55,14 @@ bool Rerun::seen(const NodeId& origin, const report::Entry& entry) {
     return told_.size() > before && !is_own();
   }
   return false;
+}
+
+void Rerun::become(const Name& name, const report::Remembered& entry) {
+  if (newest_) marks.superseded.reach();
+  newest_ = name;
+  newest_entry_ = entry;
+  told_.clear();
+  has_told_ = false;
 }
 
 bool Rerun::has_passed(std::string_view id) const {

@@ -60,6 +60,7 @@ class Rerun {
     auto operator<=>(const Name&) const = default;
   };
 
+  void become(const Name& name, const report::Remembered& entry);
   bool is_own() const { return own_ && newest_ && own_name_ == *newest_; }
 
   const std::optional<EarlierAttempt> own_;

@@ -72,58 +72,6 @@ void Scheduler::changed(const Change& change) {
   review(test);
 }
 
-void Scheduler::learn_speed(const Change& change) {
-  if (!estimates_.is_fixed(change.test)) return;
-  const report::Attempt& last = job_.tests()[change.test].attempts.back();
-  const bool ran_to_its_end = last.result.outcome != report::Outcome::kTimedOut &&
-                              last.result.outcome != report::Outcome::kCrashed;
-  if (last.node != change.node || last.result.amends || !ran_to_its_end) return;
-  for (NodeSpeed* speed : {&books_[change.node].speed, &usual_speed_}) {
-    speed->learn(estimates_.of(change.test), last.result.own_duration());
-  }
-}
-
-int64_t Scheduler::speed(NodeIndex node) const {
-  const auto found = books_.find(node);
-  const NodeSpeed own = found == books_.end() ? NodeSpeed{} : found->second.speed;
-  return own.permille(usual_speed_.permille());
-}
-
-// Until its workers are done with what it has, at its own speed.
-Duration Scheduler::time_left(Instant now, const LiveNode& node) const {
-  return at_speed(load_left(now, node) / node.workers, speed(job_.node_index(node.id)));
-}
-
-// What a worker has done since its last result counts, up to the mean of what the node holds: it
-// may hang, set up fixtures, or run what nobody knows.
-Duration Scheduler::load_left(Instant now, const LiveNode& node) const {
-  const NodeIndex index = job_.node_index(node.id);
-  const Duration total = load(index);
-  const auto found = books_.find(index);
-  if (total.ns == 0 || node.workers == 0) return total;
-  const Books& books = found->second;
-  const auto tests = static_cast<int64_t>(std::max<uint64_t>(books.tests, node.workers));
-  const Duration most = total / tests;
-  Duration left = total;
-  auto result = books.results.begin();
-  for (uint32_t worker = 0; worker < node.workers; ++worker) {
-    Instant since = books.busy_since;
-    if (result != books.results.end()) since = std::max(since, (result++)->second);
-    left -= std::min(most, (now - since) / NodeSpeed::kNormal * speed(index));
-  }
-  return left;
-}
-
-Duration Scheduler::load(NodeIndex node) const {
-  const auto found = books_.find(node);
-  if (found == books_.end()) return {};
-  Duration total = found->second.fixed;
-  for (const auto& [path, count] : found->second.unknown) {
-    total += estimates_.of_path(path) * static_cast<int64_t>(count);
-  }
-  return total;
-}
-
 bool Scheduler::has_worker(NodeIndex node, uint32_t worker) const {
   if (node == kNone || !job_.nodes()[node].enlisted) return false;
   const report::Enlisted& own = *job_.nodes()[node].enlisted;
@@ -182,7 +130,15 @@ void Scheduler::review_all() {
 void Scheduler::set_live(const std::vector<LiveNode>& live) {
   live_ = live;
   live_ids_.clear();
-  for (const LiveNode& node : live) live_ids_.insert(node.id);
+  int64_t measured = 0;
+  mean_measured_speed_ = 0;
+  for (const LiveNode& node : live) {
+    live_ids_.insert(node.id);
+    mean_measured_speed_ += node.measured_speed;
+    if (node.measured_speed > 0) ++measured;
+  }
+  // Rounded up: never 0 where anybody has a measure.
+  if (measured > 0) mean_measured_speed_ = (mean_measured_speed_ + measured - 1) / measured;
   // Who is silent does not answer.
   std::erase_if(recalls_, [&live](const auto& one) {
     return std::any_of(live.begin(), live.end(), [&one](const LiveNode& node) {
@@ -379,13 +335,13 @@ void Scheduler::grant_shares(Instant now, Output& out) {
     std::vector<TestGroup> groups = open_groups(node);
     leave_locked(now, node, groups);
     if (groups.empty()) continue;
-    std::vector<PlanNode> nodes{{live.workers, load_left(now, live), speed(node)}};
+    std::vector<PlanNode> nodes{{live.workers, load_left(now, live), speed(live)}};
     uint32_t workers = live.workers;
     for (const LiveNode& other : live_) {
       const NodeIndex index = job_.node_index(other.id);
       if (other.id == live.id || got_share_.contains(other.id)) continue;
       if (index != kNone && (job_.nodes()[index].unable || job_.nodes()[index].departed)) continue;
-      nodes.push_back({other.workers, {}, speed(index)});
+      nodes.push_back({other.workers, {}, speed(other)});
       workers += other.workers;
     }
     groups = split_groups(std::move(groups), workers, estimates_);

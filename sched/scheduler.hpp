@@ -59,6 +59,7 @@ struct LiveNode {
   NodeId id;
   uint32_t workers = 0;
   bool suspected = false;
+  uint32_t measured_speed = 0;  // of a worker, in any unit that all share; 0: not known
 };
 
 class Scheduler {
@@ -137,7 +138,7 @@ class Scheduler {
   void learn_speed(const report::Change& change);
   Duration load(report::NodeIndex node) const;
   Duration load_left(Instant now, const LiveNode& node) const;
-  int64_t speed(report::NodeIndex node) const;
+  int64_t speed(const LiveNode& node) const;
   Duration time_left(Instant now, const LiveNode& node) const;
   void name_and_enlist(Output& out);
   void ask_for_names(Instant now, Output& out);
@@ -154,7 +155,7 @@ class Scheduler {
   void serve_copies(Instant now, const LiveNode& thief, Output& out);
   bool may_copy(report::TestIndex test, report::NodeIndex from, report::NodeIndex to) const;
   Duration saved_by_copy(Instant now, const LiveNode& from, const Running& one,
-                         report::NodeIndex to) const;
+                         const LiveNode& to) const;
   std::vector<Running> running_on(Instant now, const LiveNode& node) const;
   bool is_given_up(report::TestIndex test) const;
   void serve_tail(Instant now, Output& out);
@@ -179,6 +180,7 @@ class Scheduler {
 
   std::vector<LiveNode> live_;
   std::set<NodeId> live_ids_;
+  int64_t mean_measured_speed_ = 0;  // of the live ones that have one
   std::map<report::NodeIndex, Books> books_;
   NodeSpeed usual_speed_;  // of all nodes together
   // Which (test, node) pairs are in the books, and with what expectation (0: by path).

@@ -49,10 +49,10 @@ bool Scheduler::may_copy(TestIndex index, NodeIndex from, NodeIndex to) const {
 // What has run for longer than expected is expected to take as long again, elsewhere no longer than
 // expected; of a test without a history nobody knows better than the time that it has taken so far.
 Duration Scheduler::saved_by_copy(Instant now, const LiveNode& from, const Running& one,
-                                  NodeIndex to) const {
+                                  const LiveNode& to) const {
   const Duration setup = estimates_.setup_of_path(job_.tests()[one.test].path);
   const Duration usual = estimates_.of(one.test) + setup;
-  const Duration there = at_speed(usual, speed(job_.node_index(from.id)));
+  const Duration there = at_speed(usual, speed(from));
   const Duration ran = now - one.since;
   Duration here = at_speed(usual, speed(to));
   if (!from.suspected && !estimates_.is_fixed(one.test)) here = std::max(here, ran);
@@ -93,7 +93,7 @@ void Scheduler::serve_copies(Instant now, const LiveNode& thief, Output& out) {
     if (live.id == thief.id || from == kNone) continue;
     for (const Running& one : running_on(now, live)) {
       if (!may_copy(one.test, from, to)) continue;
-      const Duration saves = saved_by_copy(now, live, one, to);
+      const Duration saves = saved_by_copy(now, live, one, thief);
       if (saves < config_.copy_saves_min) continue;
       stragglers.push_back({saves, one.since, one.test, live.suspected});
     }

@@ -13,10 +13,8 @@ using report::NodeIndex;
 // What moves from one to the other so that both finish together. A node works as fast as its
 // workers times its speed.
 Duration Scheduler::surplus(Instant now, const LiveNode& victim, const LiveNode& thief) const {
-  const NodeIndex from = job_.node_index(victim.id);
-  const NodeIndex to = job_.node_index(thief.id);
-  const int64_t from_rate = victim.workers * speed(from);
-  const int64_t to_rate = thief.workers * speed(to);
+  const int64_t from_rate = victim.workers * speed(victim);
+  const int64_t to_rate = thief.workers * speed(thief);
   const int64_t both = from_rate + to_rate;
   return load_left(now, victim) / both * to_rate - load_left(now, thief) / both * from_rate;
 }

@@ -30,8 +30,9 @@ class NodeSpeed {
   }
 
   // In thousandths: 500 takes twice as long as expected. Who has shown nothing is as fast as is
-  // usual among the nodes of the job.
+  // usual for such a node.
   int64_t permille(int64_t usual = kNormal) const {
+    usual = std::clamp(usual, kNormal / kFactorMax, kNormal * kFactorMax);
     const Duration prior_took = kPrior * kNormal / usual;
     const int64_t ratio = (expected_ + kPrior).us() * kNormal / (took_ + prior_took).us();
     return std::clamp(ratio, kNormal / kFactorMax, kNormal * kFactorMax);

@@ -559,12 +559,28 @@ TEST_CASE("links: a process that is gone refuses the redial, and that is told", 
 TEST_CASE("links: an address that never had a link accuses nobody by refusing", "[mesh]") {
   Net net;
   Host a(1);
-  const Actor unknown(2);
+  Host b(2);
+  const Actor unknown(3);
   net.add(a);
+  net.add(b);
+  connect(net, a, b);
+  a.dials.clear();
   a.links.want(net.now, unknown.profile, true);
   net.run(Duration::milliseconds(500));
   CHECK_FALSE(a.dials.empty());
   CHECK(a.links.take_refusals().empty());
+}
+
+TEST_CASE("links: who has no link to anybody takes a refusal at its word", "[mesh]") {
+  Net net;
+  Host a(1);
+  const Actor unknown(2);
+  net.add(a);
+  a.links.want(net.now, unknown.profile, true);
+  net.run(Duration::milliseconds(500));
+  const std::vector<NodeId> gone = a.links.take_refusals();
+  REQUIRE_FALSE(gone.empty());
+  CHECK(gone.front() == unknown.id());
 }
 
 TEST_CASE("links: a hello is said again until it is answered", "[mesh]") {

@@ -1,5 +1,6 @@
 #include "mesh/overlay.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <deque>
 #include <map>
@@ -114,4 +115,20 @@ TEST_CASE("overlay: the dead are no neighbours", "[mesh]") {
   const std::set<NodeId> after = neighbours(mesh.config, view, {});
   CHECK_FALSE(after.contains(gone));
   CHECK(after.size() >= before.size() - 1);
+}
+
+TEST_CASE("overlay: beside a suspect its successor is dialled as well", "[mesh]") {
+  Mesh mesh(40);
+  Membership& view = mesh.views[10];
+  const std::set<NodeId> before = neighbours(mesh.config, view, {});
+  for (const NodeId& id : before) view.accuse(Instant{}, id);
+  const std::set<NodeId> after = neighbours(mesh.config, view, {});
+  for (const NodeId& id : before) CHECK(after.contains(id));
+  const auto trusted = std::count_if(after.begin(), after.end(), [&](const NodeId& id) {
+    return view.find(id)->state == MemberState::kAlive;
+  });
+  CHECK(trusted >= kRingSuccessors);
+  // All others are suspected: all are dialled.
+  for (const Actor& actor : mesh.actors) view.accuse(Instant{}, actor.id());
+  CHECK(neighbours(mesh.config, view, {}).size() == mesh.actors.size() - 1);
 }

@@ -35,6 +35,7 @@ TEST_CASE("profile: every field is under the signature", "[mesh]") {
       [](Profile& p) { p.bulk_address += "0"; },
       [](Profile& p) { p.host = "other"; },
       [](Profile& p) { ++p.workers; },
+      [](Profile& p) { ++p.speed; },
       [](Profile& p) { p.observer = true; },
       [](Profile& p) { p.signature.bytes[5] ^= 1; },
   };

@@ -134,6 +134,20 @@ TEST_CASE("rerun: the newest attempt decides, in any order", "[sched]") {
   CHECK(rerun.may_have_to_tell());
 }
 
+TEST_CASE("rerun: what somebody leaves out tells of an attempt whose word is missing", "[sched]") {
+  Rerun rerun(attempt(1, {"f::a"}));
+  CHECK(rerun.seen(kB, report::Redundant{2000, {}, {}}));
+  CHECK_FALSE(rerun.has_passed("f::a"));
+  CHECK(rerun.attempt_wall_ms() == 2000);
+  CHECK_FALSE(rerun.seen(kB, report::Redundant{1000, {}, {}}));
+  // That word comes after all.
+  const auto newer = attempt(2, {"f::b"});
+  open(rerun, kC, newer);
+  CHECK(rerun.seen(kC, passed_before(newer)));
+  CHECK(rerun.has_passed("f::b"));
+  CHECK_FALSE(rerun.has_passed("f::a"));
+}
+
 TEST_CASE("rerun: after an attempt that passed everything runs, whatever was before", "[sched]") {
   const auto older = attempt(1, {"f::a"});
   const auto passed = attempt(2, {});

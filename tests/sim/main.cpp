@@ -142,6 +142,9 @@ int main(int argc, char** argv) {
   app.add_option("--workers", settings.makespan.workers_each, "Of each node, for --makespan");
   app.add_option("--speeds", settings.makespan.speeds, "Of each node, for --makespan")
       ->delimiter(',');
+  app.add_option("--measured", settings.makespan.measured,
+                 "What each node takes its speed for, for --makespan")
+      ->delimiter(',');
   app.add_option("--starts", settings.makespan.starts, "Of each node, in seconds, for --makespan")
       ->delimiter(',');
   app.add_option("--deaths", settings.makespan.deaths, "Of each node, for --makespan; 0: never")

@@ -81,6 +81,10 @@ int print_makespan(const MakespanOptions& options) {
   GivenSuite given;
   given.workers_each = options.workers_each;
   given.speeds = options.speeds;
+  given.measured.resize(given.speeds.size());
+  for (std::size_t i = 0; i < std::min(options.measured.size(), given.measured.size()); ++i) {
+    given.measured[i] = static_cast<uint32_t>(options.measured[i] * 1000);
+  }
   if (!read_suite(options.durations, given)) {
     std::fprintf(stderr, "%s holds no durations\n", options.durations.c_str());
     return 2;

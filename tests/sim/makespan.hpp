@@ -12,7 +12,8 @@ struct MakespanOptions {
   // know), all in microseconds.
   std::string durations;
   uint32_t workers_each = 1;
-  std::vector<double> speeds;  // one for each node
+  std::vector<double> speeds;    // one for each node
+  std::vector<double> measured;  // what each takes itself for; empty: it does not know
   // Of each node, in seconds: when it starts, and when it dies (0: never); empty: at once, never.
   std::vector<double> starts;
   std::vector<double> deaths;

@@ -75,8 +75,9 @@ struct GivenSuite {
   Suite suite;
   std::vector<sched::KnownDuration> known;  // to every node's history
   uint32_t workers_each = 1;
-  std::vector<double> speeds;   // of each node: how much faster than the suite's durations
-  std::vector<Instant> starts;  // of each node; empty: as in every scenario
+  std::vector<double> speeds;      // of each node: how much faster than the suite's durations
+  std::vector<uint32_t> measured;  // the same in thousandths, by its own measure
+  std::vector<Instant> starts;     // of each node; empty: as in every scenario
 };
 
 struct Scenario {

@@ -198,6 +198,13 @@ void World::trace(uint64_t value) {
   outcome_.trace = (outcome_.trace ^ value) * 0x0000'0100'0000'01b3 + 0x9e37'79b9;
 }
 
+// What a node says of itself is nearly right, or anything.
+uint32_t World::measured_speed(uint32_t number, double speed) const {
+  Rng drawn(scenario_.seed * 31 + number);
+  if (drawn.chance(1, 4)) return static_cast<uint32_t>(drawn.below(10'000));
+  return static_cast<uint32_t>(speed * static_cast<double>(drawn.between(900, 1100)));
+}
+
 void World::start(Process& process) {
   NodeConfig config;
   config.profile.control_address = process.address;
@@ -217,12 +224,13 @@ void World::start(Process& process) {
   config.job_id = "job-" + std::to_string(scenario_.seed);
   config.short_id = "j0101.1";
   config.seed = rng_.next();
-  process.node = std::make_unique<Node>(config, *process.crypto, given ? given->known : history_,
-                                        moment(process));
   const uint32_t number = process.number;
   const Duration collect = Duration::milliseconds(given ? 100 : rng_.between(100, 1500));
   double speed = given ? given->speeds.at(number) : 1.0;
   if (scenario_.slowest > 1) speed = 1.0 / static_cast<double>(rng_.between(1, scenario_.slowest));
+  config.profile.speed = given ? given->measured.at(number) : measured_speed(number, speed);
+  process.node = std::make_unique<Node>(config, *process.crypto, given ? given->known : history_,
+                                        moment(process));
   process.runner = std::make_unique<FakeRunner>(
       suite_, scenario_.shared, tries_[process.mesh], collect, speed,
       [this, number](Duration after, sched::RunnerEvent event) {

@@ -136,6 +136,7 @@ class World {
   void tell_addresses(Process& process);
   void post_disasters();
   void end_in_the_last_moment(const Process& closer);
+  uint32_t measured_speed(uint32_t number, double speed) const;
   void start(Process& process);
   void happen(Process& process, const What& what);
   bool is_cut(uint32_t from, uint32_t to) const;
