@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstdlib>
 
 #include "sched/scheduler.hpp"
 
@@ -10,6 +11,13 @@ namespace dagz::sched {
 using report::Change;
 using report::kNone;
 using report::NodeIndex;
+
+namespace {
+
+// Nodes of one kind measure themselves up to a fortieth too slow or too fast.
+constexpr int64_t kChance = NodeSpeed::kNormal / 20;
+
+}  // namespace
 
 void Scheduler::learn_speed(const Change& change) {
   if (!estimates_.is_fixed(change.test)) return;
@@ -25,7 +33,10 @@ void Scheduler::learn_speed(const Change& change) {
 // What its own measure says beside that of the others, until its tests have shown more.
 int64_t Scheduler::speed(const LiveNode& node) const {
   int64_t usual = usual_speed_.permille();
-  if (node.measured_speed > 0) usual = usual * node.measured_speed / mean_measured_speed_;
+  if (node.measured_speed > 0) {
+    const int64_t part = node.measured_speed * NodeSpeed::kNormal / mean_measured_speed_;
+    if (std::abs(part - NodeSpeed::kNormal) > kChance) usual = usual * part / NodeSpeed::kNormal;
+  }
   const auto found = books_.find(job_.node_index(node.id));
   return (found == books_.end() ? NodeSpeed{} : found->second.speed).permille(usual);
 }

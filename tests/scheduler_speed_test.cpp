@@ -33,6 +33,8 @@ TEST_CASE("scheduler speed: shares follow what nodes measure of themselves", "[s
   CHECK(share_of_a(700, 700) == even);
   CHECK(share_of_a(20'000, 10'000) >= 60);
   CHECK(share_of_a(10'000, 20'000) <= 40);
+  // Nodes of one kind differ by chance.
+  CHECK(share_of_a(9'800, 10'200) == even);
   // A measure that nobody can be compared with says nothing, and none is too large.
   CHECK(share_of_a(20'000, 0) == even);
   CHECK(share_of_a(UINT32_MAX, UINT32_MAX) == even);
