@@ -47,7 +47,6 @@ std::string Node::answer_query(Moment at, const Query& query) const {
     one["incarnation"] = member.incarnation;
     one["role"] = election_.is_scheduler(id) ? "scheduler" : "vassal";
     one["workers"] = member.profile.workers;
-    one["speed"] = member.profile.speed;
     one["self"] = id == self_.id;
     if (index != report::kNone && job_.nodes()[index].enlisted) {
       one["name"] = "node-" + std::to_string(job_.nodes()[index].enlisted->number);

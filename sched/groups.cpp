@@ -47,9 +47,13 @@ std::vector<TestGroup> group_tests(const report::JobState& job, const Estimates&
 
 namespace {
 
-int64_t pieces_of(Duration work, Duration setup, Duration share) {
-  const int64_t room = std::max({int64_t{1}, (share - setup).ns, setup.ns / kSetupTimesMax});
-  return std::max<int64_t>(1, (work.ns + room - 1) / room);
+// For the tests of one piece.
+Duration room_of(Duration setup, Duration share) {
+  return std::max({Duration{1}, share - setup, setup / kSetupTimesMax});
+}
+
+int64_t parts_of(Duration work, Duration room) {
+  return std::max<int64_t>(1, (work.ns + room.ns - 1) / room.ns);
 }
 
 }  // namespace
@@ -69,7 +73,7 @@ Duration even_share(const std::vector<Divisible>& groups, uint32_t workers) {
   const auto is_enough = [&](Duration share) {
     Duration needed;
     for (const Divisible& group : groups) {
-      needed += group.work + group.setup * pieces_of(group.work, group.setup, share);
+      needed += group.work + group.setup * parts_of(group.work, room_of(group.setup, share));
       if (needed > share * workers) return false;
     }
     return true;
@@ -84,25 +88,80 @@ Duration even_share(const std::vector<Divisible>& groups, uint32_t workers) {
   return high;
 }
 
-std::vector<std::size_t> even_pieces(const std::vector<Duration>& expected, Duration setup,
-                                     Duration share) {
+namespace {
+
+using Pieces = std::vector<std::vector<std::size_t>>;
+
+// What takes more than this part of a piece, and twice as long as is usual, decides how long the
+// piece is.
+constexpr int64_t kHeavyPart = 8;
+// A piece may take so much longer than is wanted: another set-up would be dearer.
+constexpr int64_t kExcessPart = 8;
+
+// Heavy ones are spread, where nobody helps a piece that takes long because each is set up: they go
+// to the piece that has the least, the longest first. The others fill what is left, in their order.
+Pieces cut_into(const std::vector<Duration>& expected, Duration work, std::size_t parts,
+                bool spread) {
+  const auto count = static_cast<int64_t>(parts);
+  const Duration heavy = std::max(work / count / kHeavyPart, median(expected) * 2);
+  std::vector<std::size_t> order;
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    if (spread && expected[i] > heavy) order.push_back(i);
+  }
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return expected[a] > expected[b]; });
+  Pieces pieces(parts);
+  std::vector<Duration> loads(parts);
+  for (const std::size_t i : order) {
+    const auto least = std::min_element(loads.begin(), loads.end());
+    *least += expected[i];
+    pieces[static_cast<std::size_t>(least - loads.begin())].push_back(i);
+  }
+  // What is left to fill, times the parts, so that nothing is rounded.
+  std::size_t part = 0;
+  Duration room = work - loads[0] * count;
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    if (spread && expected[i] > heavy) continue;
+    // What the piece before has too much, this one has less.
+    while (part + 1 < parts && room.ns <= 0) room += work - loads[++part] * count;
+    pieces[part].push_back(i);
+    room -= expected[i] * count;
+  }
+  std::erase_if(pieces, [](const auto& piece) { return piece.empty(); });
+  for (auto& piece : pieces) std::sort(piece.begin(), piece.end());
+  return pieces;
+}
+
+Duration longest(const Pieces& pieces, const std::vector<Duration>& expected) {
+  Duration most;
+  for (const auto& piece : pieces) {
+    Duration load;
+    for (const std::size_t i : piece) load += expected[i];
+    most = std::max(most, load);
+  }
+  return most;
+}
+
+}  // namespace
+
+std::vector<std::vector<std::size_t>> even_pieces(const std::vector<Duration>& expected,
+                                                  Duration setup, Duration share) {
   CHECK(share.ns > 0);
   Duration work;
   for (const Duration one : expected) work += one;
-  const int64_t parts = pieces_of(work, setup, share);
-  std::vector<std::size_t> counts;
-  std::size_t count = 0;
-  Duration filled;
-  int64_t part = 1;
-  for (const Duration one : expected) {
-    ++count;
-    filled += one;
-    if (filled * parts < work * part) continue;
-    counts.push_back(std::exchange(count, 0));
-    while (filled * parts >= work * part) ++part;
+  const auto limit = std::max<std::size_t>(1, expected.size());
+  const Duration room = room_of(setup, share);
+  const auto parts = std::min(limit, static_cast<std::size_t>(parts_of(work, room)));
+  Pieces pieces = cut_into(expected, work, parts, setup.ns > 0);
+  if (setup.ns == 0) return pieces;
+  // A few long tests may not fit into so few pieces.
+  const Duration most = room + room / kExcessPart;
+  for (std::size_t more = parts + 1; more <= std::min(limit, parts * 2); ++more) {
+    if (longest(pieces, expected) <= most) break;
+    Pieces finer = cut_into(expected, work, more, true);
+    if (longest(finer, expected) <= most) return finer;
   }
-  if (count > 0) counts.push_back(count);
-  return counts;
+  return pieces;
 }
 
 Duration work_of(const report::JobState& job, const Estimates& estimates, const TestGroup& group,
@@ -141,13 +200,12 @@ void cut(const TestGroup& group, Duration share, const Estimates& estimates,
   std::vector<Duration> expected;
   expected.reserve(group.tests.size());
   for (const TestIndex test : group.tests) expected.push_back(estimates.of(test));
-  std::size_t at = 0;
-  for (const std::size_t count : even_pieces(expected, group.setup, share)) {
+  for (const std::vector<std::size_t>& indexes : even_pieces(expected, group.setup, share)) {
     TestGroup& piece = pieces.emplace_back();
     piece.expected = piece.setup = group.setup;
-    for (const std::size_t end = at + count; at < end; ++at) {
-      piece.tests.push_back(group.tests[at]);
-      piece.expected += expected[at];
+    for (const std::size_t i : indexes) {
+      piece.tests.push_back(group.tests[i]);
+      piece.expected += expected[i];
     }
   }
 }

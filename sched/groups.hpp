@@ -53,10 +53,11 @@ inline constexpr int64_t kSetupTimesMax = 4;
 // that: the even share where nothing has a set-up. More than 0.
 Duration even_share(const std::vector<Divisible>& groups, uint32_t workers);
 
-// Cuts tests that share a set-up into pieces that take about `share`, set-up included: how many
-// tests each has.
-std::vector<std::size_t> even_pieces(const std::vector<Duration>& expected, Duration setup,
-                                     Duration share);
+// Cuts tests that share a set-up into pieces that take about `share`, set-up included: which tests
+// each has, as indexes in their order. Neighbours stay together, but for those that take much
+// longer than the others: of these no piece has more than its part.
+std::vector<std::vector<std::size_t>> even_pieces(const std::vector<Duration>& expected,
+                                                  Duration setup, Duration share);
 
 // What it keeps busy on a node of so many workers, summed over them: a heavy test is as many times
 // its length as it counts as workers.

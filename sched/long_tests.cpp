@@ -9,16 +9,12 @@ Duration long_test(Duration total, uint32_t workers) {
   return std::max(kLongAtLeast, total / std::max<uint32_t>(1, workers) / kLongPart);
 }
 
-namespace {
-
 Duration median(std::vector<Duration> list) {
   if (list.empty()) return {};
   const auto middle = list.begin() + static_cast<std::ptrdiff_t>((list.size() - 1) / 2);
   std::nth_element(list.begin(), middle, list.end());
   return *middle;
 }
-
-}  // namespace
 
 Duration setup_of(const std::vector<Duration>& expected) {
   if (expected.size() < 2) return {};

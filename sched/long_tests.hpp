@@ -25,6 +25,9 @@ inline constexpr int64_t kGuessedSetupPart = 2;
 inline constexpr Duration kLongAtLeast = Duration::milliseconds(50);
 Duration long_test(Duration total, uint32_t workers);
 
+// The lower one of two in the middle; 0 of none.
+Duration median(std::vector<Duration> list);
+
 // What it costs at most to begin a group once more, on another worker: its first test seems to bear
 // the set-up, by so much it exceeds the median of the others. Few tests tell nothing: all of it.
 Duration setup_of(const std::vector<Duration>& expected);

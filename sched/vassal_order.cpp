@@ -114,11 +114,9 @@ std::vector<Vassal::Group> Vassal::cut(Group group, Duration share) const {
   std::vector<Duration> each;
   for (const Item& item : group.items) each.push_back(estimates_.of(item.test));
   std::vector<Group> pieces;
-  auto next = group.items.begin();
-  for (const std::size_t count : even_pieces(each, setup, share)) {
-    const auto end = next + static_cast<std::ptrdiff_t>(count);
-    pieces.push_back({{next, end}});
-    next = end;
+  for (const std::vector<std::size_t>& indexes : even_pieces(each, setup, share)) {
+    Group& piece = pieces.emplace_back();
+    for (const std::size_t i : indexes) piece.items.push_back(group.items[i]);
   }
   return pieces;
 }

@@ -1,8 +1,10 @@
 #include "sched/groups.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <optional>
 
+#include "mesh/rng.hpp"
 #include "tests/support/vassal_bench.hpp"
 
 using namespace dagz;
@@ -52,22 +54,63 @@ struct File {
   }
 };
 
+Counts counts(const std::vector<std::vector<std::size_t>>& pieces) {
+  Counts sizes;
+  for (const auto& piece : pieces) sizes.push_back(piece.size());
+  return sizes;
+}
+
 }  // namespace
 
 TEST_CASE("groups: tests that share nothing are cut into even pieces", "[sched]") {
-  CHECK(even_pieces(equal(10, ms(10)), {}, ms(50)) == Counts{5, 5});
-  CHECK(even_pieces(equal(10, ms(10)), {}, ms(40)) == Counts{4, 3, 3});
-  CHECK(even_pieces(equal(3, ms(10)), {}, ms(1)) == Counts{1, 1, 1});
+  CHECK(counts(even_pieces(equal(10, ms(10)), {}, ms(50))) == Counts{5, 5});
+  CHECK(counts(even_pieces(equal(10, ms(10)), {}, ms(40))) == Counts{4, 3, 3});
+  CHECK(counts(even_pieces(equal(3, ms(10)), {}, ms(1))) == Counts{1, 1, 1});
 }
 
 TEST_CASE("groups: a piece and its set-up fill the share", "[sched]") {
-  CHECK(even_pieces(equal(10, ms(10)), ms(50), ms(100)) == Counts{5, 5});
-  CHECK(even_pieces(equal(10, ms(10)), ms(60), ms(100)) == Counts{4, 3, 3});
+  CHECK(counts(even_pieces(equal(10, ms(10)), ms(50), ms(100))) == Counts{5, 5});
+  CHECK(counts(even_pieces(equal(10, ms(10)), ms(60), ms(100))) == Counts{4, 3, 3});
 }
 
 TEST_CASE("groups: no piece takes four times as long to set up as to run", "[sched]") {
-  CHECK(even_pieces(equal(10, ms(10)), ms(200), ms(210)) == Counts{5, 5});
-  CHECK(even_pieces(equal(10, ms(10)), ms(500), ms(50)) == Counts{10});
+  CHECK(counts(even_pieces(equal(10, ms(10)), ms(200), ms(210))) == Counts{5, 5});
+  CHECK(counts(even_pieces(equal(10, ms(10)), ms(500), ms(50))) == Counts{10});
+}
+
+TEST_CASE("groups: long tests are spread over the pieces of their group", "[sched]") {
+  std::vector<Duration> expected = equal(21, ms(10));
+  expected[1] = ms(400);
+  expected[2] = ms(300);
+  const auto pieces = even_pieces(expected, ms(100), ms(560));
+  REQUIRE(pieces.size() == 2);
+  CHECK(pieces[0] == std::vector<std::size_t>{0, 1, 3, 4, 5, 6});
+  CHECK(pieces[1].front() == 2);
+  CHECK(pieces[1].size() == 15);
+  // Three of them do not fit into two.
+  expected.assign(3, ms(400));
+  CHECK(counts(even_pieces(expected, ms(100), ms(700))) == Counts{1, 1, 1});
+}
+
+TEST_CASE("groups: every test is in one piece", "[sched]") {
+  for (uint64_t seed = 1; seed <= 200; ++seed) {
+    INFO("seed " << seed);
+    Rng rng(seed);
+    std::vector<Duration> expected;
+    for (uint64_t i = 1 + rng.below(60); i > 0; --i) {
+      expected.push_back(Duration{rng.between(0, rng.chance(1, 5) ? 900'000'000 : 5'000'000)});
+    }
+    const Duration setup{rng.chance(1, 2) ? rng.between(0, 200'000'000) : 0};
+    std::vector<std::size_t> all;
+    for (const auto& piece : even_pieces(expected, setup, Duration{rng.between(1, 400'000'000)})) {
+      CHECK_FALSE(piece.empty());
+      CHECK(std::is_sorted(piece.begin(), piece.end()));
+      all.insert(all.end(), piece.begin(), piece.end());
+    }
+    std::sort(all.begin(), all.end());
+    CHECK(all.size() == expected.size());
+    CHECK(std::adjacent_find(all.begin(), all.end()) == all.end());
+  }
 }
 
 TEST_CASE("groups: the share of a worker has room for the set-ups of all pieces", "[sched]") {
