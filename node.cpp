@@ -320,7 +320,7 @@ void Node::on(Moment at, const NodeId& from, const mesh::StateDigest& message) {
   }
   if (membership_.find(from) != nullptr) logs_of_[from] = message.logs;
   if (message.logs == ledger_.digest()) {
-    heard_holdings(from, ledger_.positions());
+    if (departing_) heard_holdings(from, ledger_.positions());
   } else {
     marks.logs_differ.reach();
     send(at.now, from, mesh::LogDigest{false, ledger_.positions()});

@@ -295,7 +295,7 @@ class Node {
   std::optional<Instant> drained_at_;
   bool takes_leave_ = false;  // schedules nothing any more
   Instant next_hand_over_at_{};
-  uint64_t own_log_held_ = 0;  // the most that a member who stays has said to hold of it
+  uint64_t own_log_held_ = 0;  // so much of it a member who stays has said to hold
   std::optional<Instant> closed_seen_at_;
   std::optional<Instant> ended_at_;
   std::map<NodeId, uint64_t> logs_of_;  // the digest of what others hold, as last heard

@@ -62,7 +62,7 @@ bool Node::has_left(Moment at) {
   return true;
 }
 
-// Asks a few who stay what they hold of this node's log; they ask for the rest.
+// Asks a few who stay what they hold; they ask for the rest.
 void Node::hand_over(Instant now) {
   if (now < next_hand_over_at_) return;
   next_hand_over_at_ = now + kHandOverAgain;
@@ -74,12 +74,19 @@ void Node::hand_over(Instant now) {
   }
 }
 
-// What a member says that it holds of all logs.
+// What a member says that it holds of all logs. Whoever inherits this node's must also have those
+// of the nodes that are gone already, as this one may be the last to hold them.
 void Node::heard_holdings(const NodeId& from, const std::vector<mesh::LogPosition>& positions) {
   if (departed_.contains(from)) return;
-  for (const mesh::LogPosition& position : positions) {
-    if (position.origin == self_.id) own_log_held_ = std::max(own_log_held_, position.length);
+  std::map<NodeId, uint64_t> theirs;
+  for (const mesh::LogPosition& position : positions) theirs[position.origin] = position.length;
+  for (const mesh::LogPosition& own : ledger_.positions()) {
+    const mesh::Member* author = membership_.find(own.origin);
+    const bool gone =
+        departed_.contains(own.origin) || author == nullptr || !mesh::takes_part(author->state);
+    if (own.origin != self_.id && gone && theirs[own.origin] < own.length) return;
   }
+  own_log_held_ = std::max(own_log_held_, theirs[self_.id]);
 }
 
 // True if the closing entry is all that came after what it names.

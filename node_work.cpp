@@ -136,7 +136,7 @@ void Node::on(Moment at, const NodeId& from, const mesh::LogDigest& message) {
     lacking_[from] = at.now;
     push_batches(at.now, from, std::move(missing));
   }
-  heard_holdings(from, message.positions);
+  if (departing_) heard_holdings(from, message.positions);
   // Whoever is about to leave wants to know what stays.
   const bool wanted = ledger_.lacks(message.positions) || departed_.contains(from);
   if (!message.answer && wanted) send(at.now, from, mesh::LogDigest{true, ledger_.positions()});
