@@ -120,6 +120,10 @@ void Node::on_new_peer(Moment at, const mesh::Profile& profile) {
   if (links_made_ == 1 || back) {
     send(at.now, profile.id, mesh::LogDigest{false, ledger_.positions()});
   }
+  // Who is suspected objects as soon as it hears of that.
+  if (member->state == mesh::MemberState::kSuspect) {
+    send(at.now, profile.id, mesh::Rumours{{member->statement}, {}});
+  }
 }
 
 void Node::ask(Moment, Query query) { query_ = query; }
@@ -485,9 +489,21 @@ void Node::await_first_view(Instant now) {
   election_.postpone(std::min(latest, now + config_.mesh.glance_every));
 }
 
+// Known for long enough to have answered through somebody, and has not, or not through anybody that
+// is still there.
+bool Node::is_unheard(Instant now, const NodeId& id) const {
+  const Member* member = membership_.find(id);
+  if (member == nullptr || now < member->since + config_.mesh.unheard_after) return false;
+  const std::optional<NodeId> via = relay_.route(id);
+  return !via || !links_.is_connected(*via);
+}
+
 void Node::advance_mesh(Moment at) {
   guard_against_stall(at.now);
   for (const NodeId& gone : links_.take_refusals()) membership_.accuse(at.now, gone, true);
+  for (const NodeId& id : links_.take_unreached()) {
+    if (is_unheard(at.now, id)) membership_.accuse(at.now, id);
+  }
   mesh::Prober::Requests requests;
   prober_.advance(at.now, membership_, requests);
   perform(at.now, requests);
@@ -521,7 +537,8 @@ Instant Node::next_deadline() const {
       std::min({links_.next_deadline(), membership_.next_deadline(), prober_.next_deadline(),
                 election_.next_deadline(), vassal_.next_deadline(), next_digest_at_,
                 next_log_flush_at_, next_worker_report_at_, depart_by_});
-  if (drained_at_ && !end_ && !is_handed_over()) next = std::min(next, next_hand_over_at_);
+  const bool hands_over = drained_at_ && !end_ && !job_.closed() && !is_handed_over();
+  if (hands_over) next = std::min(next, next_hand_over_at_);
   if (weave_by_ != Instant::never()) next = std::min(next, next_weave_at());
   if (!membership_.gossip().empty() || !membership_.newcomers().empty()) {
     next = std::min(next, next_gossip_at_);

@@ -170,6 +170,7 @@ class Node {
   void advance_mesh(Moment at);
   void guard_against_stall(Instant now);
   void await_first_view(Instant now);
+  bool is_unheard(Instant now, const NodeId& id) const;
   std::vector<NodeId> watched() const;
   Instant next_weave_at() const;
   void weave_overlay(Instant now);

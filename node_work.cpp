@@ -149,7 +149,11 @@ void Node::on(Moment at, const NodeId& from, const mesh::LogPush& message) {
   for (const mesh::LogBatch& batch : message.batches) {
     for (const Buffer& entry : batch.entries) bytes += entry.size();
     const mesh::Member* author = membership_.find(batch.origin);
-    if (author == nullptr) continue;
+    if (author == nullptr) {
+      // It came while this node was cut off. Views are compared first, then logs again.
+      next_digest_at_ = std::min(next_digest_at_, at.now + config_.mesh.view_every);
+      continue;
+    }
     switch (ledger_.accept(batch, author->profile.key)) {
       case mesh::Ledger::Verdict::kAppended:
         news = true;

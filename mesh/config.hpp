@@ -82,6 +82,9 @@ struct Config {
   Duration redial_after = Duration::milliseconds(5);
   // A member without a link for so long is spoken to through others.
   Duration relay_after = Duration::seconds(1);
+  // A neighbour that has been known for so long, and whose address refuses, has been probed through
+  // others by then: if nothing was heard of it, it is suspected at once.
+  Duration unheard_after = Duration::seconds(5);
   // Data of that size wants a bulk link of its own; less goes over the control link.
   uint32_t bulk_message_min = 16 * 1024;
   // A link that has not said hello by then is given up.

@@ -242,9 +242,13 @@ void Links::link_up(Instant, LinkId id) {
 
 // Where nobody was before, a refusal may be a wall that others see past. Who has no link to anybody
 // is told nothing else.
-bool Links::is_word(const Candidate& candidate) const {
-  if (candidate.peer.is_zero() || candidate.lane != Lane::kControl) return false;
-  return candidate.lost || (candidate.wanted && connected_.empty());
+void Links::refused(const Candidate& candidate) {
+  if (candidate.peer.is_zero() || candidate.lane != Lane::kControl) return;
+  if (candidate.lost || (candidate.wanted && connected_.empty())) {
+    refusals_.push_back(candidate.peer);
+  } else if (candidate.wanted) {
+    unreached_.push_back(candidate.peer);
+  }
 }
 
 void Links::link_down(Instant now, LinkId id, LinkLoss loss) {
@@ -259,7 +263,7 @@ void Links::link_down(Instant now, LinkId id, LinkLoss loss) {
     candidate.rejected = loss == LinkLoss::kRejected;
     if (!link.peer.is_zero()) candidate.pause = config_.dial_retry_min;
     schedule(link.address, candidate, std::max(candidate.next_dial_at, now + candidate.pause));
-    if (loss == LinkLoss::kRefused && is_word(candidate)) refusals_.push_back(candidate.peer);
+    if (loss == LinkLoss::kRefused) refused(candidate);
   }
   const auto peer = peers_.find(link.peer);
   if (peer == peers_.end()) return;

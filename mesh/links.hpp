@@ -78,6 +78,9 @@ class Links {
   // Peers whose link broke and whose address refused the redial since the last call, or any dial
   // while there is no link to anybody: their process is gone, as far as can be seen from here.
   std::vector<NodeId> take_refusals() { return std::exchange(refusals_, {}); }
+  // Peers that never had a link, whose addresses refused a dial since the last call: gone, or
+  // behind a wall that others may see past.
+  std::vector<NodeId> take_unreached() { return std::exchange(unreached_, {}); }
   // Who lives at this address: it need not be dialled to find out.
   void know(const Profile& profile);
   // Dials a member that has no link. If that one wants a link as well, the lower id dials at once,
@@ -137,7 +140,7 @@ class Links {
   void name(const std::string& address, Candidate& candidate, const NodeId& peer);
   void set_control(const NodeId& id, Peer& peer, LinkId link);
   void lose_control(Instant now, const NodeId& id, Peer& peer, LinkId link);
-  bool is_word(const Candidate& candidate) const;
+  void refused(const Candidate& candidate);
   void await_hello(Instant now, LinkId id, Link& link);
   void review_handshakes(Instant now);
   void close(LinkId link);
@@ -163,6 +166,7 @@ class Links {
   std::set<std::pair<Instant, LinkId>> handshakes_;  // when to look again
   std::vector<NodeId> connected_;
   std::vector<NodeId> refusals_;
+  std::vector<NodeId> unreached_;
   LinkActions actions_;
   Stats stats_;
 };

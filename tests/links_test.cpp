@@ -569,6 +569,9 @@ TEST_CASE("links: an address that never had a link accuses nobody by refusing", 
   net.run(Duration::milliseconds(500));
   CHECK_FALSE(a.dials.empty());
   CHECK(a.links.take_refusals().empty());
+  const std::vector<NodeId> unreached = a.links.take_unreached();
+  REQUIRE_FALSE(unreached.empty());
+  CHECK(unreached.front() == unknown.id());
 }
 
 TEST_CASE("links: who has no link to anybody takes a refusal at its word", "[mesh]") {
