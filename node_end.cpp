@@ -50,11 +50,11 @@ bool Node::is_handed_over() const {
 // job ends with a report.
 bool Node::has_left(Moment at) {
   if (!departing_) return false;
+  const bool held = is_handed_over();
+  if (!held) hand_over(at.now);
   if (at.now >= depart_by_) return true;
   if (!vassal_.is_drained()) return false;
   if (!drained_at_) drained_at_ = at.now;
-  const bool held = is_handed_over();
-  if (!held) hand_over(at.now);
   takes_leave_ = at.now >= *drained_at_ + kFarewell && !everybody_departs();
   if (!takes_leave_) return false;
   if (!held && at.now < *drained_at_ + kFarewell + kHandOver) return false;

@@ -297,7 +297,8 @@ bool Checkers::was_left_alone(const World& world, const Process& process) {
   });
 }
 
-// What a node has written that leaves politely stays, as long as nobody is lost or cut off.
+// What a node has written that leaves politely stays, as long as nobody is lost or cut off. One
+// whose test outlasts the grace goes in the middle of it.
 void Checkers::check_inheritance(const World& world, uint32_t mesh) {
   const Scenario& scenario = world.scenario();
   const Faults& faults = scenario.faults;
@@ -306,6 +307,7 @@ void Checkers::check_inheritance(const World& world, uint32_t mesh) {
   const auto& all = world.mesh(mesh);
   for (const Process* leaver : all) {
     if (!leaver->end || leaver->end->kind != NodeEnd::Kind::kDeparted) continue;
+    if (leaver->exited_at >= *leaver->leaves_at + NodeConfig{}.grace) continue;
     const NodeId& id = leaver->node->id();
     const uint64_t wrote = leaver->node->ledger().length(id);
     const auto stayed = [](const Process* one) {
