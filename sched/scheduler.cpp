@@ -232,8 +232,9 @@ void Scheduler::advance(Instant now, Output& out) {
   if (config_.deadline.ns > 0 && now >= began_at_ + config_.deadline) {
     stop(report::CloseReason::kDeadline, "stopped at the deadline");
   }
+  // Also of a job that is nearly over: a newer attempt may be heard of in the last moment.
+  if (!stop_reason_) skip_redundant(out);
   if (!draining_since_ && !stop_reason_) {
-    skip_redundant(out);
     grant_shares(now, out);
     serve_tail(now, out);
     const std::set<NodeId> thieves = std::exchange(thieves_, {});

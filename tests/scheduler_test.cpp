@@ -689,6 +689,22 @@ TEST_CASE("scheduler: what another node knows to have passed is taken back", "[s
   }
 }
 
+TEST_CASE("scheduler: what a newer attempt passed too is left out while all is torn down",
+          "[sched]") {
+  SchedulerBench bench({}, {}, earlier({"f::t0"}));
+  bench.write(kA, *bench.rerun.opening());
+  bench.join_ready(kA, 1);
+  bench.advance();
+  REQUIRE(bench.written<report::Draining>().size() == 1);
+  bench.write(kB, report::Remembered{"job/2", "j0101.2", 2000, 1});
+  bench.write(kB, report::PassedBefore{"job/2", 2000, {test_hash("f::t0")}});
+  bench.drain(kA);
+  bench.advance();
+  REQUIRE(bench.closed.size() == 1);
+  CHECK(bench.job.counts().redundant == 1);
+  CHECK(bench.job.counts().unfinished == 0);
+}
+
 TEST_CASE("scheduler: what was left out for an older attempt is granted after all", "[sched]") {
   SchedulerBench bench({}, {}, earlier({"f::t0", "f::t1"}));
   bench.write(kA, *bench.rerun.opening());
