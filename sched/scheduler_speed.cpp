@@ -9,7 +9,6 @@
 namespace dagz::sched {
 
 using report::Change;
-using report::kNone;
 using report::NodeIndex;
 
 namespace {

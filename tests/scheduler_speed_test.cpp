@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "sched/scheduler.hpp"
@@ -6,7 +5,6 @@
 
 using namespace dagz;
 using namespace dagz::sched;
-using report::Outcome;
 using namespace dagz::test;
 using Bench = test::SchedulerBench;
 
