@@ -429,7 +429,7 @@ void Node::list_requirements(report::FileKey key, const sched::FileCollected& fi
   for (const sched::LocalRequirement& one : file.requirements) {
     in_parts(one.indexes, [&](std::vector<uint32_t> part) {
       write(report::Required{key, one.exclusive, one.weight, one.mutex.substr(0, report::kPathMax),
-                             std::move(part)});
+                             one.times_usual, std::move(part)});
     });
   }
 }

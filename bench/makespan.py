@@ -6,7 +6,8 @@
 Everything is simulated. For dagz that means the real cores of every node, with their messages, in virtual
 time (dagz_sim --makespan); the peers are their rules alone, without any cost of messages, collection or
 forking. Suites are recorded durations (bench/durations/NAME.txt.gz: one file of tests a line, its path and the
-microseconds of its tests) and "tail", 5,000 tests of a heavy-tailed distribution. The bound is max(total / sum
+microseconds of its tests, TIMES*MICROSECONDS where marks say that it takes so many times as long as is usual,
+with commas between those of one function) and "tail", 5,000 tests of a heavy-tailed distribution. The bound is max(total / sum
 of speeds, longest / fastest): nobody can be faster. Where one test is the bound its row says "one test". With
 set-ups, a file of work T and set-up S is run by at least T / (end - S) workers, each of which sets it up: the
 bound is the first end at which all that is done. Rows differ in what is known beforehand, and in the machines:
@@ -38,29 +39,48 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from typing import NamedTuple
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SIMULATOR = ROOT / "build" / "dagz_sim"
 RECORDED = pathlib.Path(__file__).parent / "durations"
 
-Files = list[tuple[str, list[float]]]
+
+
+class Test(NamedTuple):
+    took: float  # seconds
+    times_usual: int = 1
+    function: int = 0
+
+
+Files = list[tuple[str, list[Test]]]
 
 
 def drawn(files: Files, draw: int) -> Files:
     """In another order: files are collected by name."""
     shuffled = list(files)
     random.Random(draw).shuffle(shuffled)
-    return [(f"{number:04}/{path}", times) for number, (path, times) in enumerate(shuffled)]
+    return [(f"{number:04}/{path}", tests) for number, (path, tests) in enumerate(shuffled)]
+
+
+def recorded(cells: list[str]) -> list[Test]:
+    """Of one file."""
+    tests = []
+    for function, cell in enumerate(cells):
+        for one in cell.split(","):
+            times, _, took = one.rpartition("*")
+            tests.append(Test(int(took) / 1e6, int(times or 1), function))
+    return tests
 
 
 def suite_of(name: str) -> Files:
     if name == "tail":
         rng = random.Random(1)
-        return [(f"test_{file:03}.py", [min(8.0, 0.004 * rng.paretovariate(1.1)) for _ in range(50)])
+        return [(f"test_{file:03}.py", [Test(min(8.0, 0.004 * rng.paretovariate(1.1)), function=test) for test in range(50)])
                 for file in range(100)]
     with gzip.open(RECORDED / f"{name}.txt.gz", "rt") as lines:
         rows = (line.split() for line in lines)
-        return [(path, [int(took) / 1e6 for took in times]) for path, *times in rows]
+        return [(path, recorded(cells)) for path, *cells in rows]
 
 
 class Case:
@@ -70,15 +90,16 @@ class Case:
         files = drawn(files, draw) if draw else files
         rng = random.Random(workers * 1000 + draw if draw else workers)
         self.files = files
-        self.times = [took for _, times in files for took in times]
-        self.path_of = [path for path, times in files for _ in times]
+        self.times = [test.took for _, tests in files for test in tests]
+        self.path_of = [path for path, tests in files for _ in tests]
+        self.times_of = {path: [test.took for test in tests] for path, tests in files}
         # As CI steps are cut: up to 4 workers on a node.
         self.each = min(4, max(1, workers // 2))
         nodes = workers // self.each
         self.one_test = False
         self.starts = [0.0] * nodes
         self.deaths = [0.0] * nodes
-        self.setups = {path: rng.uniform(0, 0.3) * sum(times) for path, times in files} if known == "setup" else {}
+        self.setups = {path: rng.uniform(0, 0.3) * sum(times) for path, times in self.times_of.items()} if known == "setup" else {}
         mixed = known not in ("exact", "none", "setup")
         self.node_speeds = [rng.uniform(0.7, 1.3) if mixed else 1.0 for _ in range(nodes)]
         self.speeds = [speed for speed in self.node_speeds for _ in range(self.each)]
@@ -93,7 +114,8 @@ class Case:
                 self.starts[node] = even / 3
             elif known == "dying":
                 self.deaths[node] = even / 2
-        longest = max(max(times) + self.setups.get(path, 0.0) for path, times in files) / max(self.speeds)
+        longest = max(max(times) + self.setups.get(path, 0.0) for path, times in self.times_of.items())
+        longest /= max(self.speeds)
         even = self._even_end_with_setups(longest) if self.setups else self._even_end(sum(self.times))
         self.one_test = longest >= even
         self.bound = max(even, longest)
@@ -112,7 +134,7 @@ class Case:
         """The same where each worker that runs some of a file sets it up; all nodes are alike and stay."""
         def work(end: float) -> float:
             total = 0.0
-            for path, times in self.files:
+            for path, times in self.times_of.items():
                 tests, setup = sum(times), self.setups[path]
                 total += tests + setup * math.ceil(tests / (end - setup) - 1e-9)
             return total
@@ -144,9 +166,10 @@ def dagz(case: Case) -> float:
 def simulated(case: Case, *more: str) -> str:
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         at = 0
-        for path, times in case.files:
-            cells = [f"{took * 1e6:.0f} {case.known[at + i] * 1e6:.0f}" for i, took in enumerate(times)]
-            at += len(times)
+        for path, tests in case.files:
+            cells = [f"{test.took * 1e6:.0f} {case.known[at + i] * 1e6:.0f} {test.times_usual} {test.function}"
+                     for i, test in enumerate(tests)]
+            at += len(tests)
             print(path, f"{case.setups.get(path, 0) * 1e6:.0f}", *cells, file=file)
         file.flush()
         speeds, measured = (",".join(f"{speed:.4f}" for speed in list) for list in (case.node_speeds, case.measured))
@@ -265,13 +288,13 @@ def cell(ratios: list[float]) -> str:
 
 
 def main() -> None:
-    recorded = sorted(file.name.removesuffix(".txt.gz") for file in RECORDED.glob("*.txt.gz"))
+    names = sorted(file.name.removesuffix(".txt.gz") for file in RECORDED.glob("*.txt.gz"))
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workers", default="2,8,32,128,256")
     parser.add_argument("--known", default="exact,noise,noise50,unknown,none,late,dying,setup")
     parser.add_argument("--draws", type=int, default=0)
     parser.add_argument("--timeline", action="store_true", help="what each worker did, of dagz only")
-    parser.add_argument("suites", nargs="*", default=[*recorded, "tail"])
+    parser.add_argument("suites", nargs="*", default=[*names, "tail"])
     options = parser.parse_args()
     subprocess.run(["cmake", "--build", "--preset", "release", "--target", "dagz_sim"], cwd=ROOT,
                    check=True, stdout=subprocess.DEVNULL)

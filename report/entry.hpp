@@ -23,6 +23,7 @@ inline constexpr std::size_t kPathMax = 4096;
 inline constexpr std::size_t kTestsPerFileMax = 1'000'000;
 inline constexpr std::size_t kIdsPerEntryMax = 4096;
 inline constexpr std::size_t kRunsPerEntryMax = 65'536;
+inline constexpr uint32_t kTimesUsualMax = 1000;
 inline constexpr std::size_t kFoundPerEntryMax = 4096;
 inline constexpr std::size_t kVersionsPerFileMax = 64;
 inline constexpr std::size_t kHashesPerEntryMax = 16'384;
@@ -358,18 +359,20 @@ struct Settled {
   }
 };
 
-// Tests of a file that ask for more than a worker (the mark `dagz`). Written before `Listed`, so
-// that whoever knows the names knows this.
+// What marks say of tests of a file: that they ask for more than a worker (the mark `dagz`), or take
+// long. Written before `Listed`, so that whoever knows the names knows this.
 struct Required {
   FileKey file = 0;
   bool exclusive = false;  // alone on its node
   uint32_t weight = 1;     // counts as so many workers of its node
   std::string mutex;       // of the tests with this name one runs at a time; empty: none
+  uint32_t times_usual = 1;  // so many times as long as is usual, at a guess; kTimesUsualMax at most
   std::vector<uint32_t> indexes;
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(file, exclusive, weight, bounded(mutex, kPathMax), bounded(indexes, kTestsPerFileMax));
+    archive(file, exclusive, weight, bounded(mutex, kPathMax), times_usual,
+            bounded(indexes, kTestsPerFileMax));
   }
 };
 

@@ -196,6 +196,7 @@ void JobState::on(NodeIndex origin, const Required& entry) {
     Test& test = tests_[number];
     test.exclusive = test.exclusive || entry.exclusive;
     test.weight = std::max(test.weight, entry.weight);
+    test.times_usual = std::max(test.times_usual, std::min(entry.times_usual, kTimesUsualMax));
     if (mutex == 0 || test.mutex != 0) continue;
     test.mutex = mutex;
     mutexes_[mutex].tests.push_back(number);

@@ -60,6 +60,7 @@ struct Test {
   uint32_t mutex = 0;  // 0: none, else see JobState::mutex
   uint32_t weight = 1;
   bool exclusive = false;
+  uint32_t times_usual = 1;  // as long as tests take, by its marks
   Verdict verdict = Verdict::kPending;
   bool settled = false;       // not tried again
   bool copied = false;        // a second copy was granted while it ran

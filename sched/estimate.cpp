@@ -11,6 +11,12 @@ namespace {
 
 std::string file_of(const std::string& id) { return id.substr(0, id.find("::")); }
 
+// Without its parameters; empty if it has none.
+std::string function_of(const std::string& id) {
+  const std::size_t end = id.find('[');
+  return end == std::string::npos ? std::string{} : id.substr(0, end);
+}
+
 bool is_in_file(const std::string& id) { return id.find("::") != std::string::npos; }
 
 }  // namespace
@@ -19,17 +25,20 @@ Estimates::Estimates(const std::vector<KnownDuration>& history) {
   history_.reserve(history.size());
   for (const KnownDuration& one : history) {
     history_[one.id] = std::max(one.duration, Duration::microseconds(1));
-    Duration& file = history_of_files_[file_of(one.id)];
-    file = std::min(file + one.duration, kLongest);
+    File& file = history_of_files_[file_of(one.id)];
+    file.total = std::min(file.total + one.duration, kLongest);
     if (!is_in_file(one.id)) continue;
-    known_.total_ns += one.duration.ns;
-    ++known_.count;
+    file.tests.add(one.duration);
+    if (const std::string function = function_of(one.id); !function.empty()) {
+      history_of_functions_[function].add(one.duration);
+    }
+    known_.add(one.duration);
   }
 }
 
 Duration Estimates::of_collection(const report::Test& collection) const {
   const auto found = history_of_files_.find(collection.id);
-  if (found != history_of_files_.end()) return std::max(found->second, kGuess);
+  if (found != history_of_files_.end()) return std::max(found->second.total, kGuess);
   const auto kilobytes = static_cast<int64_t>(std::min<uint64_t>(collection.bytes >> 10, 10'000));
   return kGuessPerFile + kGuessPerKilobyte * kilobytes;
 }
@@ -37,8 +46,22 @@ Duration Estimates::of_collection(const report::Test& collection) const {
 void Estimates::add(const report::Test& test) {
   Entry entry;
   entry.path = test.path;
+  entry.times_usual = test.times_usual;
   if (const auto found = history_.find(test.id); found != history_.end()) {
-    entry.known = found->second;
+    entry.fixed = found->second;
+  } else if (const auto siblings = history_of_functions_.find(function_of(test.id));
+             siblings != history_of_functions_.end()) {
+    entry.fixed = siblings->second.mean();
+    entry.is_guess = true;
+  } else if (test.times_usual > 1 && known_.count > 0) {
+    // Slow is meant beside the others of its file, or beside all.
+    Duration usual = known_.mean();
+    const auto file = history_of_files_.find(file_of(test.id));
+    if (file != history_of_files_.end() && file->second.tests.count > 0) {
+      usual = std::max(usual, file->second.tests.mean());
+    }
+    entry.fixed = std::min(kLongest, usual * test.times_usual);
+    entry.is_guess = true;
   }
   if (paths_.size() <= test.path) paths_.resize(test.path + 1);
   if (is_in_file(test.id) && !std::exchange(paths_[test.path].looked_up, true)) {
@@ -46,32 +69,28 @@ void Estimates::add(const report::Test& test) {
     if (setup != history_.end()) paths_[test.path].setup = std::min(setup->second, kLongest);
   }
   if (test.collects) {
-    entry.known = of_collection(test);
+    entry.fixed = of_collection(test);
     tests_.push_back(entry);
     return;
   }
-  if (entry.known.ns > 0) {
-    // Its neighbours may be new: what is known of the file speaks for them.
-    paths_[test.path].total_ns += entry.known.ns;
-    ++paths_[test.path].count;
-  }
+  // Its neighbours may be new: what is known of the file speaks for them.
+  if (entry.fixed.ns > 0 && !entry.is_guess) paths_[test.path].add(entry.fixed);
   tests_.push_back(entry);
 }
 
 void Estimates::learn(report::TestIndex test, Duration duration) {
   CHECK(test < tests_.size());
+  // What is said to be slow tells nothing of the others.
+  if (tests_[test].times_usual > 1) return;
   duration = std::clamp(duration, Duration{}, kLongest);
-  Mean& mean = paths_[tests_[test].path];
-  mean.total_ns += duration.ns;
-  ++mean.count;
-  suite_.total_ns += duration.ns;
-  ++suite_.count;
+  paths_[tests_[test].path].add(duration);
+  suite_.add(duration);
 }
 
 Duration Estimates::of_id(const std::string& id) const {
   if (const auto found = history_.find(id); found != history_.end()) return found->second;
   for (const Mean* mean : {&suite_, &known_}) {
-    if (mean->count > 0) return {std::max<int64_t>(1000, mean->total_ns / mean->count)};
+    if (mean->count > 0) return mean->mean();
   }
   return kGuess;
 }
@@ -79,14 +98,15 @@ Duration Estimates::of_id(const std::string& id) const {
 Duration Estimates::of_path(uint32_t path) const {
   const Mean& own = paths_[path];
   for (const Mean* mean : {&own, &suite_, &known_}) {
-    if (mean->count > 0) return {std::max<int64_t>(1000, mean->total_ns / mean->count)};
+    if (mean->count > 0) return mean->mean();
   }
   return kGuess;
 }
 
 Duration Estimates::of(report::TestIndex test) const {
   const Entry& entry = tests_[test];
-  return entry.known.ns > 0 ? entry.known : of_path(entry.path);
+  if (entry.fixed.ns > 0) return entry.fixed;
+  return std::min(kLongest, of_path(entry.path) * entry.times_usual);
 }
 
 }  // namespace dagz::sched

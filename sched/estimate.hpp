@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <unordered_map>
@@ -8,8 +9,10 @@
 #include "mesh/time.hpp"
 #include "report/job_state.hpp"
 
-// How long a test will take: its own history if there is one, else the mean of what its file took
-// in this job, else of the suite, else a guess. The collection of a file stands for all its tests.
+// How long a test will take: its own history if there is one, else the mean of what its function took
+// with other parameters; else the mean of what its file took in this job, else of the suite, else a
+// guess. If its marks say that it is slow it is so many times the mean of its file or of the suite in
+// the history, the larger one, or without a history so many times that guess. The collection of a file stands for all its tests.
 
 namespace dagz::sched {
 
@@ -38,9 +41,13 @@ class Estimates {
   void learn(report::TestIndex test, Duration duration);
 
   Duration of(report::TestIndex test) const;
+  // From its own history.
+  bool is_known(report::TestIndex test) const { return is_fixed(test) && !tests_[test].is_guess; }
   // True if `of` will not change: it comes from the history.
-  bool is_fixed(report::TestIndex test) const { return tests_[test].known.ns > 0; }
+  bool is_fixed(report::TestIndex test) const { return tests_[test].fixed.ns > 0; }
+  // Of a test without a history whose marks say nothing, and how many such a test counts for.
   Duration of_path(uint32_t path) const;
+  uint32_t times_usual(report::TestIndex test) const { return tests_[test].times_usual; }
   // Of a test that is not known yet.
   Duration of_id(const std::string& id) const;
   // What it costs to begin the tests of this file once more, on another worker, besides their own
@@ -53,18 +60,32 @@ class Estimates {
   struct Mean {
     int64_t total_ns = 0;
     int64_t count = 0;
+
+    void add(Duration one) {
+      total_ns += one.ns;
+      ++count;
+    }
+    // A microsecond at the least; of one or more.
+    Duration mean() const { return {std::max<int64_t>(1000, total_ns / count)}; }
   };
   struct Path : Mean {
     Duration setup;
     bool looked_up = false;
   };
+  struct File {
+    Duration total;  // with the set-up
+    Mean tests;
+  };
   struct Entry {
-    Duration known;  // 0: none
+    Duration fixed;  // 0: it is not
     uint32_t path = 0;
+    uint32_t times_usual = 1;
+    bool is_guess = false;  // from its siblings or its marks
   };
 
   std::unordered_map<std::string, Duration> history_;
-  std::unordered_map<std::string, Duration> history_of_files_;
+  std::unordered_map<std::string, File> history_of_files_;
+  std::unordered_map<std::string, Mean> history_of_functions_;  // those with parameters
   std::vector<Entry> tests_;
   std::vector<Path> paths_;
   Mean suite_;

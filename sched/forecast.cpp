@@ -20,7 +20,8 @@ void Forecast::add(const FileCollected& file) {
     job_.apply(self, report::Grouped{key, group.name, group.indexes});
   }
   for (const LocalRequirement& one : file.requirements) {
-    job_.apply(self, report::Required{key, one.exclusive, one.weight, one.mutex, one.indexes});
+    job_.apply(self, report::Required{key, one.exclusive, one.weight, one.mutex, one.times_usual,
+                                    one.indexes});
   }
   job_.apply(self, report::Listed{key, file.path, count, 0, file.ids});
   for (const report::Change& change : job_.take_changes()) {
@@ -55,7 +56,7 @@ report::PlanSummary Forecast::plan(Affinity affinity, uint32_t nodes, uint32_t w
   summary.tests = tests.size();
   summary.files = job_.files().size();
   for (const TestIndex test : tests) {
-    if (estimates_.is_fixed(test)) ++summary.known_tests;
+    if (estimates_.is_known(test)) ++summary.known_tests;
     summary.total += estimates_.of(test);
   }
   const uint32_t workers = nodes * workers_each;

@@ -46,11 +46,14 @@ LongFirst long_first(const std::vector<Duration>& expected, Duration long_test,
     result.rest = std::move(others);
     return result;
   }
-  // From here on another set-up would be dear.
   const Duration guessed = has_first ? setup_of(expected) : Duration{};
-  const Duration setup = std::max(known_setup * kSetupPart, guessed * kGuessedSetupPart);
-  const auto cheap = std::find_if(result.alone.begin(), result.alone.end(),
-                                  [&](std::size_t i) { return setup > expected[i]; });
+  const auto is_dear = [&](std::size_t i) {
+    const bool very_long = expected[i] >= long_test * kVeryLong;
+    const int64_t part = very_long ? kVeryLongSetupPart : kSetupPart;
+    return std::max(known_setup * part, guessed * kGuessedSetupPart) > expected[i];
+  };
+  // Once another set-up is dear, it is so for all that are shorter.
+  const auto cheap = std::find_if(result.alone.begin(), result.alone.end(), is_dear);
   const auto begins = others.begin() + (has_first ? 1 : 0);
   result.rest.assign(others.begin(), begins);
   result.rest.insert(result.rest.end(), cheap, result.alone.end());

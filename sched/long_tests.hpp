@@ -15,14 +15,15 @@ namespace dagz::sched {
 // as long as is usual in its group. What is so many times as long as that part is long anyway, but
 // in a group of tests that are alike, which differ by such a part at the most, only if it takes
 // more than is usual.
-inline constexpr int64_t kLongPart = 64;
-inline constexpr int64_t kVeryLong = 2;
+inline constexpr int64_t kLongPart = 512;
+inline constexpr int64_t kVeryLong = 16;
 inline constexpr int64_t kAlikePart = 8;
-// A long test leaves its group if another set-up costs no more than this part of it; one that is
-// only guessed from the first test may be none.
-inline constexpr int64_t kSetupPart = 8;
+// A long test leaves its group if another set-up costs no more than this part of it, less if it is
+// not very long; a set-up that is only guessed from the first test may be none.
+inline constexpr int64_t kSetupPart = 64;
+inline constexpr int64_t kVeryLongSetupPart = 8;
 inline constexpr int64_t kGuessedSetupPart = 2;
-inline constexpr Duration kLongAtLeast = Duration::milliseconds(50);
+inline constexpr Duration kLongAtLeast = Duration::milliseconds(5);
 Duration long_test(Duration total, uint32_t workers);
 
 // The lower one of two in the middle; 0 of none.

@@ -35,11 +35,13 @@ struct LocalGroup {
   std::vector<uint32_t> indexes;
 };
 
-// Tests of one file that ask for more than a worker (the mark `dagz`).
+// What marks say of tests of one file: that they ask for more than a worker (the mark `dagz`), or
+// take long.
 struct LocalRequirement {
   bool exclusive = false;
   uint32_t weight = 1;
   std::string mutex;
+  uint32_t times_usual = 1;  // so many times as long as is usual, at a guess
   std::vector<uint32_t> indexes;
 };
 

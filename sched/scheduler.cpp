@@ -57,14 +57,14 @@ void Scheduler::changed(const Change& change) {
     if (fixed) {
       books.fixed += expected;
     } else {
-      ++books.unknown[job_.tests()[test].path];
+      books.unknown[job_.tests()[test].path] += estimates_.times_usual(test);
     }
     ++books.tests;
   } else if (!held && booked != held_.end()) {
     if (booked->second.ns > 0) {
       books.fixed -= booked->second;
     } else {
-      --books.unknown[job_.tests()[test].path];
+      books.unknown[job_.tests()[test].path] -= estimates_.times_usual(test);
     }
     books.was_idle = --books.tests == 0;
     held_.erase(booked);

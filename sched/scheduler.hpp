@@ -108,8 +108,9 @@ class Scheduler {
 
  private:
   struct Books {
-    Duration fixed;                                  // of tests with a history
-    std::unordered_map<uint32_t, uint64_t> unknown;  // per path, of tests without
+    Duration fixed;  // of tests with a history
+    // Per path, for how many usual ones its tests without a history count.
+    std::unordered_map<uint32_t, uint64_t> unknown;
     uint64_t tests = 0;
     NodeSpeed speed;
     bool was_idle = true;                 // until the grant that is being read

@@ -55,7 +55,7 @@ Duration Scheduler::saved_by_copy(Instant now, const LiveNode& from, const Runni
   const Duration there = at_speed(usual, speed(from));
   const Duration ran = now - one.since;
   Duration here = at_speed(usual, speed(to));
-  if (!from.suspected && !estimates_.is_fixed(one.test)) here = std::max(here, ran);
+  if (!from.suspected && !estimates_.is_known(one.test)) here = std::max(here, ran);
   const Duration left = ran < there ? there - ran : ran;
   if (from.suspected) return config_.suspicion_takes;
   return left >= here * 2 ? left - here : Duration{};

@@ -19,7 +19,7 @@ constexpr int64_t kChance = NodeSpeed::kNormal / 20;
 }  // namespace
 
 void Scheduler::learn_speed(const Change& change) {
-  if (!estimates_.is_fixed(change.test)) return;
+  if (!estimates_.is_known(change.test)) return;
   const report::Attempt& last = job_.tests()[change.test].attempts.back();
   const bool ran_to_its_end = last.result.outcome != report::Outcome::kTimedOut &&
                               last.result.outcome != report::Outcome::kCrashed;

@@ -39,13 +39,16 @@ Vassal::Lengths Vassal::lengths(const std::vector<Group>& more) const {
 // begin in time. Then long tests by their length, and groups by their size.
 Vassal::Rank Vassal::rank_of(const Group& group, const Lengths& lengths) const {
   Rank rank;
-  // Where all are guesses the order of collection is as good.
-  if (!estimates_.has_history() && !collects(group.items.front())) return rank;
   rank.total = setup_of(group.items.front());
   for (const Item& item : group.items) {
     const Duration one = estimates_.of(item.test);
     rank.total += one;
     if (one >= lengths.long_test) rank.longest = std::max(rank.longest, one);
+  }
+  // Where all are guesses the order of collection is as good.
+  if (!estimates_.has_history() && !collects(group.items.front())) {
+    rank.total = {};
+    return rank;
   }
   if (rank.longest >= lengths.urgent) rank.urgent = rank.longest;
   rank.is_new = is_new(group.items.front());
@@ -58,7 +61,7 @@ Duration Vassal::setup_of(const Item& item) const {
 }
 
 bool Vassal::is_new(const Item& item) const {
-  return estimates_.has_history() && !estimates_.is_fixed(item.test);
+  return estimates_.has_history() && !estimates_.is_known(item.test);
 }
 
 std::vector<Vassal::Group> Vassal::long_first(std::vector<Group> groups,
@@ -84,9 +87,9 @@ std::vector<Vassal::Group> Vassal::long_first(std::vector<Group> groups,
     }
     std::vector<Duration> each;
     for (const Item& item : group.items) each.push_back(estimates_.of(item.test));
-    const Duration setup = setup_of(group.items.front());
-    const LongFirst order =
-        sched::long_first(each, lengths.long_test, setup, is_first(group.items.front()));
+    const Item& first = group.items.front();
+    const Duration again = setup_of(first) + collection_time(first.found);
+    const LongFirst order = sched::long_first(each, lengths.long_test, again, is_first(first));
     for (const std::size_t i : order.alone) add({{group.items[i]}});
     Group fresh;
     Group rest;
@@ -129,7 +132,7 @@ void Vassal::give_up_long(Duration wanted, std::vector<Item>& given, Duration& g
     const Item& item = group.items.front();
     const Duration takes = estimates_.of(item.test);
     const bool fits = takes >= least && given_time + takes <= wanted &&
-                      setup_of(item) * kSetupPart <= takes && may_be_cut(group.items);
+                      setup_of(item) * kVeryLongSetupPart <= takes && may_be_cut(group.items);
     if (group.items.size() > 1 || !fits || collects(item) || is_restricted(item) || item.only ||
         job_.tests()[item.test].verdict == report::Verdict::kRetry) {
       return false;

@@ -91,3 +91,46 @@ TEST_CASE("estimate: absurd durations from elsewhere do not overflow", "[sched]"
   negative.learn(0, Duration{INT64_MIN});
   CHECK(negative.of(0) > Duration{});
 }
+
+TEST_CASE("estimate: the same function with other parameters speaks for a new one", "[sched]") {
+  Estimates estimates({{"f.py::x[1]", ms(10)}, {"f.py::x[2]", ms(30)}, {"f.py::y", ms(500)}});
+  estimates.add(test_of("f.py::x[3]", 0));
+  estimates.add(test_of("f.py::x", 0));
+  estimates.add(test_of("f.py::y", 0));
+  CHECK(estimates.of(0) == ms(20));
+  CHECK((estimates.is_fixed(0) && !estimates.is_known(0)));
+  CHECK_FALSE(estimates.is_fixed(1));
+  // A guess is no evidence of what the file takes.
+  CHECK(estimates.of(1) == ms(500));
+  CHECK(estimates.is_known(2));
+}
+
+TEST_CASE("estimate: a test that its marks call slow", "[sched]") {
+  Estimates estimates({{"f.py::known", ms(10)}, {"g.py::other", ms(30)}});
+  report::Test slow = test_of("f.py::slow", 0);
+  slow.times_usual = 50;
+  report::Test known = test_of("f.py::known", 0);
+  known.times_usual = 50;
+  estimates.add(slow);
+  estimates.add(test_of("f.py::plain", 0));
+  estimates.add(known);
+  CHECK(estimates.of(0) == ms(1000));
+  CHECK(estimates.of(2) == ms(10));
+  estimates.learn(0, ms(9000));
+  CHECK(estimates.of(1) == ms(10));
+}
+
+TEST_CASE("estimate: a test that its marks call slow, where there is no history", "[sched]") {
+  Estimates estimates({});
+  report::Test slow = test_of("f.py::slow", 0);
+  slow.times_usual = 50;
+  estimates.add(slow);
+  estimates.add(test_of("f.py::plain", 0));
+  CHECK(estimates.of(0) == Estimates::kGuess * 50);
+  CHECK_FALSE(estimates.is_fixed(0));
+  // It says nothing of its neighbours, they say something of it.
+  estimates.learn(0, ms(9000));
+  CHECK(estimates.of(1) == Estimates::kGuess);
+  estimates.learn(1, ms(30));
+  CHECK(estimates.of(0) == ms(1500));
+}

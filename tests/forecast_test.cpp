@@ -57,8 +57,8 @@ TEST_CASE("forecast: files go whole to workers, longest first", "[sched]") {
 
 TEST_CASE("forecast: a heavy test keeps as many workers busy as it counts for", "[sched]") {
   FileCollected heavy = file(0, "a", 4);
-  heavy.requirements.push_back({false, 2, "", {0}});
-  heavy.requirements.push_back({true, 1, "", {1}});
+  heavy.requirements.push_back({false, 2, "", 1, {0}});
+  heavy.requirements.push_back({true, 1, "", 1, {1}});
   const auto plan = plan_of({heavy}, 1, 4);
   // One counts twice, one for all four workers, two for one each.
   CHECK(plan.total == kSecond * 4);

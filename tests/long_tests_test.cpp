@@ -23,9 +23,9 @@ const Duration kLimit = Duration::milliseconds(100);
 }  // namespace
 
 TEST_CASE("long tests: what is long depends on a worker's share", "[sched]") {
-  CHECK(long_test(Duration::seconds(640), 2) == Duration::seconds(5));
+  CHECK(long_test(Duration::seconds(512), 2) == Duration::milliseconds(500));
   CHECK(long_test(Duration::milliseconds(10), 2) == kLongAtLeast);
-  CHECK(long_test(Duration::seconds(640), 0) == Duration::seconds(10));
+  CHECK(long_test(Duration::seconds(512), 0) == Duration::seconds(1));
 }
 
 TEST_CASE("long tests: the first test bears the set-up, if others do not take as long", "[sched]") {
@@ -62,10 +62,10 @@ TEST_CASE("long tests: a group of equals is left as it is", "[sched]") {
 }
 
 TEST_CASE("long tests: very long ones leave a group of equals", "[sched]") {
-  const LongFirst order = long_first(ms({300, 310, 290, 300, 320}), kLimit, {}, true);
+  const LongFirst order = long_first(ms({300, 310, 290, 300, 320}), kLimit / 8, {}, true);
   CHECK(order.alone == Order{4, 1});
   CHECK(order.rest == Order{0, 2, 3});
-  const LongFirst dear = long_first(ms({300, 310, 290}), kLimit, Duration::milliseconds(200), true);
+  const LongFirst dear = long_first(ms({300, 310, 290}), kLimit / 8, Duration::milliseconds(200), true);
   CHECK(dear.alone.empty());
   CHECK(dear.rest == Order{0, 1, 2});
 }
@@ -74,7 +74,7 @@ TEST_CASE("long tests: what does not begin its file bears no set-up", "[sched]")
   const LongFirst order = long_first(ms({900, 10, 300, 10}), kLimit, {}, false);
   CHECK(order.alone == Order{0, 2});
   CHECK(order.rest == Order{1, 3});
-  CHECK(long_first(ms({900, 800}), kLimit, {}, false).alone == Order{0});
+  CHECK(long_first(ms({900, 800}), kLimit / 2, {}, false).alone == Order{0});
 }
 
 TEST_CASE("vassal: a long test in the middle of a file begins first", "[sched]") {

@@ -14,13 +14,13 @@ using report::Required;
 namespace {
 
 Required exclusive(std::vector<uint32_t> tests) {
-  return {test::kFile, true, 1, "", std::move(tests)};
+  return {test::kFile, true, 1, "", 1, std::move(tests)};
 }
 Required heavy(uint32_t weight, std::vector<uint32_t> tests) {
-  return {test::kFile, false, weight, "", std::move(tests)};
+  return {test::kFile, false, weight, "", 1, std::move(tests)};
 }
 Required locked(std::vector<uint32_t> tests, const std::string& mutex = "database") {
-  return {test::kFile, false, 1, mutex, std::move(tests)};
+  return {test::kFile, false, 1, mutex, 1, std::move(tests)};
 }
 
 std::size_t running(VassalBench& bench) {
@@ -46,15 +46,15 @@ TEST_CASE("requirements: they are in the fold, whichever comes first", "[report]
     report::JobState job;
     job.apply(kA, report::Offered{test::kFile, 4});
     if (names_first) job.apply(kA, listed(test::kFile, "f", 4));
-    job.apply(kA, Required{test::kFile, true, 3, "database", {1, 99}});
+    job.apply(kA, Required{test::kFile, true, 3, "database", 5, {1, 99}});
     job.apply(kB, heavy(2, {1, 2}));
     if (!names_first) job.apply(kA, listed(test::kFile, "f", 4));
     const auto& tests = job.tests();
-    CHECK((tests[1].exclusive && tests[1].weight == 3));
+    CHECK((tests[1].exclusive && tests[1].weight == 3 && tests[1].times_usual == 5));
     CHECK(job.mutex(tests[1].mutex).name == "database");
     CHECK(job.mutex(tests[1].mutex).tests == std::vector<report::TestIndex>{1});
     CHECK((!tests[2].exclusive && tests[2].weight == 2 && tests[2].mutex == 0));
-    CHECK((tests[0].weight == 1 && !tests[0].exclusive));
+    CHECK((tests[0].weight == 1 && !tests[0].exclusive && tests[0].times_usual == 1));
   }
 }
 

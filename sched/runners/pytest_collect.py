@@ -21,13 +21,13 @@ import time
 import traceback
 
 import pytest
+from dagz_pytest_marks import told_of
 from dagz_pytest_reports import bounded
 
 IDS_MAX = 512 * 1024
 FOUND_MAX = 2000  # files in one message
 GC_THRESHOLD = 100_000
 AGAIN = -1  # in place of a test: collect the file, its tests are known
-WEIGHT_MAX = 65536
 # With fewer files than this a walk and separate collections gain nothing.
 FEW_FILES = 50
 
@@ -35,7 +35,6 @@ _DIRECTORIES = tuple(
     kind for kind in (getattr(pytest, "Package", None), getattr(pytest, "Directory", None)) if kind
 )
 
-_MARKS = ("xdist_group", "dagz")
 # These choose, order or split by the whole list, or remember what it was.
 _NEED_ALL = {
     "pytest_randomly": "pytest-randomly",
@@ -314,45 +313,6 @@ def send_found(connection, files):
         connection.send("found", files=found[begin : begin + FOUND_MAX])
 
 
-def register_markers(config):
-    """Known with --strict-markers, too."""
-    config.addinivalue_line(
-        "markers",
-        "dagz(exclusive=False, weight=1, mutex=None): runs alone on its node; counts as so many of its "
-        "workers; never at the same time as another test with this mutex, on any node",
-    )
-    if not config.pluginmanager.hasplugin("xdist"):
-        config.addinivalue_line("markers", "xdist_group(name): tests of one group run on one worker")
-
-
-def requirement_of(marks):
-    """What these marks of a test ask for, as a tuple (exclusive, weight, mutex); None if nothing. Of several
-    marks (class, module) the strictest counts; of mutexes the nearest. ValueError if one makes no sense."""
-    exclusive, weight, mutex = False, 1, ""
-    for mark in marks:
-        unknown = set(mark.kwargs) - {"exclusive", "weight", "mutex"}
-        if mark.args or unknown:
-            word = sorted(unknown)[0] if unknown else repr(mark.args[0])
-            raise ValueError("the mark dagz takes exclusive=, weight= and mutex=, not %s" % word)
-        asked = mark.kwargs.get("weight", 1)
-        if isinstance(asked, bool) or not isinstance(asked, int) or not 1 <= asked <= WEIGHT_MAX:
-            raise ValueError("the mark dagz: weight must be a whole number from 1, not %r" % (asked,))
-        name = mark.kwargs.get("mutex")
-        if name is not None and not (isinstance(name, str) and name):
-            raise ValueError("the mark dagz: mutex must be a name, not %r" % (name,))
-        exclusive = exclusive or bool(mark.kwargs.get("exclusive", False))
-        weight = max(weight, asked)
-        mutex = mutex or name or ""
-    return (exclusive, weight, mutex) if exclusive or weight > 1 or mutex else None
-
-
-def _group_of(marks):
-    for mark in marks:
-        if mark.name == "xdist_group":
-            return str(mark.args[0] if mark.args else mark.kwargs.get("name", "default"))
-    return None
-
-
 def send_file(connection, f, path, items, errors):
     """Appends to `errors` (id and text) what the marks of a test get wrong; it runs all the same."""
     encode = json.JSONEncoder().encode
@@ -360,25 +320,22 @@ def send_file(connection, f, path, items, errors):
     head = '{"t":"file","f":%d,"path":%s,"ids":[' % (f, encode(path))
     groups = {}
     ids, size = [], 0
-    for k, item in enumerate(items):
-        marks = [mark for mark in item.iter_markers() if getattr(mark, "name", None) in _MARKS]
-        if marks:
-            group, need = _group_of(marks), None
-            try:
-                need = requirement_of([mark for mark in marks if mark.name == "dagz"])
-            except ValueError as error:
-                errors.append((item.nodeid, str(error)))
-            if group is not None:
-                groups.setdefault(group, []).append(k)
-            if need is not None:
-                needs.setdefault(need, []).append(k)
+    told = told_of(items, errors)
+    for k, (item, (group, need)) in enumerate(zip(items, told)):
+        if group is not None:
+            groups.setdefault(group, []).append(k)
+        if need is not None:
+            needs.setdefault(need, []).append(k)
         one = encode(item.nodeid)
         if ids and size + len(one) > IDS_MAX:
             connection.send_bytes((head + ",".join(ids) + '],"more":true}\n').encode("ascii"))
             ids, size = [], 0
         ids.append(one)
         size += len(one) + 1
-    asked = [dict(exclusive=e, weight=w, mutex=m, k=tests) for (e, w, m), tests in needs.items()]
+    asked = [
+        dict(exclusive=exclusive, weight=weight, mutex=mutex, times=times, k=tests)
+        for (exclusive, weight, mutex, times), tests in needs.items()
+    ]
     tail = "]"
     if groups:
         tail += ',"groups":' + encode(groups)

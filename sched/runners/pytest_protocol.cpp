@@ -7,6 +7,7 @@
 #include <iterator>
 #include <optional>
 
+#include "report/entry.hpp"
 #include "sched/runners/json_scanner.hpp"
 
 namespace dagz::sched {
@@ -150,7 +151,7 @@ void read_groups(JsonScanner& in, std::vector<LocalGroup>& out) {
   }
 }
 
-// [{"exclusive": true, "weight": 2, "mutex": "name", "k": [k, ...]}, ...]
+// [{"exclusive": true, "weight": 2, "mutex": "name", "times": 50, "k": [k, ...]}, ...]
 void read_requirements(JsonScanner& in, std::vector<LocalRequirement>& out) {
   std::string key;
   std::size_t indexes = 0;
@@ -165,6 +166,8 @@ void read_requirements(JsonScanner& in, std::vector<LocalRequirement>& out) {
         one.weight = static_cast<uint32_t>(in.integer(1, kWeightMax));
       } else if (key == "mutex") {
         in.read(one.mutex);
+      } else if (key == "times") {
+        one.times_usual = static_cast<uint32_t>(in.integer(1, report::kTimesUsualMax));
       } else if (key == "k") {
         if (!in.begin_array()) return;
         while (in.next_element()) {

@@ -7,7 +7,8 @@ import gc
 import os
 
 import pytest
-from dagz_pytest_collect import GC_THRESHOLD, Collection, register_markers
+from dagz_pytest_collect import GC_THRESHOLD, Collection
+from dagz_pytest_marks import register_markers
 from dagz_pytest_coverage import Coverage
 from dagz_pytest_plugins import SharedSeed, XdistFixtures, set_options
 

@@ -175,3 +175,18 @@ def test_a_mark_that_makes_no_sense_is_a_collection_error(job, collect, argument
     assert node.wait() == 1
     assert any(sentence in line for line in node.lines), node.everything()
     assert " 1 passed, 0 flaky, 1 errors" in node.summary()
+
+
+def test_what_is_marked_as_slow_begins_first_where_nothing_else_is_known(job):
+    job.write("pytest.ini", "[pytest]\nmarkers = slow\n")
+    job.write("conftest.py", CONFTEST)
+    job.write("test_a.py", ORDINARY)
+    job.write("test_b.py", ORDINARY + "@pytest.mark.slow\ndef test_slow(): time.sleep(1)\n")
+    nodes = [job.start("-n", "1") for _ in range(2)]
+    assert [node.wait() for node in nodes] == [0, 0], nodes[0].everything()
+    runs = sorted(runs_of(job), key=lambda run: run.begin)
+    (place,) = [i for i, run in enumerate(runs) if run.test.endswith("test_slow")]
+    # First on its node; the other may have begun before.
+    assert runs[place] is next(run for run in runs if run.node == runs[place].node)
+    other = [run for run in runs if run.node != runs[place].node]
+    assert len(other) > len(runs) / 2

@@ -1,4 +1,4 @@
-"""What the driver tells of the mark dagz."""
+"""What the driver tells of marks."""
 
 import os
 import sys
@@ -9,14 +9,14 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from fake_agent import Agent  # noqa: E402
 
 
-def needs_of(agent):
-    """By test: exclusive, weight, mutex."""
+def needs_of(agent, *names):
+    """By test, unless they say nothing."""
     found = {}
     for _, message in agent.messages:
         for need in message.get("needs", ()):
             for k in need["k"]:
                 name = agent.ids[message["f"], k].split("::", 1)[1]
-                found[name] = (need["exclusive"], need["weight"], need["mutex"])
+                found[name] = tuple(need[one] for one in names)
     return found
 
 
@@ -51,7 +51,7 @@ def test_marks_of_tests_classes_and_modules(write):
     )
     agent = Agent(suite, "-q").run()
     assert agent.collected["errors"] == []
-    assert needs_of(agent) == {
+    assert needs_of(agent, "exclusive", "weight", "mutex") == {
         "test_alone": (True, 1, ""),
         "TestHeavy::test_two": (False, 2, ""),
         "TestHeavy::test_three": (False, 3, "port"),
@@ -90,3 +90,57 @@ def test_a_mark_that_makes_no_sense_is_an_error_of_its_test(write, arguments, se
     assert error["path"] == "test_bad.py::test_bad"
     assert sentence in error["text"]
     assert agent.outcomes() == {"test_bad": "passed", "test_good": "passed"}
+
+
+def test_marks_that_foretell_a_long_test(write):
+    suite = write(
+        pytest_dot_ini="[pytest]\nmarkers = slow\n",
+        test_m="""
+        import sys
+        import pytest
+        @pytest.mark.slow
+        def test_slow(): pass
+        @pytest.mark.slow
+        @pytest.mark.dagz(weight=2)
+        def test_slow_and_heavy(): pass
+        @pytest.mark.slow
+        @pytest.mark.dagz(weight=0)
+        def test_slow_and_wrong(): pass
+        @pytest.mark.slow
+        @pytest.mark.parametrize("x", range(5))
+        def test_together(x): pass
+        @pytest.mark.slow
+        class TestMany:
+            @pytest.mark.parametrize("x", range(60))
+            def test_one(self, x): pass
+        @pytest.mark.parametrize("x", [1, pytest.param(2, marks=pytest.mark.xfail)])
+        def test_fails(x): assert x == 1
+        @pytest.mark.xfail
+        @pytest.mark.slow
+        def test_both(): assert False
+        @pytest.mark.xfail(False, reason="not here")
+        def test_not_here(): pass
+        @pytest.mark.xfail(run=False)
+        def test_not_run(): pass
+        @pytest.mark.slow
+        @pytest.mark.skip
+        def test_skipped(): pass
+        @pytest.mark.slow
+        @pytest.mark.skipif(sys.version_info > (3,), reason="new")
+        def test_skipped_here(): pass
+        @pytest.mark.slow
+        @pytest.mark.skipif(False, reason="old")
+        def test_not_skipped(): pass
+        def test_plain(): pass
+        """,
+    )
+    agent = Agent(suite, "-q").run()
+    assert needs_of(agent, "weight", "times") == {
+        "test_slow": (1, 50),
+        "test_slow_and_heavy": (2, 50),
+        "test_slow_and_wrong": (1, 50),
+        **{"test_together[%d]" % x: (1, 10) for x in range(5)},
+        "test_fails[2]": (1, 10),
+        "test_both": (1, 50),
+        "test_not_skipped": (1, 50),
+    }

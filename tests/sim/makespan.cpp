@@ -21,10 +21,14 @@ bool read_suite(const std::string& name, GivenSuite& given) {
     fields >> file.path >> setup;
     file.setup = Duration::microseconds(setup);
     if (setup > 0) given.known.push_back({file.path, file.setup});
-    for (int64_t took = 0, known = 0; fields >> took >> known;) {
+    uint32_t times_usual = 1;
+    uint32_t function = 0;
+    for (int64_t took = 0, known = 0; fields >> took >> known >> times_usual >> function;) {
       SuiteTest& test = file.tests.emplace_back();
-      test.id = file.path + "::" + std::to_string(file.tests.size());
+      test.id = file.path + "::" + std::to_string(function) + "[" +
+                std::to_string(file.tests.size()) + "]";
       test.duration = Duration::microseconds(took);
+      test.times_usual = times_usual;
       test.outcomes = {report::Outcome::kPassed};
       if (known > 0) given.known.push_back({test.id, Duration::microseconds(known)});
     }

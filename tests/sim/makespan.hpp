@@ -8,8 +8,9 @@ namespace dagz::sim {
 
 struct MakespanOptions {
   // One file of tests a line: its path, how long its shared set-up takes, then for each test how
-  // long it takes on a node of speed 1 and how long the history says that it takes (0: it does not
-  // know), all in microseconds.
+  // long it takes on a node of speed 1, how long the history says that it takes (0: it does not
+  // know), all in microseconds, how many times as long as is usual its marks say, and the number of
+  // its function in the file (tests of one function are one test with several parameters).
   std::string durations;
   uint32_t workers_each = 1;
   std::vector<double> speeds;    // one for each node

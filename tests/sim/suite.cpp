@@ -45,8 +45,10 @@ namespace {
 // By a generator of its own: what else is drawn stays as it is without marks.
 void draw_marks(Suite& suite, uint32_t percent) {
   Rng rng(suite.size() * 1009 + percent);
+  Rng slow(suite.size() * 2003 + percent);
   for (SuiteFile& file : suite.files) {
     for (SuiteTest& test : file.tests) {
+      if (slow.chance(percent, 100)) test.times_usual = static_cast<uint32_t>(slow.between(2, 50));
       if (!rng.chance(percent, 100)) continue;
       test.exclusive = rng.chance(1, 4);
       if (rng.chance(1, 3)) test.weight = static_cast<uint32_t>(rng.between(2, 4));
@@ -78,8 +80,10 @@ std::vector<sched::LocalRequirement> requirements_of(const SuiteFile& file) {
   std::vector<sched::LocalRequirement> list;
   for (uint32_t i = 0; i < file.tests.size(); ++i) {
     const SuiteTest& test = file.tests[i];
-    if (!test.exclusive && test.weight == 1 && test.mutex.empty()) continue;
-    list.push_back({test.exclusive, test.weight, test.mutex, {i}});
+    if (!test.exclusive && test.weight == 1 && test.mutex.empty() && test.times_usual == 1) {
+      continue;
+    }
+    list.push_back({test.exclusive, test.weight, test.mutex, test.times_usual, {i}});
   }
   return list;
 }

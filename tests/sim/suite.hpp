@@ -28,6 +28,7 @@ struct SuiteTest {
   bool exclusive = false;
   uint32_t weight = 1;
   std::string mutex;
+  uint32_t times_usual = 1;
 };
 
 struct SuiteFile {

@@ -43,7 +43,7 @@ inline std::vector<report::Entry> sample_entries() {
           report::Expanded{78, {77}},
           report::Missing{{{77, 1, 1}}},
           report::Settled{claim_by(a), {{77, 2, 1}}},
-          report::Required{77, true, 2, "database", {1, 2}},
+          report::Required{77, true, 2, "database", 50, {1, 2}},
           report::Redundant{1'700'000'000'000, {{77, 0, 2}}, Duration::milliseconds(40)},
           report::Remembered{"job/1/1700000000000-01", "j0101.1", 1'700'000'000'000, 2},
           report::PassedBefore{"job/1/1700000000000-01", 1'700'000'000'000, {7, UINT64_MAX}}};
