@@ -239,6 +239,7 @@ void Scheduler::advance(Instant now, Output& out) {
     serve_tail(now, out);
     const std::set<NodeId> thieves = std::exchange(thieves_, {});
     for (const NodeId& thief : thieves) serve_thief(now, thief, out);
+    place_long_tests(out);
   }
   const std::size_t expired =
       std::erase_if(recalls_, [now](const auto& one) { return one.second.expires_at <= now; });

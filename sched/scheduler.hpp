@@ -152,6 +152,9 @@ class Scheduler {
   bool recall_for(Instant now, const LiveNode& thief, Output& out);
   void recall(Instant now, const LiveNode& victim, const LiveNode& thief, Output& out);
   bool may_give(Instant now, const LiveNode& node) const;
+  // Long tests (scheduler_long.cpp)
+  void place_long_tests(Output& out);
+  bool may_be_placed(report::TestIndex test) const;
   // Second copies (scheduler_copies.cpp)
   void serve_copies(Instant now, const LiveNode& thief, Output& out);
   bool may_copy(report::TestIndex test, report::NodeIndex from, report::NodeIndex to) const;

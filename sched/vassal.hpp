@@ -133,6 +133,7 @@ class Vassal {
   };
   struct Group {
     std::deque<Item> items;
+    bool very_long = false;  // one test, which comes before what workers have reserved
   };
   struct Rank {
     Duration urgent;  // a long test that cannot wait for those that nobody knows
@@ -236,7 +237,9 @@ class Vassal {
   std::vector<Group> cut(Group group, Duration share) const;
   Rank rank_of(const Group& group, const Lengths& lengths) const;
   std::vector<Group> long_first(std::vector<Group> groups, const Lengths& lengths) const;
-  void run_long_first(std::deque<Item>& items) const;
+  std::vector<Group> take_out_long(std::deque<Item>& items) const;
+  void spread(std::vector<Group> alone, Output& out);
+  void take_long(Slot slot);
   void give_up_long(Duration wanted, std::vector<Item>& given, Duration& given_time);
   bool take_group(Instant now, Slot slot);
   void take_heavy(Slot slot);
@@ -266,6 +269,7 @@ class Vassal {
   std::map<report::FileKey, uint32_t> files_;
   std::map<std::string, uint32_t> found_;  // paths
   std::map<uint32_t, Duration> took_;      // to collect a found file
+  Duration took_total_;
   std::map<report::FileKey, Slot> homes_;  // who collected it
   std::set<uint32_t> uncollectable_;       // found files that took a worker down
   std::deque<Group> queue_;

@@ -13,7 +13,7 @@ namespace dagz::sched {
 
 namespace {
 
-// As long as nobody on this node has collected the file.
+// As long as nobody on this node has collected a file.
 constexpr Duration kCollectionGuess = Duration::milliseconds(50);
 
 }  // namespace
@@ -26,8 +26,8 @@ void Vassal::found(const std::vector<FilesFound::File>& files) {
 
 Duration Vassal::collection_time(uint32_t found) const {
   if (found == report::kNone) return {};
-  const auto known = took_.find(found);
-  return known == took_.end() ? kCollectionGuess : known->second;
+  if (const auto known = took_.find(found); known != took_.end()) return known->second;
+  return took_.empty() ? kCollectionGuess : took_total_ / static_cast<int64_t>(took_.size());
 }
 
 // Whether a worker should take over tests that save so much time.
@@ -94,7 +94,7 @@ void Vassal::collected(Instant now, const WorkerCollected& event,
   worker.slow_told = {};
   worker.last_finished = now;
   worker.deaths_in_a_row = 0;
-  took_[done.found] = event.took;
+  took_total_ += event.took - std::exchange(took_[done.found], event.took);
   if (done.local.index == kCollectAgain) return;
   held_.erase(done.test);
   for (const report::FileKey key : versions) homes_[key] = event.slot;
@@ -110,7 +110,11 @@ void Vassal::expanded(const report::Expanded& expanded, Output& out) {
     std::vector<Group> groups = groups_of({{key, 0, count}}, true, out);
     return_locked(groups, out);
     groups = heavy_first(std::move(groups));
-    for (Group& group : groups) run_long_first(group.items);
+    std::vector<Group> alone;
+    for (Group& group : groups) {
+      std::vector<Group> more = take_out_long(group.items);
+      std::move(more.begin(), more.end(), std::back_inserter(alone));
+    }
     const auto home = homes_.find(key);
     Worker* worker = home == homes_.end() ? nullptr : &workers_[home->second];
     const auto light = first_light(groups);
@@ -121,6 +125,7 @@ void Vassal::expanded(const report::Expanded& expanded, Output& out) {
     }
     queue_.insert(queue_.begin(), std::make_move_iterator(groups.begin()),
                   std::make_move_iterator(groups.end()));
+    spread(std::move(alone), out);
   }
 }
 

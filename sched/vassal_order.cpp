@@ -89,8 +89,16 @@ std::vector<Vassal::Group> Vassal::long_first(std::vector<Group> groups,
     for (const Item& item : group.items) each.push_back(estimates_.of(item.test));
     const Item& first = group.items.front();
     const Duration again = setup_of(first) + collection_time(first.found);
-    const LongFirst order = sched::long_first(each, lengths.long_test, again, is_first(first));
-    for (const std::size_t i : order.alone) add({{group.items[i]}});
+    LongFirst order = sched::long_first(each, lengths.long_test, again, is_first(first));
+    const auto begins_soon = [&](Duration one) {
+      return one >= lengths.long_test * kVeryLong && again * kVeryLongSetupPart <= one;
+    };
+    // What comes later and is all very long was placed here to begin at once, however alike it is.
+    if (batch_ > 1 && std::all_of(each.begin(), each.end(), begins_soon)) {
+      order.alone.insert(order.alone.end(), order.rest.begin(), order.rest.end());
+      order.rest.clear();
+    }
+    for (const std::size_t i : order.alone) add({{group.items[i]}, begins_soon(each[i])});
     Group fresh;
     Group rest;
     for (const std::size_t i : order.rest) {
@@ -143,19 +151,56 @@ void Vassal::give_up_long(Duration wanted, std::vector<Item>& given, Duration& g
   });
 }
 
-// Where it stays one group.
-void Vassal::run_long_first(std::deque<Item>& items) const {
-  if (!may_be_cut(items)) return;
+// Of a file that was just collected: very long tests that are worth its collection by another
+// worker.
+std::vector<Vassal::Group> Vassal::take_out_long(std::deque<Item>& items) const {
+  if (!may_be_cut(items)) return {};
   std::vector<Duration> each;
   for (const Item& item : items) each.push_back(estimates_.of(item.test));
-  const LongFirst order =
-      sched::long_first(each, lengths({}).long_test, setup_of(items.front()), true);
+  const Duration limit = lengths({}).long_test;
+  const Duration again = setup_of(items.front()) + collection_time(items.front().found);
+  const LongFirst order = sched::long_first(each, limit, again, true);
+  std::vector<Group> alone;
   std::deque<Item> sorted{items.front()};
-  for (const std::size_t i : order.alone) sorted.push_back(items[i]);
+  for (const std::size_t i : order.alone) {
+    if (each[i] >= limit * kVeryLong) {
+      alone.push_back({{items[i]}, true});
+    } else {
+      sorted.push_back(items[i]);
+    }
+  }
   for (const std::size_t i : order.rest) {
     if (i != 0) sorted.push_back(items[i]);
   }
   items = std::move(sorted);
+  return alone;
+}
+
+// As many as workers of this node can begin soon, which are the longest; others are given back, for
+// nodes that can.
+void Vassal::spread(std::vector<Group> alone, Output& out) {
+  std::size_t room = workers_.size();
+  for (const Group& group : queue_) {
+    if (group.very_long && room > 0) --room;
+  }
+  room = std::min(room, alone.size());
+  const auto more = alone.begin() + static_cast<std::ptrdiff_t>(room);
+  std::vector<Item> given;
+  for (auto group = more; group != alone.end(); ++group) given.push_back(group->items.front());
+  if (!given.empty()) give_up(given, 0, out);
+  queue_.insert(queue_.begin(), std::make_move_iterator(alone.begin()),
+                std::make_move_iterator(more));
+}
+
+// A very long test comes before what the worker has reserved, unless that is dear to begin again.
+void Vassal::take_long(Slot slot) {
+  Worker& worker = workers_[slot];
+  if (worker.group.empty() || queue_.empty() || !queue_.front().very_long) return;
+  const Item& item = queue_.front().items.front();
+  const Duration takes = estimates_.of(item.test);
+  if (setup_of(worker.group.front()) * kVeryLongSetupPart > takes || !admits(slot, item)) return;
+  worker.group.push_front(item);
+  queue_.pop_front();
 }
 
 // What comes later is put before what is smaller, and after retries.

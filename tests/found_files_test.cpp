@@ -157,13 +157,14 @@ namespace {
 
 struct Bench {
   JobState job;
-  Estimates estimates{{}};
+  Estimates estimates;
   Vassal vassal;
   Instant now = test::at_ms(1000);
   std::vector<Entry> entries;
   std::vector<RunTests> runs;
 
-  explicit Bench(uint32_t workers) : vassal(config(workers), job, estimates) {
+  explicit Bench(uint32_t workers, const std::vector<KnownDuration>& history = {})
+      : estimates(history), vassal(config(workers), job, estimates) {
     fold(kA, test::named(2));
     fold(kB, kFound);
     vassal.found({{"x.py", 2000}, {"y.py", 3000}});
@@ -257,6 +258,45 @@ TEST_CASE("found files: a worker that helps another collects first", "[sched]") 
   REQUIRE(help.slot == 1);
   CHECK(help.tests[0] == LocalTest{0, kCollectAgain});
   CHECK(help.tests[1].index < kCollectAgain);
+}
+
+TEST_CASE("found files: very long tests are spread, and what cannot begin here is given up",
+          "[sched]") {
+  std::vector<KnownDuration> history;
+  for (const std::string& id : test::names_of("x.py", 30)) {
+    history.push_back({id, Duration::milliseconds(10)});
+  }
+  for (const std::string& id : test::names_of("y.py", 30)) {
+    history.push_back({id, Duration::milliseconds(10)});
+  }
+  for (const uint32_t i : {5U, 6U, 7U, 8U}) history[i].duration = Duration::seconds(4 + i);
+  Bench bench(2, history);
+  bench.grant({{kFoundX, 0, 1}, {kFoundY, 0, 1}});
+  bench.event(WorkerReady{0});
+  bench.event(WorkerReady{1});
+  const auto collecting = [&](Slot slot) {
+    for (const RunTests& run : bench.runs) {
+      if (run.slot == slot) return run.tests.front().file;
+    }
+    return kNone;
+  };
+  const Slot home = collecting(0) == 0 ? 0 : 1;
+  bench.collected(1 - home, 1, kY, "y.py", 30);
+  bench.collected(home, 0, kX, "x.py", 30);
+  // The two longest stay.
+  REQUIRE(bench.written<GaveUp>().size() == 1);
+  CHECK(bench.written<GaveUp>()[0].runs == std::vector<Run>{{kX, 6, 1}, {kX, 5, 1}});
+  // The neighbour turns to one before the rest of its own file.
+  const LocalTest head = bench.runs.back().slot == home ? bench.runs[bench.runs.size() - 2].tests[0]
+                                                        : bench.runs.back().tests[0];
+  TestDone done;
+  done.slot = 1 - home;
+  done.test = head;
+  done.duration = Duration::milliseconds(10);
+  bench.event(done);
+  const RunTests& next = bench.runs.back();
+  REQUIRE(next.slot == 1 - home);
+  CHECK(next.names.back().id == "x.py::t7");
 }
 
 TEST_CASE("found files: a test that is missing where it was sent goes back to its home",
