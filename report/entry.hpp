@@ -359,14 +359,15 @@ struct Settled {
   }
 };
 
-// What marks say of tests of a file: that they ask for more than a worker (the mark `dagz`), or take
-// long. Written before `Listed`, so that whoever knows the names knows this.
+// What marks say of tests of a file: that they ask for more than a worker (the mark `dagz`), or
+// take long. Written before `Listed`, so that whoever knows the names knows this.
 struct Required {
   FileKey file = 0;
   bool exclusive = false;  // alone on its node
   uint32_t weight = 1;     // counts as so many workers of its node
   std::string mutex;       // of the tests with this name one runs at a time; empty: none
-  uint32_t times_usual = 1;  // so many times as long as is usual, at a guess; kTimesUsualMax at most
+  uint32_t times_usual =
+      1;  // so many times as long as is usual, at a guess; kTimesUsualMax at most
   std::vector<uint32_t> indexes;
 
   template <class Archive>

@@ -9,10 +9,11 @@
 #include "mesh/time.hpp"
 #include "report/job_state.hpp"
 
-// How long a test will take: its own history if there is one, else the mean of what its function took
-// with other parameters; else the mean of what its file took in this job, else of the suite, else a
-// guess. If its marks say that it is slow it is so many times the mean of its file or of the suite in
-// the history, the larger one, or without a history so many times that guess. The collection of a file stands for all its tests.
+// How long a test will take: its own history if there is one, else the mean of what its function
+// took with other parameters; else the mean of what its file took in this job, else of the suite,
+// else a guess. If its marks say that it is slow it is so many times the mean of its file or of the
+// suite in the history, the larger one, or without a history so many times that guess. The
+// collection of a file stands for all its tests.
 
 namespace dagz::sched {
 
@@ -30,6 +31,9 @@ class Estimates {
   static constexpr Duration kGuessPerKilobyte = Duration::milliseconds(20);
   static constexpr Duration kGuessPerFile = Duration::milliseconds(100);
 
+  // So many times the guess for it a slow test really takes: some seconds.
+  static constexpr int64_t kForetoldTimes = 16;
+
   // Longer ones are taken for this: sums stay far from overflow.
   static constexpr Duration kLongest = Duration::seconds(24 * 3600);
 
@@ -45,6 +49,15 @@ class Estimates {
   bool is_known(report::TestIndex test) const { return is_fixed(test) && !tests_[test].is_guess; }
   // True if `of` will not change: it comes from the history.
   bool is_fixed(report::TestIndex test) const { return tests_[test].fixed.ns > 0; }
+  // Nobody knows it, and its marks say that it is slow.
+  bool is_foretold(report::TestIndex test) const {
+    return tests_[test].times_usual > 1 && !is_known(test);
+  }
+  // Against what can be measured, such as a set-up: where nobody knows anything, what is foretold
+  // takes seconds rather than so many times the guess.
+  Duration at_length(report::TestIndex test) const {
+    return is_foretold(test) && !is_fixed(test) ? of(test) * kForetoldTimes : of(test);
+  }
   // Of a test without a history whose marks say nothing, and how many such a test counts for.
   Duration of_path(uint32_t path) const;
   uint32_t times_usual(report::TestIndex test) const { return tests_[test].times_usual; }

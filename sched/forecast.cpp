@@ -21,7 +21,7 @@ void Forecast::add(const FileCollected& file) {
   }
   for (const LocalRequirement& one : file.requirements) {
     job_.apply(self, report::Required{key, one.exclusive, one.weight, one.mutex, one.times_usual,
-                                    one.indexes});
+                                      one.indexes});
   }
   job_.apply(self, report::Listed{key, file.path, count, 0, file.ids});
   for (const report::Change& change : job_.take_changes()) {

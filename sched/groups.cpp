@@ -182,9 +182,13 @@ void take_out_long_tests(TestGroup& group, Duration limit, const Estimates& esti
                          std::vector<TestGroup>& pieces) {
   if (group.tests.size() < 2) return;
   std::vector<Duration> expected;
+  std::vector<bool> foretold;
   expected.reserve(group.tests.size());
-  for (const TestIndex test : group.tests) expected.push_back(estimates.of(test));
-  const LongFirst order = long_first(expected, limit, group.setup, group.has_first);
+  for (const TestIndex test : group.tests) {
+    expected.push_back(estimates.of(test));
+    foretold.push_back(estimates.is_foretold(test));
+  }
+  const LongFirst order = long_first(expected, limit, group.setup, group.has_first, foretold);
   for (const std::size_t i : order.alone) {
     pieces.push_back({{group.tests[i]}, expected[i] + group.setup, group.setup});
     group.expected -= expected[i];

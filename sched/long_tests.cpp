@@ -23,13 +23,15 @@ Duration setup_of(const std::vector<Duration>& expected) {
 }
 
 LongFirst long_first(const std::vector<Duration>& expected, Duration long_test,
-                     Duration known_setup, bool has_first) {
+                     Duration known_setup, bool has_first, const std::vector<bool>& foretold) {
   const auto from = expected.begin() + (has_first && !expected.empty() ? 1 : 0);
   const auto [least, most] = std::minmax_element(from, expected.end());
   const bool alike = from == expected.end() || *most - *least <= *most / kAlikePart;
   Duration usual;
   const auto is_long = [&](std::size_t i) {
-    if ((i == 0 && has_first) || expected[i] < long_test) return false;
+    if (i == 0 && has_first) return false;
+    if (!foretold.empty() && foretold[i]) return true;
+    if (expected[i] < long_test) return false;
     const bool very_long = expected[i] >= long_test * kVeryLong;
     if (very_long && !alike) return true;
     if (usual.ns == 0) usual = median(expected);
@@ -48,7 +50,8 @@ LongFirst long_first(const std::vector<Duration>& expected, Duration long_test,
   }
   const Duration guessed = has_first ? setup_of(expected) : Duration{};
   const auto is_dear = [&](std::size_t i) {
-    const bool very_long = expected[i] >= long_test * kVeryLong;
+    const bool is_foretold = !foretold.empty() && foretold[i];
+    const bool very_long = is_foretold || expected[i] >= long_test * kVeryLong;
     const int64_t part = very_long ? kVeryLongSetupPart : kSetupPart;
     return std::max(known_setup * part, guessed * kGuessedSetupPart) > expected[i];
   };

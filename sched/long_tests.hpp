@@ -40,7 +40,8 @@ struct LongFirst {
 };
 // `known_setup` comes on top of what the durations show. `has_first`: the group begins with the
 // first test of its file, which may bear a set-up that nobody knows, and stays where it is.
+// `foretold`: which are long whatever is expected; none if it is empty.
 LongFirst long_first(const std::vector<Duration>& expected, Duration long_test,
-                     Duration known_setup, bool has_first);
+                     Duration known_setup, bool has_first, const std::vector<bool>& foretold = {});
 
 }  // namespace dagz::sched

@@ -119,7 +119,12 @@ void Scheduler::review(TestIndex test) {
     return;
   }
   if (!is_open(test)) return;
-  (job_.tests()[test].verdict == Verdict::kRetry ? tail_ : open_).insert(test);
+  if (job_.tests()[test].verdict == Verdict::kRetry) {
+    tail_.insert(test);
+    return;
+  }
+  open_.insert(test);
+  newly_open_ = true;
 }
 
 void Scheduler::review_all() {

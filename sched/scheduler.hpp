@@ -38,7 +38,7 @@ struct SchedulerConfig {
   // An unanswered recall is forgotten after this.
   Duration recall_within = Duration::seconds(2);
   // Who answered that it has nothing to give is not asked again for so long.
-  Duration empty_answer_holds = Duration::milliseconds(500);
+  Duration empty_answer_holds = Duration::milliseconds(100);
   // How long workers may take to tear down at the end.
   Duration drain_within = Duration::seconds(10);
   // For so long after a takeover no mutex is granted: the one who held it may not have been heard.
@@ -193,6 +193,7 @@ class Scheduler {
   std::set<report::TestIndex> open_;
   std::set<report::TestIndex> tail_;
   std::set<report::TestIndex> redundant_;  // and that is not written yet
+  bool newly_open_ = false;                // some may be, since long ones were looked for
   bool retries_stopped_ = false;
   bool has_company_ = false;  // or had
 

@@ -1,13 +1,14 @@
 #include <algorithm>
+#include <iterator>
 
 #include "mesh/mark.hpp"
 #include "sched/long_tests.hpp"
 #include "sched/scheduler.hpp"
 
 // Long tests that are open once everybody has a share: of a node that died, or more than the node
-// that collected them can begin at once. Each goes at once to where it begins first, for nobody asks
-// before it runs dry, and then they would begin last of all. Whoever gets one begins it before what
-// is short, which others can take over later; so only the long ones that a node has count.
+// that collected them can begin at once. Each goes at once to where it begins first, for nobody
+// asks before it runs dry, and then they would begin last of all. Whoever gets one begins it before
+// what is short, which others can take over later; so only the long ones that a node has count.
 
 namespace dagz::sched {
 
@@ -31,12 +32,24 @@ bool Scheduler::may_be_placed(TestIndex index) const {
 }
 
 void Scheduler::place_long_tests(Output& out) {
-  if (open_.empty() || may_still_come()) return;
-  const Duration least = std::max(kLongAtLeast, even_share() / kLongPart) * kVeryLong;
-  std::vector<TestIndex> tests;
-  for (const TestIndex test : open_) {
-    if (may_be_placed(test) && estimates_.of(test) >= least) tests.push_back(test);
+  if (!newly_open_ || may_still_come()) return;
+  newly_open_ = false;
+  if (open_.empty()) return;
+  Duration left;
+  uint32_t workers = 0;
+  for (const TestIndex test : open_) left += estimates_.of(test);
+  for (const LiveNode& live : live_) {
+    left += load(job_.node_index(live.id));
+    workers += live.workers;
   }
+  // Half of what a node takes for very long, which knows only its own work: what it gives up for
+  // that is not left open.
+  const Duration least = long_test(left, workers) * kVeryLong / 2;
+  const auto is_long = [&](TestIndex test) {
+    return may_be_placed(test) && (estimates_.of(test) >= least || estimates_.is_foretold(test));
+  };
+  std::vector<TestIndex> tests;
+  std::copy_if(open_.begin(), open_.end(), std::back_inserter(tests), is_long);
   if (tests.empty()) return;
   std::stable_sort(tests.begin(), tests.end(), [this](TestIndex a, TestIndex b) {
     return estimates_.of(b) < estimates_.of(a);
@@ -44,8 +57,7 @@ void Scheduler::place_long_tests(Output& out) {
   std::map<NodeIndex, Duration> held;
   for (const auto& [key, booked] : held_) {
     const auto test = static_cast<TestIndex>(key >> 32);
-    const Duration takes = estimates_.of(test);
-    if (takes >= least && !job_.tests()[test].collects) held[static_cast<NodeIndex>(key)] += takes;
+    if (is_long(test)) held[static_cast<NodeIndex>(key)] += estimates_.of(test);
   }
   struct Place {
     const LiveNode* node = nullptr;

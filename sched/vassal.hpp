@@ -13,6 +13,7 @@
 #include "report/job_state.hpp"
 #include "report/status.hpp"
 #include "sched/estimate.hpp"
+#include "sched/long_tests.hpp"
 #include "sched/retry.hpp"
 #include "sched/runner.hpp"
 
@@ -237,6 +238,9 @@ class Vassal {
   std::vector<Group> cut(Group group, Duration share) const;
   Rank rank_of(const Group& group, const Lengths& lengths) const;
   std::vector<Group> long_first(std::vector<Group> groups, const Lengths& lengths) const;
+  bool is_very_long(const Item& item, Duration long_test) const;
+  bool is_cheap_elsewhere(const Item& item) const;
+  LongFirst order_of(const std::deque<Item>& items, Duration long_test, bool has_first) const;
   std::vector<Group> take_out_long(std::deque<Item>& items) const;
   void spread(std::vector<Group> alone, Output& out);
   void take_long(Slot slot);

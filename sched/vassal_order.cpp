@@ -43,7 +43,8 @@ Vassal::Rank Vassal::rank_of(const Group& group, const Lengths& lengths) const {
   for (const Item& item : group.items) {
     const Duration one = estimates_.of(item.test);
     rank.total += one;
-    if (one >= lengths.long_test) rank.longest = std::max(rank.longest, one);
+    const bool is_long = one >= lengths.long_test || estimates_.is_foretold(item.test);
+    if (is_long) rank.longest = std::max(rank.longest, one);
   }
   // Where all are guesses the order of collection is as good.
   if (!estimates_.has_history() && !collects(group.items.front())) {
@@ -85,20 +86,16 @@ std::vector<Vassal::Group> Vassal::long_first(std::vector<Group> groups,
       add(std::move(group));
       continue;
     }
-    std::vector<Duration> each;
-    for (const Item& item : group.items) each.push_back(estimates_.of(item.test));
-    const Item& first = group.items.front();
-    const Duration again = setup_of(first) + collection_time(first.found);
-    LongFirst order = sched::long_first(each, lengths.long_test, again, is_first(first));
-    const auto begins_soon = [&](Duration one) {
-      return one >= lengths.long_test * kVeryLong && again * kVeryLongSetupPart <= one;
+    LongFirst order = order_of(group.items, lengths.long_test, is_first(group.items.front()));
+    const auto begins_soon = [&](const Item& item) {
+      return is_very_long(item, lengths.long_test) && is_cheap_elsewhere(item);
     };
     // What comes later and is all very long was placed here to begin at once, however alike it is.
-    if (batch_ > 1 && std::all_of(each.begin(), each.end(), begins_soon)) {
+    if (batch_ > 1 && std::all_of(group.items.begin(), group.items.end(), begins_soon)) {
       order.alone.insert(order.alone.end(), order.rest.begin(), order.rest.end());
       order.rest.clear();
     }
-    for (const std::size_t i : order.alone) add({{group.items[i]}, begins_soon(each[i])});
+    for (const std::size_t i : order.alone) add({{group.items[i]}, begins_soon(group.items[i])});
     Group fresh;
     Group rest;
     for (const std::size_t i : order.rest) {
@@ -151,19 +148,38 @@ void Vassal::give_up_long(Duration wanted, std::vector<Item>& given, Duration& g
   });
 }
 
+bool Vassal::is_very_long(const Item& item, Duration long_test) const {
+  return estimates_.is_foretold(item.test) || estimates_.of(item.test) >= long_test * kVeryLong;
+}
+
+// Whether it is no great loss if another worker collects its file and sets it up once more.
+bool Vassal::is_cheap_elsewhere(const Item& item) const {
+  const Duration again = setup_of(item) + collection_time(item.found);
+  return again * kVeryLongSetupPart <= estimates_.at_length(item.test);
+}
+
+LongFirst Vassal::order_of(const std::deque<Item>& items, Duration long_test,
+                           bool has_first) const {
+  std::vector<Duration> each;
+  std::vector<bool> foretold;
+  for (const Item& item : items) {
+    each.push_back(estimates_.at_length(item.test));
+    foretold.push_back(estimates_.is_foretold(item.test));
+  }
+  const Duration again = setup_of(items.front()) + collection_time(items.front().found);
+  return sched::long_first(each, long_test, again, has_first, foretold);
+}
+
 // Of a file that was just collected: very long tests that are worth its collection by another
 // worker.
 std::vector<Vassal::Group> Vassal::take_out_long(std::deque<Item>& items) const {
   if (!may_be_cut(items)) return {};
-  std::vector<Duration> each;
-  for (const Item& item : items) each.push_back(estimates_.of(item.test));
   const Duration limit = lengths({}).long_test;
-  const Duration again = setup_of(items.front()) + collection_time(items.front().found);
-  const LongFirst order = sched::long_first(each, limit, again, true);
+  const LongFirst order = order_of(items, limit, true);
   std::vector<Group> alone;
   std::deque<Item> sorted{items.front()};
   for (const std::size_t i : order.alone) {
-    if (each[i] >= limit * kVeryLong) {
+    if (is_very_long(items[i], limit)) {
       alone.push_back({{items[i]}, true});
     } else {
       sorted.push_back(items[i]);
@@ -192,13 +208,15 @@ void Vassal::spread(std::vector<Group> alone, Output& out) {
                 std::make_move_iterator(more));
 }
 
-// A very long test comes before what the worker has reserved, unless that is dear to begin again.
+// A very long test comes before what the worker has reserved, but for a retry and what asks for
+// more than a worker, and unless that is dear to begin again.
 void Vassal::take_long(Slot slot) {
   Worker& worker = workers_[slot];
   if (worker.group.empty() || queue_.empty() || !queue_.front().very_long) return;
   const Item& item = queue_.front().items.front();
-  const Duration takes = estimates_.of(item.test);
-  if (setup_of(worker.group.front()) * kVeryLongSetupPart > takes || !admits(slot, item)) return;
+  const Item& reserved = worker.group.front();
+  if (reserved.again || is_restricted(reserved) || !admits(slot, item)) return;
+  if (setup_of(reserved) * kVeryLongSetupPart > estimates_.of(item.test)) return;
   worker.group.push_front(item);
   queue_.pop_front();
 }

@@ -65,7 +65,8 @@ TEST_CASE("long tests: very long ones leave a group of equals", "[sched]") {
   const LongFirst order = long_first(ms({300, 310, 290, 300, 320}), kLimit / 8, {}, true);
   CHECK(order.alone == Order{4, 1});
   CHECK(order.rest == Order{0, 2, 3});
-  const LongFirst dear = long_first(ms({300, 310, 290}), kLimit / 8, Duration::milliseconds(200), true);
+  const LongFirst dear =
+      long_first(ms({300, 310, 290}), kLimit / 8, Duration::milliseconds(200), true);
   CHECK(dear.alone.empty());
   CHECK(dear.rest == Order{0, 1, 2});
 }
@@ -75,6 +76,17 @@ TEST_CASE("long tests: what does not begin its file bears no set-up", "[sched]")
   CHECK(order.alone == Order{0, 2});
   CHECK(order.rest == Order{1, 3});
   CHECK(long_first(ms({900, 800}), kLimit / 2, {}, false).alone == Order{0});
+}
+
+TEST_CASE("long tests: those that are foretold are long, whatever is expected", "[sched]") {
+  const std::vector<bool> foretold{true, false, true, false, true};
+  const LongFirst order = long_first(ms({10, 10, 10, 10, 20}), kLimit, {}, true, foretold);
+  CHECK(order.alone == Order{4, 2});
+  CHECK(order.rest == Order{0, 1, 3});
+  // Where another set-up is dear they only come first.
+  const Duration setup = Duration::milliseconds(50);
+  CHECK(long_first(ms({10, 10, 10, 10, 20}), kLimit, setup, true, foretold).rest ==
+        Order{0, 4, 2, 1, 3});
 }
 
 TEST_CASE("vassal: a long test in the middle of a file begins first", "[sched]") {

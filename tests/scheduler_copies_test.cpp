@@ -100,9 +100,10 @@ TEST_CASE("scheduler: no copies where little is saved, or nobody wants them", "[
 }
 
 TEST_CASE("scheduler: no copy of a test that wants to be alone with something", "[sched]") {
-  for (const report::Required& mark : {report::Required{kFile, true, 1, {}, 1, {0, 1, 2, 3}},
-                                       report::Required{kFile, false, 2, {}, 1, {0, 1, 2, 3}},
-                                       report::Required{kFile, false, 1, "port", 1, {0, 1, 2, 3}}}) {
+  for (const report::Required& mark :
+       {report::Required{kFile, true, 1, {}, 1, {0, 1, 2, 3}},
+        report::Required{kFile, false, 2, {}, 1, {0, 1, 2, 3}},
+        report::Required{kFile, false, 1, "port", 1, {0, 1, 2, 3}}}) {
     Stragglers bench;
     bench.write(kA, mark);
     bench.start();

@@ -10,7 +10,8 @@ namespace {
 // Three of ten tests take ten seconds, the others a tenth.
 std::vector<KnownDuration> history() {
   std::vector<KnownDuration> known;
-  for (const std::string& id : names_of("f", 10)) known.push_back({id, Duration::milliseconds(100)});
+  for (const std::string& id : names_of("f", 10))
+    known.push_back({id, Duration::milliseconds(100)});
   for (const std::size_t i : {2U, 5U, 8U}) known[i].duration = Duration::seconds(10);
   return known;
 }

@@ -233,3 +233,31 @@ def test_session_fixtures_are_set_up_once_in_a_worker(job):
     assert job.run(1, "-n", "2", "--collect", "shared") == [0]
     assert (job.suite / "set-up").read_text() in ("x", "xx")
     assert (job.suite / "torn-down").read_text() == (job.suite / "set-up").read_text()
+
+
+def test_long_tests_of_one_file_are_spread_over_the_nodes(job):
+    """Which is marked as slow, and found only by the node that collects it."""
+    job.write("pytest.ini", "[pytest]\nmarkers = slow\n")
+    # By the driver of each node, before it forks: both nodes are there when work is handed out.
+    job.write("conftest.py", """
+import os, pathlib, time
+here = pathlib.Path(__file__).parent
+(here / ("here-%d" % os.getpid())).touch()
+while len(list(here.glob("here-*"))) < 2: time.sleep(0.01)
+""")
+    for i in range(20):
+        job.write("test_%02d.py" % i, "import time\ndef test_short(): time.sleep(0.1)\n")
+    job.write("test_long.py", """
+import time
+import pytest
+def test_first(): pass
+@pytest.mark.slow
+@pytest.mark.parametrize("i", range(4))
+def test_long(i): time.sleep(1.5)
+""")
+    nodes = [job.start("--collect", "shared", "-n", "2") for _ in range(2)]
+    assert [node.wait() for node in nodes] == [0, 0], nodes[0].everything()
+    same_report(nodes)
+    told = {match[7]: int(match[8]) // 2 for node in nodes for match in node.progress()}
+    places = [told["test_long.py::test_long[%d]" % i] for i in range(4)]
+    assert sorted(places) == [0, 0, 1, 1], places

@@ -98,9 +98,7 @@ int print_makespan(const MakespanOptions& options) {
   scenario.given = &given;
   scenario.starts_within = Duration{};
   scenario.give_up_after = Duration::seconds(10'000'000);
-  for (std::size_t i = 0; i < options.starts.size(); ++i) {
-    given.starts.push_back(Instant{} + seconds(options.starts[i]));
-  }
+  for (const double start : options.starts) given.starts.push_back(Instant{} + seconds(start));
   for (std::size_t i = 0; i < options.deaths.size(); ++i) {
     if (options.deaths[i] <= 0) continue;
     scenario.faults.crashes.push_back(
