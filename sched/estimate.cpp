@@ -43,25 +43,29 @@ Duration Estimates::of_collection(const report::Test& collection) const {
   return kGuessPerFile + kGuessPerKilobyte * kilobytes;
 }
 
+// Of a test that is not in it; 0: none.
+Duration Estimates::guess_from_history(const report::Test& test) const {
+  const auto siblings = history_of_functions_.find(function_of(test.id));
+  if (siblings != history_of_functions_.end()) return siblings->second.mean();
+  if (test.times_usual == 1 || known_.count == 0) return {};
+  // Slow is meant beside the others of its file, or beside all.
+  Duration usual = known_.mean();
+  const auto file = history_of_files_.find(file_of(test.id));
+  if (file != history_of_files_.end() && file->second.tests.count > 0) {
+    usual = std::max(usual, file->second.tests.mean());
+  }
+  return std::min(kLongest, usual * test.times_usual);
+}
+
 void Estimates::add(const report::Test& test) {
   Entry entry;
   entry.path = test.path;
-  entry.times_usual = test.times_usual;
+  entry.times_usual = static_cast<uint16_t>(test.times_usual);
   if (const auto found = history_.find(test.id); found != history_.end()) {
     entry.fixed = found->second;
-  } else if (const auto siblings = history_of_functions_.find(function_of(test.id));
-             siblings != history_of_functions_.end()) {
-    entry.fixed = siblings->second.mean();
-    entry.is_guess = true;
-  } else if (test.times_usual > 1 && known_.count > 0) {
-    // Slow is meant beside the others of its file, or beside all.
-    Duration usual = known_.mean();
-    const auto file = history_of_files_.find(file_of(test.id));
-    if (file != history_of_files_.end() && file->second.tests.count > 0) {
-      usual = std::max(usual, file->second.tests.mean());
-    }
-    entry.fixed = std::min(kLongest, usual * test.times_usual);
-    entry.is_guess = true;
+  } else if (has_history()) {
+    entry.fixed = guess_from_history(test);
+    entry.is_guess = entry.fixed.ns > 0;
   }
   if (paths_.size() <= test.path) paths_.resize(test.path + 1);
   if (is_in_file(test.id) && !std::exchange(paths_[test.path].looked_up, true)) {
@@ -106,7 +110,8 @@ Duration Estimates::of_path(uint32_t path) const {
 Duration Estimates::of(report::TestIndex test) const {
   const Entry& entry = tests_[test];
   if (entry.fixed.ns > 0) return entry.fixed;
-  return std::min(kLongest, of_path(entry.path) * entry.times_usual);
+  const Duration usual = of_path(entry.path);
+  return entry.times_usual == 1 ? usual : std::min(kLongest, usual * entry.times_usual);
 }
 
 }  // namespace dagz::sched

@@ -69,6 +69,7 @@ class Estimates {
 
  private:
   Duration of_collection(const report::Test& collection) const;
+  Duration guess_from_history(const report::Test& test) const;
 
   struct Mean {
     int64_t total_ns = 0;
@@ -92,8 +93,8 @@ class Estimates {
   struct Entry {
     Duration fixed;  // 0: it is not
     uint32_t path = 0;
-    uint32_t times_usual = 1;
-    bool is_guess = false;  // from its siblings or its marks
+    uint16_t times_usual = 1;  // at most report::kTimesUsualMax
+    bool is_guess = false;     // from its siblings or its marks
   };
 
   std::unordered_map<std::string, Duration> history_;

@@ -43,8 +43,8 @@ Vassal::Rank Vassal::rank_of(const Group& group, const Lengths& lengths) const {
   for (const Item& item : group.items) {
     const Duration one = estimates_.of(item.test);
     rank.total += one;
-    const bool is_long = one >= lengths.long_test || estimates_.is_foretold(item.test);
-    if (is_long) rank.longest = std::max(rank.longest, one);
+    if (one <= rank.longest) continue;
+    if (one >= lengths.long_test || estimates_.is_foretold(item.test)) rank.longest = one;
   }
   // Where all are guesses the order of collection is as good.
   if (!estimates_.has_history() && !collects(group.items.front())) {
