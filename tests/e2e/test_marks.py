@@ -114,7 +114,7 @@ import pytest, time
 @pytest.mark.parametrize("i", range(5))
 def test_locked(i): time.sleep(0.06)
 @pytest.mark.parametrize("i", range(6))
-def test_free(i): time.sleep(0.1)
+def test_free(i): time.sleep(0.25)  # long after the locked ones are done: all workers share them
 """
 
 
