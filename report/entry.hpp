@@ -363,11 +363,10 @@ struct Settled {
 // take long. Written before `Listed`, so that whoever knows the names knows this.
 struct Required {
   FileKey file = 0;
-  bool exclusive = false;  // alone on its node
-  uint32_t weight = 1;     // counts as so many workers of its node
-  std::string mutex;       // of the tests with this name one runs at a time; empty: none
-  uint32_t times_usual =
-      1;  // so many times as long as is usual, at a guess; kTimesUsualMax at most
+  bool exclusive = false;    // alone on its node
+  uint32_t weight = 1;       // counts as so many workers of its node
+  std::string mutex;         // of the tests with this name one runs at a time; empty: none
+  uint32_t times_usual = 1;  // as long as tests take; cut to kTimesUsualMax by whoever reads it
   std::vector<uint32_t> indexes;
 
   template <class Archive>

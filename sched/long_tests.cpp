@@ -55,13 +55,13 @@ LongFirst long_first(const std::vector<Duration>& expected, Duration long_test,
     const int64_t part = very_long ? kVeryLongSetupPart : kSetupPart;
     return std::max(known_setup * part, guessed * kGuessedSetupPart) > expected[i];
   };
-  // Once another set-up is dear, it is so for all that are shorter.
-  const auto cheap = std::find_if(result.alone.begin(), result.alone.end(), is_dear);
+  const auto dear = std::stable_partition(result.alone.begin(), result.alone.end(),
+                                          [&](std::size_t i) { return !is_dear(i); });
   const auto begins = others.begin() + (has_first ? 1 : 0);
   result.rest.assign(others.begin(), begins);
-  result.rest.insert(result.rest.end(), cheap, result.alone.end());
+  result.rest.insert(result.rest.end(), dear, result.alone.end());
   result.rest.insert(result.rest.end(), begins, others.end());
-  result.alone.erase(cheap, result.alone.end());
+  result.alone.erase(dear, result.alone.end());
   return result;
 }
 

@@ -132,16 +132,17 @@ std::vector<Vassal::Group> Vassal::cut(Group group, Duration share) const {
 // A long test that waits has to begin soon somewhere, so those that fit into what is wanted go
 // first.
 void Vassal::give_up_long(Duration wanted, std::vector<Item>& given, Duration& given_time) {
-  const Duration least = lengths({}).long_test * kVeryLong;
+  const Duration limit = lengths({}).long_test;
   std::erase_if(queue_, [&](const Group& group) {
     const Item& item = group.items.front();
     const Duration takes = estimates_.of(item.test);
-    const bool fits = takes >= least && given_time + takes <= wanted &&
-                      setup_of(item) * kVeryLongSetupPart <= takes && may_be_cut(group.items);
-    if (group.items.size() > 1 || !fits || collects(item) || is_restricted(item) || item.only ||
+    if (group.items.size() > 1 || collects(item) || is_restricted(item) || item.only ||
         job_.tests()[item.test].verdict == report::Verdict::kRetry) {
       return false;
     }
+    const bool fits = is_very_long(item, limit) && given_time + takes <= wanted &&
+                      is_cheap_elsewhere(item) && may_be_cut(group.items);
+    if (!fits) return false;
     given_time += takes;
     given.push_back(item);
     return true;
@@ -193,14 +194,20 @@ std::vector<Vassal::Group> Vassal::take_out_long(std::deque<Item>& items) const 
 }
 
 // As many as workers of this node can begin soon, which are the longest; others are given back, for
-// nodes that can.
+// nodes that can. Who runs a very long test begins nothing soon.
 void Vassal::spread(std::vector<Group> alone, Output& out) {
-  std::size_t room = workers_.size();
-  for (const Group& group : queue_) {
-    if (group.very_long && room > 0) --room;
-  }
-  room = std::min(room, alone.size());
-  const auto more = alone.begin() + static_cast<std::ptrdiff_t>(room);
+  if (alone.empty()) return;
+  const Duration limit = lengths({}).long_test;
+  const auto is_busy = [&](const Worker& worker) {
+    return !worker.sent.empty() && !collects(worker.sent.front()) &&
+           is_very_long(worker.sent.front(), limit);
+  };
+  const auto taken = std::count_if(workers_.begin(), workers_.end(), is_busy) +
+                     std::count_if(queue_.begin(), queue_.end(),
+                                   [](const Group& group) { return group.very_long; });
+  const auto all = static_cast<std::ptrdiff_t>(workers_.size());
+  const auto room = std::clamp<std::ptrdiff_t>(all - taken, 0, std::ssize(alone));
+  const auto more = alone.begin() + room;
   std::vector<Item> given;
   for (auto group = more; group != alone.end(); ++group) given.push_back(group->items.front());
   if (!given.empty()) give_up(given, 0, out);

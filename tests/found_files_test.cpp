@@ -299,6 +299,26 @@ TEST_CASE("found files: very long tests are spread, and what cannot begin here i
   CHECK(next.names.back().id == "x.py::t7");
 }
 
+TEST_CASE("found files: a worker that runs a very long test is no room for another", "[sched]") {
+  std::vector<KnownDuration> history;
+  for (const char* file : {"x.py", "y.py"}) {
+    for (const std::string& id : test::names_of(file, 30)) {
+      history.push_back({id, Duration::milliseconds(10)});
+    }
+  }
+  for (const std::size_t i : {5U, 6U, 35U}) history[i].duration = Duration::seconds(5);
+  Bench bench(2, history);
+  bench.grant({{kFoundX, 0, 1}, {kFoundY, 0, 1}});
+  bench.event(WorkerReady{0});
+  bench.event(WorkerReady{1});
+  const Slot home = bench.runs[0].tests.front().file == 0 ? 0 : 1;
+  bench.collected(1 - home, 1, kY, "y.py", 30);
+  REQUIRE(bench.runs.back().names[0].id == "y.py::t5");
+  bench.collected(home, 0, kX, "x.py", 30);
+  REQUIRE(bench.written<GaveUp>().size() == 1);
+  CHECK(bench.written<GaveUp>()[0].runs == std::vector<Run>{{kX, 6, 1}});
+}
+
 TEST_CASE("found files: a test that is missing where it was sent goes back to its home",
           "[sched]") {
   Bench bench(2);

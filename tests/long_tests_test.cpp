@@ -89,6 +89,15 @@ TEST_CASE("long tests: those that are foretold are long, whatever is expected", 
         Order{0, 4, 2, 1, 3});
 }
 
+TEST_CASE("long tests: a longer one whose set-up is dear keeps no foretold one in the group",
+          "[sched]") {
+  const std::vector<bool> foretold{false, false, false, true, false};
+  const LongFirst order =
+      long_first(ms({10, 900, 10, 800, 10}), kLimit, Duration::milliseconds(50), true, foretold);
+  CHECK(order.alone == Order{3});
+  CHECK(order.rest == Order{0, 1, 2, 4});
+}
+
 TEST_CASE("vassal: a long test in the middle of a file begins first", "[sched]") {
   VassalBench bench(1, 10, Duration::milliseconds(40));
   const std::string slow = names_of("f", 10)[6];

@@ -78,14 +78,22 @@ TEST_CASE("pytest protocol: a file of the catalog", "[sched]") {
 TEST_CASE("pytest protocol: what marks ask for", "[sched]") {
   const auto file = decode_as<FilePart>(
       R"({"t":"file","f":0,"path":"a.py","ids":["a","b"],"needs":[)"
-      R"({"exclusive":true,"weight":2,"mutex":"db","k":[0,1],"new":{}},{"k":[1]}]})");
+      R"({"exclusive":true,"weight":2,"mutex":"db","times":50,"k":[0,1],"new":{}},{"k":[1]}]})");
   REQUIRE(file.requirements.size() == 2);
   CHECK(file.requirements[0].exclusive);
   CHECK(file.requirements[0].weight == 2);
   CHECK(file.requirements[0].mutex == "db");
+  CHECK(file.requirements[0].times_usual == 50);
   CHECK(file.requirements[0].indexes == std::vector<uint32_t>{0, 1});
   CHECK_FALSE(file.requirements[1].exclusive);
   CHECK(file.requirements[1].weight == 1);
+  CHECK(file.requirements[1].times_usual == 1);
+  for (const char* times : {"0", "1001", "-1", "1.5"}) {
+    INFO(times);
+    decode_as<BadLine>(
+        std::string(R"({"t":"file","f":0,"path":"a.py","ids":["a"],"needs":[{"k":[0],"times":)") +
+        times + "}]}");
+  }
 }
 
 TEST_CASE("pytest protocol: the end of the collection", "[sched]") {

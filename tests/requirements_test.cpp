@@ -48,12 +48,14 @@ TEST_CASE("requirements: they are in the fold, whichever comes first", "[report]
     if (names_first) job.apply(kA, listed(test::kFile, "f", 4));
     job.apply(kA, Required{test::kFile, true, 3, "database", 5, {1, 99}});
     job.apply(kB, heavy(2, {1, 2}));
+    job.apply(kB, Required{test::kFile, false, 1, "", report::kTimesUsualMax + 1, {3}});
     if (!names_first) job.apply(kA, listed(test::kFile, "f", 4));
     const auto& tests = job.tests();
     CHECK((tests[1].exclusive && tests[1].weight == 3 && tests[1].times_usual == 5));
     CHECK(job.mutex(tests[1].mutex).name == "database");
     CHECK(job.mutex(tests[1].mutex).tests == std::vector<report::TestIndex>{1});
     CHECK((!tests[2].exclusive && tests[2].weight == 2 && tests[2].mutex == 0));
+    CHECK(tests[3].times_usual == report::kTimesUsualMax);
     CHECK((tests[0].weight == 1 && !tests[0].exclusive && tests[0].times_usual == 1));
   }
 }

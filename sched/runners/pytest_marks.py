@@ -50,10 +50,14 @@ def requirement_of(marks):
     return exclusive, weight, mutex
 
 
+def _conditions(mark):
+    """Those that are plain: one in words is evaluated by pytest alone."""
+    return [one for one in (*mark.args, mark.kwargs.get("condition")) if isinstance(one, bool)]
+
+
 def _does_not_run(marks):
-    """As far as that is plain: a condition in words is evaluated by pytest alone."""
     for mark in marks:
-        if mark.name == "skip" or (mark.name == "skipif" and any(one is True for one in mark.args)):
+        if mark.name == "skip" or (mark.name == "skipif" and any(_conditions(mark))):
             return True
         if mark.name == "xfail" and mark.kwargs.get("run", True) is False:
             return True
@@ -69,8 +73,7 @@ def times_usual(marks, shared):
     for mark in marks:
         guess = _TIMES_USUAL.get(mark.name, 1)
         if mark.name == "xfail":
-            applies = not any(one is False for one in mark.args)
-            guess = guess if applies else 1
+            guess = guess if all(_conditions(mark)) else 1
         else:
             guess //= max(1, shared[id(mark)])
         times = max(times, guess)

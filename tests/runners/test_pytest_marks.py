@@ -120,6 +120,8 @@ def test_marks_that_foretell_a_long_test(write):
         def test_both(): assert False
         @pytest.mark.xfail(False, reason="not here")
         def test_not_here(): pass
+        @pytest.mark.xfail(condition=False, reason="nor here")
+        def test_nor_here(): pass
         @pytest.mark.xfail(run=False)
         def test_not_run(): pass
         @pytest.mark.slow
@@ -128,6 +130,9 @@ def test_marks_that_foretell_a_long_test(write):
         @pytest.mark.slow
         @pytest.mark.skipif(sys.version_info > (3,), reason="new")
         def test_skipped_here(): pass
+        @pytest.mark.slow
+        @pytest.mark.skipif(condition=True, reason="always")
+        def test_always_skipped(): pass
         @pytest.mark.slow
         @pytest.mark.skipif(False, reason="old")
         def test_not_skipped(): pass
