@@ -23,8 +23,14 @@ constexpr uint32_t kJobsLookedAt = 100;
 
 std::string prefix_of(const mesh::Keyring& keyring) { return to_hex(keyring.run_tag()) + "-"; }
 
+// A step of one node has one place.
+std::optional<uint32_t> place_of(const CiRun& run) {
+  if (!run.node_index && run.node_total == 1U) return 0;
+  return run.node_index;
+}
+
 std::string own_name(const MeshAccess& access) {
-  const auto& index = access.run.node_index;
+  const auto index = place_of(access.run);
   return prefix_of(*access.keyring) + (index ? std::to_string(*index) : "any") + kSuffix;
 }
 
@@ -54,6 +60,17 @@ int64_t age_seconds(const std::filesystem::path& path) {
   struct stat status {};
   if (stat(path.c_str(), &status) != 0) return INT64_MAX;
   return std::max<int64_t>(0, std::time(nullptr) - status.st_mtime);
+}
+
+// Behind the job's key: its attempt, its build if that is known, and what tells it from others.
+bool is_of_this_build(const MeshAccess& access, const std::string& full_id) {
+  const std::string key = access.job + "/";
+  if (!access.is_named || !full_id.starts_with(key)) return false;
+  const std::string rest = full_id.substr(key.size());
+  const std::size_t begin = rest.find('/') + 1;
+  const std::size_t end = rest.rfind('/');
+  const bool names_build = begin != 0 && end > begin;
+  return access.build == (names_build ? rest.substr(begin, end - begin) : "");
 }
 
 // Those of one attempt, in the order of their names.
@@ -86,7 +103,7 @@ std::optional<report::JobSummary> read_first(const mesh::Keyring& keyring,
 
 std::optional<EndedJob> find_in_directory(const MeshAccess& access, const std::string& rendezvous) {
   const auto files = ended_files(*access.keyring, rendezvous);
-  const bool knows_its_place = access.run.node_index.has_value();
+  const bool knows_its_place = place_of(access.run).has_value();
   const bool took_part = std::any_of(files.begin(), files.end(), [&](const auto& path) {
     return path.filename() == own_name(access);
   });
@@ -94,37 +111,39 @@ std::optional<EndedJob> find_in_directory(const MeshAccess& access, const std::s
     auto summary = read_first(*access.keyring, files, INT64_MAX - 1);
     std::error_code error;
     for (const auto& path : files) std::filesystem::remove(path, error);
-    if (summary) return EndedJob{std::move(*summary), true, rendezvous};
-    return std::nullopt;
+    if (!summary || !is_of_this_build(access, summary->full_id)) return std::nullopt;
+    return EndedJob{std::move(*summary), true, rendezvous};
   }
   const int64_t limit = knows_its_place ? kEndedSeconds : kEndedWithoutIndexSeconds;
-  if (auto summary = read_first(*access.keyring, files, limit)) {
+  if (auto summary = read_first(*access.keyring, files, limit);
+      summary && (access.build.empty() || is_of_this_build(access, summary->full_id))) {
     return EndedJob{std::move(*summary), false, rendezvous};
   }
   if (!access.earlier) return std::nullopt;
   auto summary =
       read_first(*access.earlier, ended_files(*access.earlier, rendezvous), INT64_MAX - 1);
-  if (!summary) return std::nullopt;
+  if (!summary || !is_of_this_build(access, summary->full_id)) return std::nullopt;
   return EndedJob{std::move(*summary), true, rendezvous};
 }
 
 // It is over, in this attempt and lately, and this place of the step was not in it.
 bool came_too_late(const MeshAccess& access, const report::JobSummary& job) {
-  if (!access.run.node_index || !job.full_id.starts_with(full_id_prefix(access))) return false;
+  const auto place = place_of(access.run);
+  if (!place || !job.full_id.starts_with(full_id_prefix(access))) return false;
   const int64_t ended_ms = job.started.ms + job.duration.ms();
   if (std::time(nullptr) - ended_ms / 1000 > kEndedSeconds) return false;
   return std::all_of(job.nodes.begin(), job.nodes.end(), [&](const report::NodeSummary& node) {
-    return node.place > 0 && node.place != *access.run.node_index + 1;
+    return node.place > 0 && node.place != *place + 1;
   });
 }
 
-// A build of a CI has its own key, so the same key again is the same build again. Outside of a CI
-// every run of a checkout has the same key, and what passed before says nothing about now.
+// Outside of a CI every run of a checkout has the same key, and what passed before says nothing
+// about now.
 std::optional<EndedJob> find_in_history(const MeshAccess& access, report::History& history) {
-  if (access.run.platform == "local") return std::nullopt;
+  if (!access.is_named) return std::nullopt;
   const auto rows = history.list(kJobsLookedAt);
   for (const report::JobRow& row : rows.value) {
-    if (!row.full_id.starts_with(access.job + "/")) continue;
+    if (!is_of_this_build(access, row.full_id)) continue;
     auto job = history.load(row.full_id);
     if (!job.value) return std::nullopt;
     const bool late = came_too_late(access, *job.value);
@@ -136,7 +155,8 @@ std::optional<EndedJob> find_in_history(const MeshAccess& access, report::Histor
 }  // namespace
 
 std::string full_id_prefix(const MeshAccess& access) {
-  return access.job + "/" + std::to_string(access.run.attempt) + "/";
+  const std::string build = access.build.empty() ? "" : access.build + "/";
+  return access.job + "/" + std::to_string(access.run.attempt) + "/" + build;
 }
 
 std::optional<std::string> keep_ended(const MeshAccess& access, const std::string& rendezvous,

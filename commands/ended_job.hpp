@@ -14,13 +14,14 @@
 // index>.ended"). Who finds one of another node but none of its own is late and takes the report
 // for its own; who finds its own, or one of the attempt before, is a rerun. The history is searched
 // as well: who is not among the nodes of a job of this attempt has come too late for it; who finds
-// any other job of the same key is a rerun.
+// any other job of the same key is a rerun. Only jobs of the same build count, and none where
+// nothing names the build: other sources may have broken what passed.
 
 namespace dagz {
 
 // Where the CI does not tell a node's place all have the same name, and a report counts only for so
 // long.
-inline constexpr int64_t kEndedWithoutIndexSeconds = 600;
+inline constexpr int64_t kEndedWithoutIndexSeconds = 60;
 inline constexpr int64_t kEndedSeconds = 3600;
 
 // What the full ids of this attempt's jobs begin with.

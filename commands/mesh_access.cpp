@@ -139,6 +139,11 @@ MeshAccess open_mesh_access(const NetworkOptions& network, const PlaceOptions& p
                    .value_or(local_run(host_name(), user_name(), place.project_root));
   access.job = job_key(access.run, network.group, network.job);
   access.identity = run_identity(access.run, access.job);
+  if (const std::string build = build_of(access.run); !build.empty()) {
+    access.build = mesh::short_digest(build);
+  }
+  access.is_named =
+      access.run.platform != "local" && (!access.build.empty() || !network.job.empty());
   access.loopback_only = stays_on_this_host(network, access.run);
 
   mesh::TrustRequest request;

@@ -24,6 +24,10 @@ struct MeshAccess {
   CiRun run;
   std::string job;       // the job's key, the same in all attempts
   std::string identity;  // of this attempt: nodes of different identities never meet
+  std::string build;     // tells builds with the same key apart, shortened; empty: nobody says
+  // Jobs of this key and build are attempts of one job. Where neither the CI nor the user names
+  // it, the next job of the same key may be of other sources.
+  bool is_named = false;
   bool loopback_only = true;
   mesh::TrustRoot trust;
   std::unique_ptr<mesh::Keyring> keyring;

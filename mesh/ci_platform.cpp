@@ -137,14 +137,15 @@ void cut_bitrise_copy(const Environment&, CiRun& run) {
   if (run.step.ends_with(suffix)) run.step.resize(run.step.size() - suffix.size());
 }
 
-// The pods of an indexed job are called <job>-<index>.
+// The pods of an indexed job are called <job>-<index>. A job that is deleted and made once more has
+// the same name, so that says nothing of the build.
 void name_kubernetes_job(const Environment& environment, CiRun& run) {
-  run.build = value_of(environment, "JOB_NAME");
+  run.step = value_of(environment, "JOB_NAME");
   run.multi_host = true;
-  if (!run.build.empty()) return;
-  run.build = value_of(environment, "HOSTNAME");
+  if (!run.step.empty()) return;
+  run.step = value_of(environment, "HOSTNAME");
   const std::string suffix = "-" + value_of(environment, "JOB_COMPLETION_INDEX");
-  if (run.build.ends_with(suffix)) run.build.resize(run.build.size() - suffix.size());
+  if (run.step.ends_with(suffix)) run.step.resize(run.step.size() - suffix.size());
 }
 
 // A step's tasks may share a host; hosts are counted apart. A batch script is not one of the tasks.
@@ -252,7 +253,7 @@ const Row kRows[] = {
      .detect = "JENKINS_URL|BUILD_TAG=jenkins-*",
      .server = "{JENKINS_URL}",
      .repository = "{GIT_URL|GIT_URL_1}",
-     .build = "{BUILD_TAG}",
+     .build = "{BUILD_TAG|BUILD_NUMBER}",
      .step = "{JOB_NAME}:{STAGE_NAME}",
      .url = "{BUILD_URL}",
      .commit = "{GIT_COMMIT}",
@@ -352,7 +353,7 @@ const Row kRows[] = {
     {.platform = "generic",
      .detect = "CI_NODE_INDEX|CI_NODE_TOTAL",
      .build = "{CI_BUILD_ID|HEROKU_TEST_RUN_ID|BUILD_ID|BUILD_NUMBER}",
-     .commit = "{HEROKU_TEST_RUN_COMMIT_VERSION}",
+     .commit = "{CI_COMMIT_SHA|GIT_COMMIT|COMMIT_SHA|HEROKU_TEST_RUN_COMMIT_VERSION}",
      .branch = "{HEROKU_TEST_RUN_BRANCH}"},
 };
 // clang-format on
@@ -455,6 +456,11 @@ std::string job_key(const CiRun& run, std::string_view group, std::string_view u
   if (!user_key.empty()) return join_escaped({"job", user_key, group});
   return join_escaped({run.platform, run.server, run.repository, run.build, run.step,
                        group.empty() ? std::string_view(run.matrix) : group});
+}
+
+std::string build_of(const CiRun& run) {
+  if (run.platform == "local" || (run.build.empty() && run.commit.empty())) return {};
+  return join_escaped({run.platform, run.server, run.repository, run.build, run.commit});
 }
 
 std::string run_identity(const CiRun& run, std::string_view job_key) {

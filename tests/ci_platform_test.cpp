@@ -453,8 +453,8 @@ TEST_CASE("ci: the pods of an indexed kubernetes job share its name", "[mesh][ci
                                {"JOB_COMPLETION_INDEX", "12"},
                                {"HOSTNAME", "tests-4-12"}};
   check({variables,
-         {.platform = "kubernetes", .build = "tests-4", .node_index = 12, .multi_host = true}});
-  CHECK(seen(with(variables, {{"JOB_NAME", "named"}})).build == "named");
+         {.platform = "kubernetes", .step = "tests-4", .node_index = 12, .multi_host = true}});
+  CHECK(seen(with(variables, {{"JOB_NAME", "named"}})).step == "named");
 }
 
 TEST_CASE("ci: slurm step; hosts and tasks are counted apart", "[mesh][ci]") {
@@ -501,6 +501,19 @@ TEST_CASE("ci: generic node numbers count from nought", "[mesh][ci]") {
           .node_index = 1,
           .node_total = 2,
           .multi_host = true}});
+}
+
+TEST_CASE("ci: what names the build of a run", "[mesh][ci]") {
+  const std::string build = build_of(seen(kGitlab));
+  CHECK_FALSE(build.empty());
+  CHECK(build_of(seen(with(kGitlab, {{"CI_NODE_INDEX", "4"}}))) == build);
+  CHECK(build_of(seen(with(kGitlab, {{"CI_PIPELINE_ID", "other"}}))) != build);
+  CHECK(build_of(seen(with(kGitlab, {{"CI_COMMIT_SHA", "other"}}))) != build);
+  const Variables convention = {{"CI_NODE_INDEX", "0"}, {"CI_NODE_TOTAL", "2"}};
+  CHECK(build_of(seen(convention)).empty());
+  CHECK_FALSE(build_of(seen(with(convention, {{"GIT_COMMIT", "c0ffee"}}))).empty());
+  CHECK(build_of(seen({{"JOB_COMPLETION_INDEX", "1"}, {"HOSTNAME", "suite-1"}})).empty());
+  CHECK(build_of(local_run("host", "user", "/src")).empty());
 }
 
 TEST_CASE("ci: a CI on top of slurm or kubernetes wins over it", "[mesh][ci]") {

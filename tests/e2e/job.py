@@ -71,7 +71,7 @@ class Node:
         self.environment = clean_environment(place.parent / "user")
         self.environment.update({"TMPDIR": str(temporary), **extra})
         self.process = subprocess.Popen(
-            [*prefix, BINARY, "run", "--job", key, "--state-dir", str(self.state), *options, "--", *command],
+            [*prefix, BINARY, "run", *(["--job", key] if key else []), "--state-dir", str(self.state), *options, "--", *command],
             cwd=suite,
             env=self.environment,
             stdin=subprocess.DEVNULL,

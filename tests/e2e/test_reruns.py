@@ -66,6 +66,48 @@ def test_the_rendezvous_directory_tells_of_the_attempt_before(job, tmp_path):
     assert nodes[0].report() == nodes[1].report()
 
 
+@pytest.mark.parametrize("memory", ["rendezvous", "history"])
+def test_another_build_under_the_same_key_is_no_rerun(job, tmp_path, memory):
+    """Other sources: what passed before may be broken now."""
+    job.write("test_it.py", SUITE)
+    options = {}
+    if memory == "rendezvous":
+        (tmp_path / "rendezvous").mkdir()
+        options = {"DAGZ_RENDEZVOUS": str(tmp_path / "rendezvous")}
+    else:
+        options = {"state": tmp_path / "kept"}
+    for build in ("7", "8"):
+        node = job.start("-n", "1", "--listen", "127.0.0.1", "--no-beacon", "--retries", "0",
+                         **{**github(1), "GITHUB_RUN_ID": build}, **options)
+        assert node.wait() == 1
+        assert "2 failed, 40 passed" in node.summary() and " 0 redundant" in node.summary()
+
+
+def test_without_a_word_on_the_build_nothing_is_redundant(job, tmp_path):
+    """By the variables that pipelines set by convention all builds have one key."""
+    job.write("test_it.py", SUITE)
+    job.key = ""
+    for number, commit in enumerate(["", "", "c0ffee", "c0ffee", "c1ffee"]):
+        node = job.start("-n", "1", "--listen", "127.0.0.1", "--no-beacon", "--retries", "0", state=tmp_path / "kept",
+                         CI_NODE_INDEX="0", CI_NODE_TOTAL="2", GIT_COMMIT=commit, DAGZ_SECRET=SECRET, ATTEMPT="1")
+        assert node.wait() == 1
+        assert (" 41 redundant" if number == 3 else " 0 redundant") in node.summary()
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_ci_job_of_one_node_is_never_late_for_itself(job, tmp_path, broken):
+    """GitLab without `parallel`, restarted: a rerun, also within a minute."""
+    job.write("test_it.py", "def test_a(): pass\ndef test_b(): assert 0\n" if broken else "def test_a(): pass\n")
+    (tmp_path / "rendezvous").mkdir()
+    lone = {**gitlab(1), "CI_JOB_NAME": "test", "CI_NODE_TOTAL": "1"}
+    del lone["CI_NODE_INDEX"]
+    for attempt in (1, 2):
+        node = job.start("-n", "1", "--listen", "127.0.0.1", "--no-beacon", "--retries", "0",
+                         "--rendezvous", str(tmp_path / "rendezvous"), **lone)
+        assert node.wait() == (1 if broken else 0)
+        assert ran(node) == {"test_it.py::test_b"} if broken and attempt == 2 else "test_it.py::test_a" in ran(node)
+
+
 def test_outside_of_a_ci_nothing_is_redundant(job, tmp_path):
     job.write("test_it.py", SUITE)
     for _ in range(2):
