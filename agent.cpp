@@ -365,7 +365,11 @@ void Agent::poll_runner(Moment at) {
     } else if (const auto* finished = std::get_if<sched::RunnerFinished>(&event)) {
       runner_output_ = finished->output;
       runner_status_ = finished->status;
+      command_status_ = finished->command_status;
       runner_ended_ = true;
+    } else if (const auto* more = std::get_if<sched::CommandGoesOn>(&event)) {
+      say(more->ends ? "the process of pytest does not end, and is told to"
+                     : "pytest has ended; `" + options_.command.front() + "` goes on");
     }
     if (!std::holds_alternative<sched::TestDone>(event) &&
         !std::holds_alternative<sched::WorkerMemory>(event)) {
@@ -485,7 +489,9 @@ void Agent::finish_runner(Moment) {
   finish.began_s = end.summary.started.ms / 1000;
   const std::string name = own_name();
   for (const report::TestSummary& test : end.summary.tests) {
+    const bool unfinished = report::bucket_of(test.verdict) == report::Bucket::kUnfinished;
     if (report::is_failure(test.verdict)) finish.failed.push_back(test.id);
+    if (unfinished) finish.unfinished.push_back(test.id);
     const bool here = std::any_of(test.attempts.begin(), test.attempts.end(),
                                   [&name](const auto& attempt) { return attempt.node == name; });
     if (!here) ++finish.elsewhere;
@@ -613,13 +619,29 @@ int Agent::conclude() {
   transport_.flush_and_close(Duration::milliseconds(500));
   if (nobody) return static_cast<int>(end.unable_code);
   const int code = exit_code_of(end.summary);
-  // All tests passed, and yet a plug-in of the session says no (a coverage limit, for instance).
-  if (code == report::kExitPassed && runner_status_ != 0 && end.summary.counts.total > 0) {
+  return code == report::kExitPassed ? code_of_session(end.summary) : code;
+}
+
+// No test failed, or none of this node where only its own count, and yet something may say no.
+int Agent::code_of_session(const report::JobSummary& summary) {
+  if (summary.counts.total == 0) return report::kExitPassed;
+  // The session is told of all failures of the job.
+  const bool told_so = runner_status_ == report::kExitFailed &&
+                       report::exit_code(summary, {}) == report::kExitFailed;
+  // A plug-in (a coverage limit, for instance).
+  if (runner_status_ != 0 && !told_so) {
     say("pytest's session ended with status " + std::to_string(runner_status_) +
         " on this node although no test failed: a plug-in decided so");
-    return runner_status_ == 1 ? report::kExitFailed : runner_status_;
+    return runner_status_;
   }
-  return code;
+  // What the command does besides starting pytest.
+  const int status = command_status_.value_or(0);
+  if (status != 0 && status != runner_status_) {
+    say("`" + options_.command.front() + "` ended with status " + std::to_string(status) +
+        " on this node, after pytest's session: that was " + std::to_string(runner_status_));
+    return status;
+  }
+  return report::kExitPassed;
 }
 
 }  // namespace dagz

@@ -62,6 +62,7 @@ class Agent {
   report::KnownFlaky known_flaky(const report::JobSummary& summary);
   void print_report(const report::JobSummary& summary);
   int exit_code_of(const report::JobSummary& summary);
+  int code_of_session(const report::JobSummary& summary);
   bool open_files();
   void write_file(const std::string& path, const char* what, const std::string& text);
   void say(const std::string& line);
@@ -96,7 +97,8 @@ class Agent {
   Instant next_draw_at_;
   std::optional<sched::RunnerFailed> runner_failure_;
   std::string runner_output_;
-  int runner_status_ = 0;
+  int runner_status_ = 0;              // of pytest's session
+  std::optional<int> command_status_;  // of all that the command did
   bool lonely_told_ = false;
   int exit_code_ = 0;
   std::optional<int> failed_with_;

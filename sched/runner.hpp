@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -169,14 +170,22 @@ struct RunnerFailed {
 
 // The runner has wound up after `Finish`.
 struct RunnerFinished {
-  int status = 0;
-  std::string output;  // what plug-ins printed in their summaries
+  int status = 0;  // of pytest's session
+  std::string
+      output;  // what plug-ins printed in their summaries, and whatever the command did then
+  // Of the whole command, if it was left to end by itself: it may do more than start pytest.
+  std::optional<int> command_status;
 };
 
-using RunnerEvent =
-    std::variant<FileCollected, FilesFound, CollectionDone, CollectionSlow, WorkerCollected,
-                 WorkerReady, WorkerWants, TestDone, TestMissing, TakenBack, WorkerMemory, LeftOver,
-                 WorkerGone, ExitRequested, RunnerLost, RunnerFailed, RunnerFinished>;
+// pytest has ended its session, and the command has gone on for a while since.
+struct CommandGoesOn {
+  bool ends = false;  // it is told to end: pytest's own process hangs
+};
+
+using RunnerEvent = std::variant<FileCollected, FilesFound, CollectionDone, CollectionSlow,
+                                 WorkerCollected, WorkerReady, WorkerWants, TestDone, TestMissing,
+                                 TakenBack, WorkerMemory, LeftOver, WorkerGone, ExitRequested,
+                                 RunnerLost, RunnerFailed, CommandGoesOn, RunnerFinished>;
 
 // ---- commands: the cores decide ---------------------------------------------------------------
 
@@ -232,13 +241,14 @@ struct KillWorker {
 
 // All workers are gone: let the runner end its session.
 struct FinishRunner {
-  std::vector<std::string> failed;  // ids and files that failed in the whole job
-  bool hard = false;                // do not wait for it: kill
-  uint64_t tests = 0;               // in the whole job
-  bool ran = true;                  // false: only the catalog was wanted
-  std::string job = {};             // its full id
-  int64_t began_s = 0;              // seconds of Unix time
-  uint64_t elsewhere = 0;           // tests of the job that this node did not run
+  std::vector<std::string> failed;      // ids and files that failed in the whole job
+  std::vector<std::string> unfinished;  // ids that have no verdict
+  bool hard = false;                    // do not wait for it: kill
+  uint64_t tests = 0;                   // in the whole job
+  bool ran = true;                      // false: only the catalog was wanted
+  std::string job = {};                 // its full id
+  int64_t began_s = 0;                  // seconds of Unix time
+  uint64_t elsewhere = 0;               // tests of the job that this node did not run
 };
 
 using RunnerCommand = std::variant<StartWorker, RunTests, TakeBack, DrainWorker, KillWorker,

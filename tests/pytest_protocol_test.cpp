@@ -288,11 +288,13 @@ TEST_CASE("pytest protocol: the agent's messages", "[sched]") {
   CHECK(encode_run({}) == "{\"t\":\"run\",\"tests\":[]}\n");
   CHECK(encode_drain() == "{\"t\":\"drain\"}\n");
   CHECK(encode_job("a\"b") == "{\"t\":\"job\",\"name\":\"a\\\"b\"}\n");
-  CHECK(encode_finish({{"a.py::x", "b\n"}, false, 7}) ==
+  CHECK(encode_finish({{"a.py::x", "b\n"}, {}, false, 7}) ==
         "{\"t\":\"finish\",\"tests\":7,\"failed\":[\"a.py::x\",\"b\\u000a\"]}\n");
-  CHECK(encode_finish({{}, false, 0, false}) ==
+  CHECK(encode_finish({{"a.py::x"}, {"c", "d"}, false, 7}) ==
+        "{\"t\":\"finish\",\"tests\":7,\"failed\":[\"a.py::x\"],\"unfinished\":[\"c\",\"d\"]}\n");
+  CHECK(encode_finish({{}, {}, false, 0, false}) ==
         "{\"t\":\"finish\",\"tests\":0,\"failed\":[],\"ran\":false}\n");
-  CHECK(encode_finish({{}, false, 3, true, "a\"b", 17, 2}) ==
+  CHECK(encode_finish({{}, {}, false, 3, true, "a\"b", 17, 2}) ==
         "{\"t\":\"finish\",\"tests\":3,\"failed\":[],\"job\":\"a\\\"b\",\"began\":17,"
         "\"elsewhere\":2}\n");
 }

@@ -147,6 +147,13 @@ std::optional<RunnerFiles::Peer> RunnerFiles::accept_peer() {
   return Peer{std::move(peer), credentials.pid};
 }
 
+void RunnerFiles::mark_taken() const {
+  const UniqueFd file(
+      open((socket_path() + ".taken").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+}
+
+void RunnerFiles::unmark_taken() const { unlink((socket_path() + ".taken").c_str()); }
+
 void RunnerFiles::begin_log(Slot slot) {
   const UniqueFd file(
       open(log_path(slot).c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));

@@ -39,6 +39,10 @@ class RunnerFiles {
   std::string log_path(Slot slot) const;
   std::string tickets_path(Slot slot) const;
 
+  // From now on another pytest of the command is an ordinary one, or no longer so.
+  void mark_taken() const;
+  void unmark_taken() const;
+
   int listen_fd() const { return listen_fd_.get(); }
   void stop_listening() { listen_fd_.reset(); }
 

@@ -154,9 +154,14 @@ void RunnerHost::check_deadlines() {
   if (phase_ == Phase::kFinishing && ask_at_ == Instant::never() && !asked_) {
     ask_at_ = now_ + config_.finish_patience;
   }
+  if (ask_at_ <= now_ && goes_on()) {
+    ask_at_ = Instant::never();
+    if (!std::exchange(going_on_told_, true)) events_.emplace_back(CommandGoesOn{false});
+  }
   if (ask_at_ <= now_) {
     ask_at_ = Instant::never();
     asked_ = true;
+    if (session_status_) events_.emplace_back(CommandGoesOn{true});
     process_->kill_group(SIGTERM);
     kill_at_ = std::min(kill_at_, now_ + config_.grace);
   }
@@ -327,6 +332,8 @@ void RunnerHost::closed(Connection& connection) {
     Worker& worker = workers_.at(connection.slot);
     worker.kill_at = std::min(worker.kill_at, now_ + config_.grace);
     wake_zygote();
+  } else if (role == Role::kZygote && goes_on()) {
+    ask_at_ = std::min(ask_at_, now_ + config_.grace);
   } else if (role == Role::kZygote && phase_ != Phase::kFinishing &&
              files_told_ + tests_told_ > 0) {
     for (auto& [slot, worker] : workers_) kill_worker(worker);
@@ -355,7 +362,8 @@ void RunnerHost::sweep_connections() {
 // ---- what they say ----------------------------------------------------------------------------
 
 void RunnerHost::on_zygote_hello(Connection& connection, const ZygoteHello& hello) {
-  // A command may start pytest twice: the second one is heard only if the first had nothing to say.
+  // A command may start pytest twice: the second one is heard only if the first had nothing to say
+  // (after that it does not even ask: RunnerFiles::mark_taken).
   if (zygote_ != nullptr || phase_ != Phase::kCollecting || files_told_ > 0 || file_open_) {
     return drop(connection);
   }
@@ -485,6 +493,7 @@ void RunnerHost::on_collected(Collected& collected) {
   }
   if (restarted_ && !collected_the_same(collected)) return;
   collected_ = true;
+  files_.mark_taken();
   if (phase_ == Phase::kCollecting) phase_ = Phase::kRunning;
   for (const StartWorker& start : std::exchange(to_fork_, {})) fork_worker(start);
   if (restarted_) return;
@@ -625,12 +634,17 @@ void RunnerHost::command_ended(int wait_status) {
   if (zygote_ != nullptr) hear_out(*zygote_);
   if (phase_ == Phase::kEnded) return;
   process_->read_output(kHearOutMax);
+  const bool by_itself = !asked_;
   kill_all();
   const std::string output = process_->output().text();
   if (phase_ == Phase::kFinishing) {
     // A command that was stopped before it had anything to run has nothing to say on the job.
     const int status = collected_ ? exit_code_of(wait_status).value_or(kInternalError) : 0;
-    return end(RunnerFinished{session_status_.value_or(status), output});
+    RunnerFinished finished{session_status_.value_or(status), output, {}};
+    if (session_status_ && by_itself) {
+      finished.command_status = exit_code_of(wait_status).value_or(kInternalError);
+    }
+    return end(std::move(finished));
   }
   const bool lost = was_lost();
   RunnerFailed failure = explain_command_end(
@@ -638,6 +652,9 @@ void RunnerHost::command_ended(int wait_status) {
   if (lost) return lose(wait_status, std::move(failure));
   end(std::move(failure));
 }
+
+// The command does more than start pytest, which has ended.
+bool RunnerHost::goes_on() const { return session_status_ && zygote_ == nullptr; }
 
 // It had begun to serve, here or before its restart, and has not said why it ended.
 bool RunnerHost::was_lost() const {

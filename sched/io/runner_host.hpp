@@ -185,6 +185,7 @@ class RunnerHost {
   void tell_job();
   void command_ended(int wait_status);
   bool was_lost() const;
+  bool goes_on() const;
   void lose(int wait_status, RunnerFailed failure);
   void forget_peers();
   void end(RunnerEvent event);
@@ -233,6 +234,7 @@ class RunnerHost {
   Instant ask_at_ = Instant::never();   // SIGTERM to the command
   Instant kill_at_ = Instant::never();  // kill_all
   bool asked_ = false;
+  bool going_on_told_ = false;
   uint64_t rejected_lines_ = 0;
 };
 

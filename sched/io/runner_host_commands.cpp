@@ -122,7 +122,7 @@ void RunnerHost::do_command(const KillWorker& kill) {
 }
 
 void RunnerHost::do_command(const FinishRunner& finish) {
-  if (phase_ == Phase::kLost) return end(RunnerFinished{0, {}});
+  if (phase_ == Phase::kLost) return end(RunnerFinished{});
   phase_ = Phase::kFinishing;
   process_->read_output(kHearOutMax);
   process_->output().clear();
@@ -139,6 +139,7 @@ void RunnerHost::do_command(const RestartRunner& restart) {
   CHECK(phase_ == Phase::kLost);
   for (const LocalTest& test : restart.charged) ++failed_runs_[test];
   restarted_ = true;
+  files_.unmark_taken();
   files_told_ = tests_told_ = 0;
   collected_ = file_open_ = connected_ = differs_ = false;
   found_.clear();

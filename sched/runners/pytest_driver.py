@@ -76,6 +76,8 @@ def pytest_load_initial_conftests(early_config):
 def pytest_cmdline_main(config):
     global _socket_path
     path, _socket_path = _socket_path, None  # one session: a second pytest.main() is an ordinary one
+    if path is not None and _order is None and os.path.exists(path + ".taken"):
+        path = None  # so is a second pytest of the command
     if path is None or any(getattr(config.option, name, None) for name in _INSPECTION_OPTIONS):
         return
     notes = neutralise(config)

@@ -455,14 +455,19 @@ std::string encode_job(std::string_view name) {
 }
 
 std::string encode_finish(const FinishRunner& finish) {
-  std::string line = fmt::format(R"({{"t":"finish","tests":{},"failed":[)", finish.tests);
-  const char* separator = "";
-  for (const std::string& id : finish.failed) {
-    line += separator;
-    append_json_string(line, id);
-    separator = ",";
-  }
-  line += ']';
+  std::string line = fmt::format(R"({{"t":"finish","tests":{})", finish.tests);
+  const auto append = [&line](const char* name, const std::vector<std::string>& ids) {
+    line += fmt::format(R"(,"{}":[)", name);
+    const char* separator = "";
+    for (const std::string& id : ids) {
+      line += separator;
+      append_json_string(line, id);
+      separator = ",";
+    }
+    line += ']';
+  };
+  append("failed", finish.failed);
+  if (!finish.unfinished.empty()) append("unfinished", finish.unfinished);
   if (!finish.ran) line += R"(,"ran":false)";
   if (!finish.job.empty()) {
     line += R"(,"job":)";

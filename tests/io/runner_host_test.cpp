@@ -182,7 +182,7 @@ TEST_CASE("runner host: a whole job", "[sched]") {
   CHECK(gone.clean);
   CHECK(gone.reason == "exit status 0");
 
-  bench.host.perform(FinishRunner{{"a.py::fail"}, false});
+  bench.host.perform(FinishRunner{{"a.py::fail"}, {}, false});
   const auto finished = bench.next<RunnerFinished>();
   CHECK(finished.status == 1);
   CHECK(finished.output == "summary of 1 failed\n");
@@ -402,7 +402,7 @@ TEST_CASE("runner host: a hard finish waits for nobody", "[sched]") {
   bench.next<CollectionDone>();
   bench.start_worker(0);
   bench.host.perform(RunTests{0, {{0, 0}}});
-  bench.host.perform(FinishRunner{{}, true});
+  bench.host.perform(FinishRunner{{}, {}, true});
   CHECK(bench.next<RunnerFinished>().status == 3);
 }
 

@@ -1,0 +1,82 @@
+"""What the command does besides running tests: other programs, a second pytest, the end of its session."""
+
+import json
+import sys
+
+import pytest
+
+from job import same_report
+
+PYTEST = f"{sys.executable} -m pytest -p no:cacheprovider"
+
+
+def shell(job, script, **more):
+    return job.start("-n", "1", "--retries", "0", command=["bash", "-c", script], **more)
+
+
+@pytest.fixture
+def passing(job):
+    job.write("test_fine.py", "def test_fine(): pass\n")
+    return job
+
+
+@pytest.mark.parametrize("script, code, words", [
+    (f"set -e; {PYTEST} test_fine.py; echo the lint; exit 42", 42, "`bash` ended with status 42"),
+    (f"{PYTEST} test_fine.py && false", 1, "`bash` ended with status 1"),
+    (f"{PYTEST} test_fine.py; kill -9 $$", 3, "`bash` ended with status 3"),
+    (f"{PYTEST} test_fine.py; echo the lint", 0, ""),
+])
+def test_the_rest_of_the_command_has_its_say(passing, script, code, words):
+    node = shell(passing, script)
+    assert node.wait() == code, node.errors
+    assert "PASSED: 0 failed, 1 passed" in node.summary() and words in node.errors
+    assert "echo" not in script or "the lint" in node.everything()
+
+
+@pytest.mark.parametrize("collect", ["whole", "shared"])
+def test_a_second_pytest_of_the_command_runs_by_itself(passing, collect):
+    """It is not in the report, but its failure is not lost."""
+    passing.write("test_fine.py", "import pytest, time\n@pytest.mark.parametrize('i', range(9))\n"
+                  "def test_fine(i): time.sleep(0.4)\n")
+    passing.write("test_bad.py", "def test_bad(): assert 0\n")
+    script = f"{PYTEST} test_fine.py && {PYTEST} test_bad.py"
+    nodes = [shell(passing, script, DAGZ_COLLECT=collect) for _ in range(2)]
+    assert [node.wait() for node in nodes] == [1, 1]
+    same_report(nodes)
+    for node in nodes:
+        assert " 9 passed" in node.summary() and "FAILED test_bad.py::test_bad" in node.everything()
+        assert "INTERNALERROR" not in node.everything()
+
+
+def test_what_comes_after_pytest_is_waited_for(passing):
+    node = shell(passing, f"{PYTEST} test_fine.py; sleep 3; touch done", DAGZ_GRACE="1s")
+    assert node.wait() == 0
+    assert "pytest has ended; `bash` goes on" in node.errors
+    assert (passing.suite / "done").exists()
+
+
+def test_with_exit_own_the_failures_of_others_do_not_count(job):
+    job.write("test_it.py", "import pytest, time\n@pytest.mark.parametrize('i', range(12))\n"
+              "def test_it(i):\n    time.sleep(0.3)\n    assert i != 5\n")
+    nodes = [job.start("-n", "1", "--exit", "own", "--retries", "0") for _ in range(2)]
+    codes = [node.wait() for node in nodes]
+    same_report(nodes)
+    failed = [any(" FAILED " in line for line in node.lines if "█" in line and f"worker #{number}" in line)
+              for number, node in enumerate(nodes)]
+    assert sorted(codes) == [0, 1], failed
+    assert not any("a plug-in decided so" in node.errors for node in nodes)
+
+
+@pytest.mark.parametrize("collect", ["whole", "shared"])
+def test_what_did_not_run_stays_among_the_last_failed(job, collect):
+    job.write("test_it.py", "import pytest\n@pytest.mark.parametrize('i', range(40))\ndef test_it(i): assert i % 39\n")
+
+    def known(*options):
+        node = job.start("-n", "1", "--retries", "0", "--collect", collect, *options,
+                         command=[sys.executable, "-m", "pytest"])
+        assert node.wait() == 1
+        return set(json.loads((job.suite / ".pytest_cache/v/cache/lastfailed").read_text()))
+
+    both = {"test_it.py::test_it[0]", "test_it.py::test_it[39]"}
+    assert known() == both
+    assert known("--max-fail", "1:now") == both
