@@ -36,6 +36,7 @@ constexpr std::size_t kMessagesPerTurn = 256;
 // within this is heard at once.
 constexpr Duration kWorkerReadStep = Duration::milliseconds(5);
 constexpr Duration kPeersAnswerWithin = Duration::seconds(2);
+constexpr int64_t kTearDownTimesGrace = 6;
 constexpr Duration kDrawEvery = Duration::milliseconds(200);
 
 Moment moment_now() { return {mesh::monotonic_now(), mesh::wall_now().ms}; }
@@ -56,6 +57,12 @@ std::string collect_word(CollectMode mode) {
 std::optional<sched::Slice> slice_of(const CiRun& run) {
   if (!run.node_index || !run.node_total || *run.node_total == 0) return std::nullopt;
   return sched::Slice{*run.node_index, *run.node_total};
+}
+
+// A tear-down may stop databases and containers; where tests have a limit it is no less.
+Duration tear_down_limit(const RunOptions& options) {
+  if (!options.test_timeout) return options.grace * kTearDownTimesGrace;
+  return std::max(options.grace, *options.test_timeout);
 }
 
 }  // namespace
@@ -190,6 +197,8 @@ bool Agent::start_network() {
   config.scheduler.max_fail_now = options_.max_fail.now;
   config.scheduler.deadline = options_.deadline.value_or(Duration{});
   config.scheduler.drain_within = options_.grace;
+  config.vassal.tear_down_within = tear_down_limit(options_);
+  config.scheduler.tear_down_within = config.vassal.tear_down_within + options_.grace;
   config.scheduler.speculation = options_.speculation;
   config.earlier = earlier_;
   if (options_.on_isolation == IsolationPolicy::kSlice) {

@@ -491,7 +491,7 @@ void Scheduler::end(Instant now, Output& out) {
     return;
   }
   const bool complete = all_drained();
-  if (!complete && now < *draining_since_ + config_.drain_within) return;
+  if (!complete && now < drained_by()) return;
   if (!complete) marks.drained_late.reach();
   closed_ = true;
   report::Closed closed;
@@ -506,11 +506,15 @@ void Scheduler::end(Instant now, Output& out) {
   out.closed = std::move(closed);
 }
 
+Instant Scheduler::drained_by() const {
+  return *draining_since_ + (stop_now_ ? config_.drain_within : config_.tear_down_within);
+}
+
 Instant Scheduler::next_deadline() const {
   if (!active_ || closed_ || job_.closed()) return Instant::never();
   Instant next = Instant::never();
   if (draining_since_) {
-    next = *draining_since_ + config_.drain_within;
+    next = drained_by();
   } else if (config_.deadline.ns > 0) {
     next = began_at_ + config_.deadline;
   }

@@ -41,6 +41,8 @@ struct SchedulerConfig {
   Duration empty_answer_holds = Duration::milliseconds(100);
   // How long workers may take to tear down at the end.
   Duration drain_within = Duration::seconds(10);
+  // At the end, unless what runs is ended, too: so long is waited for workers that tear down.
+  Duration tear_down_within = Duration::seconds(65);
   // For so long after a takeover no mutex is granted: the one who held it may not have been heard.
   Duration mutex_after_takeover = Duration::seconds(2);
   RetryLimits retry_limits;
@@ -107,6 +109,7 @@ class Scheduler {
   Instant next_deadline() const;
 
  private:
+  Instant drained_by() const;
   struct Books {
     Duration fixed;  // of tests with a history
     // Per path, for how many usual ones its tests without a history count.

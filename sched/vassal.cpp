@@ -267,6 +267,11 @@ void Vassal::advance(Instant now, Output& out) {
   for (Slot slot = 0; slot < workers_.size(); ++slot) feed(now, slot, out);
   take_back(now, out);
   freshen_workers(now, out);
+  for (Worker& worker : workers_) {
+    if (!tears_down(worker) || std::exchange(worker.tear_down_seen, true)) continue;
+    worker.head_since = now;
+    worker.slow_told = {};
+  }
   end_overdue_tests(now, out);
   tell_slow(now, out);
   out.ends_soon = ends_soon_;
@@ -295,6 +300,9 @@ Duration Vassal::limit_of(const Item& item) const {
 }
 
 Instant Vassal::overdue_from(const Worker& worker) const {
+  if (worker.tear_down_seen && !worker.timed_out && !worker.cancelled) {
+    return worker.head_since + config_.tear_down_within;
+  }
   if (config_.test_timeout.ns == 0 || worker.sent.empty() || worker.timed_out) {
     return Instant::never();
   }
@@ -304,7 +312,11 @@ Instant Vassal::overdue_from(const Worker& worker) const {
 // When there is something to say of what it does. One that is started afresh collects first.
 Instant Vassal::slow_from(const Worker& worker) const {
   const bool starts = worker.state == Worker::State::kStarting;
-  if ((worker.sent.empty() && !starts) || !enlisted_) return Instant::never();
+  if (!enlisted_) return Instant::never();
+  if (worker.tear_down_seen) {
+    return worker.head_since + std::max(config_.slow_tear_down, worker.slow_told * 2);
+  }
+  if (worker.sent.empty() && !starts) return Instant::never();
   const bool collects_now = starts || collects(worker.sent.front());
   const Duration limit = collects_now ? config_.slow_collection : config_.slow_test;
   return worker.head_since + std::max(limit, worker.slow_told * 2);
@@ -325,6 +337,7 @@ void Vassal::tell_slow(Instant now, Output& out) {
 
 std::string Vassal::deed_of(const Worker& worker) const {
   if (worker.state == Worker::State::kStarting) return "starting";
+  if (worker.tear_down_seen) return "tearing down";
   const Item& item = worker.sent.front();
   const report::Test& test = job_.tests()[item.test];
   return collects(item) ? "collecting " + job_.path(test.path) : "running " + test.id;
@@ -435,6 +448,7 @@ void Vassal::finish(Instant now, int64_t, Slot slot, report::Finished result, Ou
   worker.head_since = now;
   worker.slow_told = {};
   worker.last_finished = now;
+  worker.last = item.place;
   ++worker.finished;
   if (item.stolen) ++worker.stolen_finished;
   if (!left_overs_.empty()) name_left_overs(item, result);
@@ -456,12 +470,16 @@ void Vassal::finish(Instant now, int64_t, Slot slot, report::Finished result, Ou
 void Vassal::on(Instant now, int64_t wall_ms, const WorkerGone& event, Output& out) {
   if (event.slot >= workers_.size()) return;
   Worker& worker = workers_[event.slot];
+  // A test may end its worker's run with words (pytest.exit): that takes none of the others down.
   const bool expected_end = event.clean && worker.sent.empty();
-  if (!worker.sent.empty() && collects(worker.sent.front()) && !worker.cancelled) {
+  const bool took_down = !event.clean && !worker.sent.empty();
+  if (took_down && collects(worker.sent.front()) && !worker.cancelled) {
     die_collecting(event.slot, event, out);
-  } else if (!expected_end && !worker.sent.empty() && !ended_ && !worker.cancelled) {
+  } else if (took_down && !ended_ && !worker.cancelled) {
     die_running(now, wall_ms, event.slot, "the worker process died: " + event.reason, event.output,
                 out);
+  } else if (!event.clean && tears_down(worker) && worker.last && !ended_ && !worker.cancelled) {
+    die_tearing_down(event.slot, event, out);
   } else if (!expected_end && !ended_ && !worker.cancelled) {
     ++worker.deaths_in_a_row;
     last_death_ = event.reason;
@@ -500,8 +518,32 @@ void Vassal::die_running(Instant now, int64_t wall_ms, Slot slot, const std::str
   finish(now, wall_ms, slot, std::move(result), out);
 }
 
+// As pytest has it, the worker's last test answers for fixtures of the session.
+void Vassal::die_tearing_down(Slot slot, const WorkerGone& event, Output& out) {
+  const Worker& worker = workers_[slot];
+  report::Finished result;
+  result.file = worker.last->file;
+  result.index = worker.last->index;
+  result.amends = true;
+  result.worker = (enlisted_ ? enlisted_->first_worker : 0) + slot;
+  result.outcome = worker.timed_out ? report::Outcome::kTimedOut : report::Outcome::kError;
+  result.message = worker.timed_out
+                       ? "after it the tear-down of the session took longer than " +
+                             report::format_duration(config_.tear_down_within) + " and was ended"
+                       : "the worker process died as it tore the session down: " + event.reason;
+  result.output = event.output.substr(0, report::kOutputMax);
+  out.entries.emplace_back(std::move(result));
+}
+
+// Nothing is left to it but that.
+bool Vassal::tears_down(const Worker& worker) {
+  return worker.state == Worker::State::kDraining && worker.sent.empty();
+}
+
 void Vassal::reset(Worker& worker) {
   worker.collected.clear();
+  worker.last.reset();
+  worker.tear_down_seen = false;
   worker.wants = false;
   worker.timed_out = false;
   worker.cancelled = false;

@@ -44,6 +44,8 @@ struct VassalConfig {
   // take so many times as long, for it may be the first to import a large package.
   Duration test_timeout;
   uint32_t collection_timeouts = 10;
+  // What a worker has set up may take so long to be torn down at its end.
+  Duration tear_down_within = Duration::seconds(60);
   // A worker that is larger is ended between tests and begins anew; bytes, 0: never.
   uint64_t max_worker_memory = 0;
   // A worker that dies this often without finishing a test is not started again.
@@ -54,10 +56,11 @@ struct VassalConfig {
   RetryLimits retry_limits;
   // A worker that is busy for longer leaves the retry at once of its own failure to another.
   Duration retry_within = Duration::seconds(1);
-  // A test, or the collection of a file, that takes so long is told to people; again after twice
-  // the time.
+  // A test, the collection of a file or a tear-down that takes so long is told to people; again
+  // after twice the time.
   Duration slow_test = Duration::seconds(60);
   Duration slow_collection = Duration::seconds(30);
+  Duration slow_tear_down = Duration::seconds(10);
   // Workers stay idle for a heavy test if all others are expected to be done within this.
   Duration room_within = Duration::seconds(1);
 };
@@ -151,15 +154,18 @@ class Vassal {
   };
   struct Worker {
     enum class State : uint8_t { kDown, kStarting, kUp, kDraining, kGone } state = State::kDown;
-    std::deque<Item> sent;   // the head is running
-    std::deque<Item> group;  // reserved for it
-    bool wants = false;      // waits for an answer
-    bool greeted = false;    // its first question, right after the start, was heard
-    bool fresh = false;      // has run nothing since its start
-    Instant head_since;      // that the head runs, or that the worker is being started
-    Duration slow_told;      // of what it does; nothing: not yet
-    bool timed_out = false;  // its end has been ordered
-    bool cancelled = false;  // it ends, and what it says counts no more
+    std::deque<Item> sent;        // the head is running
+    std::deque<Item> group;       // reserved for it
+    bool wants = false;           // waits for an answer
+    bool greeted = false;         // its first question, right after the start, was heard
+    bool fresh = false;           // has run nothing since its start
+    Instant head_since;           // that the head runs, or that the worker starts or tears down
+    Duration slow_told;           // of what it does; nothing: not yet
+    bool tear_down_seen = false;  // since then it does nothing else
+    bool timed_out = false;       // its end has been ordered
+    bool cancelled = false;       // it ends, and what it says counts no more
+    std::optional<report::Place>
+        last;  // finished here: it answers for what is torn down at the end
     Instant last_finished;
     Instant taken_back_behind;  // since when that head runs behind which all was taken back
     // What its tests took lately: a guess that is much too low would fill its queue.
@@ -186,6 +192,8 @@ class Vassal {
   void on(Instant now, int64_t wall_ms, const LeftOver& event, Output& out);
   void name_left_overs(const Item& item, report::Finished& result);
   void die_collecting(Slot slot, const WorkerGone& event, Output& out);
+  void die_tearing_down(Slot slot, const WorkerGone& event, Output& out);
+  static bool tears_down(const Worker& worker);
   void die_running(Instant now, int64_t wall_ms, Slot slot, const std::string& message,
                    const std::string& output, Output& out);
   void reset(Worker& worker);

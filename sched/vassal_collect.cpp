@@ -69,6 +69,7 @@ std::vector<RunTests::Name> Vassal::names_of(const Worker& worker, std::size_t c
 // What the worker has passed over it will not run any more.
 void Vassal::put_back(Worker& worker, const std::deque<Item>::iterator& end) {
   for (auto item = worker.sent.begin(); item != end; ++item) {
+    if (collects(*item)) worker.collected.erase(item->found);
     if (item->local.index == kCollectAgain) continue;
     if (item->tail) {
       tail_.push_front(*item);

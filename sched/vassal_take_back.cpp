@@ -36,7 +36,7 @@ void Vassal::on(Instant, int64_t, const TakenBack& event, Output&) {
   std::erase_if(worker.sent, [&](const Item& item) {
     const bool taken =
         std::find(event.tests.begin(), event.tests.end(), item.local) != event.tests.end();
-    if (taken && item.local.index == kCollectAgain) worker.collected.erase(item.found);
+    if (taken && collects(item)) worker.collected.erase(item.found);
     if (taken && item.local.index != kCollectAgain) back.items.push_back(item);
     return taken;
   });

@@ -319,6 +319,31 @@ TEST_CASE("found files: a worker that runs a very long test is no room for anoth
   CHECK(bench.written<GaveUp>()[0].runs == std::vector<Run>{{kX, 6, 1}});
 }
 
+TEST_CASE("found files: a worker whose order to collect is taken back has not collected the file",
+          "[sched]") {
+  Bench bench(1);
+  bench.grant({{kFoundX, 0, 1}});
+  bench.event(WorkerReady{0});
+  bench.collected(0, 0, kX, "x.py", 7);
+  const LocalTest first = bench.runs[1].tests.front();
+  for (uint32_t i = 0; i < 6; ++i) bench.event(TestDone{.slot = 0, .test = {first.file, i}});
+  bench.grant({{kFoundY, 0, 1}});
+  const LocalTest collect{1, kCollectFile};
+  REQUIRE(bench.runs.back().tests.back() == collect);
+  // The test before it proves long, and another node takes the file over.
+  bench.now = bench.now + Duration::milliseconds(60);
+  bench.event(TakenBack{0, {collect}});
+  Vassal::Output recalled;
+  bench.vassal.recalled(1, Duration::seconds(100), recalled);
+  bench.take(std::move(recalled));
+  REQUIRE(bench.written<GaveUp>().size() == 1);
+  bench.fold(kA, Offered{kY, 2});
+  bench.fold(kA, listed(kY, "y.py", 2));
+  bench.grant({{kY, 0, 2}});
+  bench.event(TestDone{.slot = 0, .test = {first.file, 6}});
+  CHECK(bench.runs.back().tests.front() == LocalTest{1, kCollectAgain});
+}
+
 TEST_CASE("found files: a test that is missing where it was sent goes back to its home",
           "[sched]") {
   Bench bench(2);

@@ -362,8 +362,8 @@ TEST_CASE("scheduler: it drains once all is done, and closes once all have drain
     bench.advance();
   }
   SECTION("without the word of one that hangs") {
-    CHECK(bench.scheduler.next_deadline() == bench.now + config.drain_within);
-    bench.now = bench.now + config.drain_within;
+    CHECK(bench.scheduler.next_deadline() == bench.now + config.tear_down_within);
+    bench.now = bench.now + config.tear_down_within;
     bench.advance();
   }
   SECTION("without the word of one that was lost") {

@@ -43,6 +43,24 @@ TEST_CASE("recycling: a worker above the limit ends between tests and begins ane
   CHECK(bench.all_answered());
 }
 
+TEST_CASE("recycling: a worker that hangs in its tear-down is ended, and begins anew", "[sched]") {
+  VassalBench bench = bench_with_limit(1);
+  bench.begin(4);
+  bench.event(WorkerMemory{0, kLimit / 2});
+  bench.done(0);
+  bench.event(WorkerMemory{0, kLimit + 1});
+  bench.done(0);
+  REQUIRE(bench.all<DrainWorker>().size() == 1);
+  CHECK(bench.vassal.next_deadline() <= bench.now + Duration::seconds(10));
+  bench.now = bench.now + VassalConfig{}.tear_down_within;
+  bench.advance();
+  REQUIRE(bench.all<KillWorker>().size() == 1);
+  bench.gone(0, false);
+  CHECK(bench.written<report::Finished>().back().outcome == Outcome::kTimedOut);
+  bench.advance();
+  CHECK(bench.all<StartWorker>().size() == 2);
+}
+
 TEST_CASE("recycling: what it was sent it still runs", "[sched]") {
   VassalBench bench(1, 20, Duration::milliseconds(3), true, 5, kLimit);
   bench.begin(20);

@@ -242,12 +242,67 @@ TEST_CASE("vassal: a crash costs one test, the rest goes on in order", "[sched]"
   CHECK(bench.vassal.statuses(bench.now)[0].reconnects == 1);
 }
 
-TEST_CASE("vassal: a worker that leaves with tests in its queue has crashed", "[sched]") {
-  Bench bench(1);
+TEST_CASE("vassal: a worker that ends with words takes down none of the tests in its queue",
+          "[sched]") {
+  Bench bench(1, 10, {}, true, 3);
   bench.begin(3);
+  bench.done(0);  // and asked for the end of the run
   bench.gone(0, true);
-  REQUIRE(bench.written<report::Finished>().size() == 1);
-  CHECK(bench.written<report::Finished>()[0].outcome == Outcome::kCrashed);
+  CHECK(bench.written<report::Finished>().size() == 1);
+  bench.advance();
+  REQUIRE(bench.all<StartWorker>().size() == 2);
+  bench.ready(0);
+  CHECK(bench.queued(0) == Indexes{1, 2});
+  // But not for ever.
+  bench.gone(0, true);
+  bench.advance();
+  bench.ready(0);
+  bench.gone(0, true);
+  CHECK(bench.given_up() == Indexes{1, 2});
+  CHECK(bench.written<report::Unable>().size() == 1);
+}
+
+TEST_CASE("vassal: a tear-down that does not end is ended, and the last test answers for it",
+          "[sched]") {
+  Bench bench(1);
+  bench.begin(2);
+  bench.done(0);
+  bench.done(0);
+  bench.call([&](auto& out) { bench.vassal.drain(out); });
+  bench.advance();
+  const Instant begin = bench.now;
+  CHECK(bench.vassal.next_deadline() == begin + Duration::seconds(10));
+  Vassal::Output slow;
+  bench.vassal.advance(begin + Duration::seconds(10), slow);
+  CHECK(slow.notice == "SLOW: worker #10 on node-3 has been tearing down for 10.0s");
+  bench.now = begin + Duration::seconds(59);
+  bench.advance();
+  CHECK(bench.all<KillWorker>().empty());
+  bench.now = begin + Duration::seconds(60);
+  bench.advance();
+  bench.advance();
+  REQUIRE(bench.all<KillWorker>().size() == 1);
+  CHECK(bench.all<KillWorker>()[0].stacks);
+  bench.gone(0, false);
+  CHECK(bench.vassal.is_drained());
+  REQUIRE(bench.written<report::Finished>().size() == 3);
+  const report::Finished last = bench.written<report::Finished>()[2];
+  CHECK((last.amends && last.index == 1 && last.worker == 10));
+  CHECK(last.outcome == Outcome::kTimedOut);
+  CHECK(last.output == "last words");
+  CHECK(report::is_failure(bench.job.tests()[1].verdict));
+}
+
+TEST_CASE("vassal: a worker that dies as it tears down is an error of its last test", "[sched]") {
+  Bench bench(2);
+  bench.begin(4);
+  while (!bench.queues[0].empty()) bench.done(0);
+  bench.call([&](auto& out) { bench.vassal.drain(out); });
+  const std::size_t results = bench.written<report::Finished>().size();
+  bench.gone(0, false);
+  REQUIRE(bench.written<report::Finished>().size() == results + 1);
+  CHECK(bench.written<report::Finished>().back().outcome == Outcome::kError);
+  CHECK(bench.written<report::Finished>().back().amends);
 }
 
 TEST_CASE("vassal: a worker that only dies is given up, and all tests go back", "[sched]") {

@@ -80,3 +80,52 @@ def test_what_did_not_run_stays_among_the_last_failed(job, collect):
     both = {"test_it.py::test_it[0]", "test_it.py::test_it[39]"}
     assert known() == both
     assert known("--max-fail", "1:now") == both
+
+
+@pytest.mark.parametrize("body, reason", [
+    ("pytest.exit('enough')", "Exit: enough"),
+    ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+    ("request.session.shouldstop = 'a plug-in says so'", "a plug-in says so"),
+])
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_test_that_ends_the_run_takes_no_other_down(job, body, reason, workers):
+    job.write("test_it.py", "import pytest\ndef test_1(): pass\n@pytest.mark.parametrize('i', range(30))\n"
+              f"def test_2(i, request):\n    if i == 3: {body}\n" "def test_3(): pass\n")
+    nodes = [job.start("-n", workers) for _ in range(2)]
+    codes = [node.wait() for node in nodes]
+    same_report(nodes)
+    everything = nodes[0].everything() + nodes[1].everything()
+    assert codes == [2, 2] and reason in everything
+    assert "CRASHED" not in everything and "not run" in nodes[0].summary()
+    assert not any(line.startswith("FAILED") for line in nodes[0].report())
+
+
+SESSION = """
+import os, pathlib, pytest, time
+@pytest.fixture(scope="session")
+def machine():
+    yield
+    {}
+def test_it(machine): pass
+"""
+
+
+def test_a_tear_down_at_the_end_has_time(job):
+    """Longer than `--grace`, which is for what is told to end: it may stop a database."""
+    job.write("test_it.py", SESSION.format("time.sleep(2.5); pathlib.Path('down').touch(); raise ValueError('leaked')"))
+    node = job.start("-n", "1", "--retries", "0", "--grace", "1s")
+    assert node.wait() == 1
+    assert (job.suite / "down").exists()
+    assert any(line.startswith("ERROR    test_it.py::test_it") and "leaked" in line for line in node.report())
+
+
+@pytest.mark.parametrize("body, options, outcome, words", [
+    ("time.sleep(600)", ["--test-timeout", "1s", "--grace", "1s"], "TIMEOUT", "took longer than 1.0s"),
+    ("os._exit(0)", [], "ERROR", "the worker process died as it tore the session down"),
+])
+def test_a_tear_down_that_does_not_end_well_is_no_pass(job, body, options, outcome, words):
+    job.write("test_it.py", SESSION.format(body))
+    nodes = [job.start("-n", "1", "--retries", "0", *options) for _ in range(2)]
+    assert [node.wait() for node in nodes] == [1, 1]
+    same_report(nodes)
+    assert any(line.startswith(outcome) and words in line for line in nodes[0].report()), nodes[0].report()
