@@ -198,7 +198,7 @@ void Vassal::feed(Instant now, Slot slot, Output& out) {
         ahead + std::max(cost(worker.sent.front()), now - worker.head_since) >= config_.window;
     if (covered && !(worker.wants && tests.empty())) break;
     if (restricted_ && !busy) take_heavy(slot);
-    take_long(slot);
+    take_first(slot);
     if (worker.group.empty() && !take_group(now, slot) && !steal_locally(now, slot)) break;
     const Item& next = worker.group.front();
     if (is_futile(next)) {

@@ -251,7 +251,7 @@ class Vassal {
   LongFirst order_of(const std::deque<Item>& items, Duration long_test, bool has_first) const;
   std::vector<Group> take_out_long(std::deque<Item>& items) const;
   void spread(std::vector<Group> alone, Output& out);
-  void take_long(Slot slot);
+  void take_first(Slot slot);
   void give_up_long(Duration wanted, std::vector<Item>& given, Duration& given_time);
   bool take_group(Instant now, Slot slot);
   void take_heavy(Slot slot);

@@ -215,15 +215,22 @@ void Vassal::spread(std::vector<Group> alone, Output& out) {
                 std::make_move_iterator(more));
 }
 
-// A very long test comes before what the worker has reserved, but for a retry and what asks for
-// more than a worker, and unless that is dear to begin again.
-void Vassal::take_long(Slot slot) {
+// A retry whose verdict is waited for, or a very long test, comes before what the worker has
+// reserved, but for a retry of its own and what asks for more than a worker; and a long test not if
+// the set-up of that is dear.
+void Vassal::take_first(Slot slot) {
   Worker& worker = workers_[slot];
-  if (worker.group.empty() || queue_.empty() || !queue_.front().very_long) return;
+  if (worker.group.empty() || queue_.empty()) return;
   const Item& item = queue_.front().items.front();
   const Item& reserved = worker.group.front();
-  if (reserved.again || is_restricted(reserved) || !admits(slot, item)) return;
-  if (setup_of(reserved) * kVeryLongSetupPart > estimates_.of(item.test)) return;
+  const bool is_retry = job_.tests()[item.test].verdict == report::Verdict::kRetry;
+  if (!is_retry && !queue_.front().very_long) return;
+  if (queue_.front().items.size() > 1 || reserved.again || is_restricted(reserved) ||
+      !admits(slot, item)) {
+    return;
+  }
+  const bool is_dear = setup_of(reserved) * kVeryLongSetupPart > estimates_.of(item.test);
+  if (is_dear && !is_retry) return;
   worker.group.push_front(item);
   queue_.pop_front();
 }

@@ -220,6 +220,18 @@ TEST_CASE("retry: with a limit of failures the last word is wanted soon", "[sche
   CHECK_FALSE(bench.written<report::Granted>().back().tail);
 }
 
+TEST_CASE("retry: one whose verdict is waited for comes before what the worker has reserved",
+          "[sched]") {
+  VassalBench bench(1, 10, kLong);
+  bench.begin(8);
+  bench.failed_elsewhere(9);
+  bench.grant({{kFile, 9, 1}});
+  bench.done(0);
+  CHECK(bench.queued(0) == Indexes{9});
+  bench.done(0);
+  CHECK(bench.queued(0) == Indexes{1});
+}
+
 TEST_CASE("retry: a node tries again once, at once and on the same worker", "[sched]") {
   VassalBench bench(2, 10, kLong);
   bench.begin(10);

@@ -361,6 +361,15 @@ def test_max_fail_stops_the_job(job):
     assert "not run" in job.nodes[0].summary()
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_retries_do_not_put_the_limit_of_failures_off(job, workers):
+    job.write("test_bad.py", "import pytest, time\n@pytest.mark.parametrize('i', range(60))\n"
+              "def test_it(i):\n  time.sleep(0.1)\n  assert i != 3\n")
+    assert job.run(1, "-n", workers, "-x") == [1]
+    left = re.search(r"(\d+) not run of 60", job.nodes[0].summary())
+    assert left and int(left[1]) > 20
+
+
 def test_an_overdue_test_is_ended(job):
     job.write("test_hang.py", "import time\ndef test_hangs(): time.sleep(100)\ndef test_fine(): pass\n")
     assert job.run(1, "-n", "1", "--retries", "0", "--test-timeout", "1s") == [1]
