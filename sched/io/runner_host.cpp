@@ -25,6 +25,7 @@ constexpr std::size_t kPeersMax = 64;      // connections without a hello
 constexpr Duration kHelloPatience = Duration::seconds(10);
 constexpr Duration kReapInterval = Duration::milliseconds(50);  // without pidfds
 constexpr Duration kWrapperPatience = Duration::seconds(1);  // of a command whose pytest has died
+constexpr Duration kWakeEvery = Duration::seconds(1);  // workers wait for a zygote that is stopped
 constexpr int kDeathPatienceMs = 2'000;                      // after SIGKILL
 
 std::vector<std::string> own_environment() {
@@ -138,6 +139,7 @@ Instant RunnerHost::next_deadline() const {
   if (phase_ == Phase::kFinishing && ask_at_ == Instant::never() && !asked_) return now_;
   if (phase_ == Phase::kCollecting) next = std::min(next, slow_at_);
   next = std::min({next, ask_at_, kill_at_});
+  if (!workers_.empty()) next = std::min(next, wake_at_);
   for (const auto& connection : connections_) next = std::min(next, connection->hello_by);
   for (const auto& [slot, worker] : workers_) next = std::min(next, worker.kill_at);
   return next;
@@ -150,6 +152,10 @@ void RunnerHost::check_deadlines() {
   }
   for (auto& [slot, worker] : workers_) {
     if (worker.kill_at <= now_) kill_worker(worker);
+  }
+  if (!workers_.empty() && wake_at_ <= now_) {
+    wake_zygote();
+    wake_at_ = now_ + kWakeEvery;
   }
   if (phase_ == Phase::kFinishing && ask_at_ == Instant::never() && !asked_) {
     ask_at_ = now_ + config_.finish_patience;

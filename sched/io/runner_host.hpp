@@ -233,6 +233,7 @@ class RunnerHost {
   std::optional<int> session_status_;
   Instant ask_at_ = Instant::never();   // SIGTERM to the command
   Instant kill_at_ = Instant::never();  // kill_all
+  Instant wake_at_;                     // the zygote, once more
   bool asked_ = false;
   bool going_on_told_ = false;
   uint64_t rejected_lines_ = 0;

@@ -328,6 +328,17 @@ def test_tests_that_stop_their_parent(job):
     }
 
 
+def test_a_stopped_parent_holds_up_no_reports(job):
+    """Workers send them to it, for plug-ins of its session, and wait when it does not read."""
+    job.write("test_a.py", "import os, signal\ndef test_stops(): os.kill(os.getppid(), signal.SIGSTOP)\n")
+    job.write("test_b.py", "import pytest\n@pytest.mark.parametrize('i', range(300))\n"
+              "def test_talks(i): print('x' * 9000)\n")
+    node = job.start("-n", "1", pytest=["--junitxml=own.xml"])
+    assert node.wait() == 0
+    assert "301 passed" in node.summary()
+    assert (job.suite / "own.xml").read_text().count("<testcase") == 301
+
+
 def test_what_tests_leave_behind_is_named(job):
     _, tests = run_with_good_tests(job, {"test_leaving.py": LEAVING}, "--retries", "0")
     told = {name.split("::")[1]: test["attempts"][0].get("message", "") for name, test in tests.items()}
