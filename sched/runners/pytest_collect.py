@@ -369,6 +369,10 @@ class Files:
         if report.failed:
             self.errors.append((report.nodeid, report.longreprtext))
 
+    def path(self, f):
+        """Where a file is, for the operating system."""
+        return str(self.files[f][1][0].path)
+
     def above(self, entry):
         """The node above the file that an entry is about: what is set up for it may stay."""
         return self.files[entry[0] if is_order(entry) else entry[3]][1][0].parent

@@ -122,6 +122,7 @@ class Zygote(DriverSession):
         self.children = {}
         self.uses = collections.Counter()
         self.replay_broken = False
+        self.imports_warned = set()  # what warnings said that came up while workers imported other files
         self.libc = None
         self.spawner = None  # where a fork is unsafe
         try:
@@ -346,12 +347,18 @@ class Zygote(DriverSession):
         except Exception:
             self._say_replay_broken()
 
-    def _replay_warning(self, nodeid, location, data):
-        """Passes a warning on to pytest's summary and to plug-ins, as if it had come up here."""
+    def _replay_warning(self, when, collected, nodeid, location, data):
+        """Passes a warning on to pytest's summary and to plug-ins, as if it had come up here. `collected` is the
+        file that was collected then. What that one imports each worker imports anew; one process would warn
+        of it once."""
+        if when == "collect" and data[3] != collected:
+            if data in self.imports_warned:
+                return
+            self.imports_warned.add(data)
         try:
             self.config.hook.pytest_warning_recorded.call_historic(
                 kwargs=dict(
-                    warning_message=unpacked_warning(data), when="runtest", nodeid=nodeid, location=location
+                    warning_message=unpacked_warning(data), when=when, nodeid=nodeid, location=location
                 )
             )
         except Exception:

@@ -131,6 +131,7 @@ class Worker:
         self.usage = resource.getrusage
         self.getpid = os.getpid
         self.read = os.read
+        self.collecting = None  # the path of a file that no worker has collected before
         self.connection = Connection(driver.path)
         self.cpu = self._cpu_used()
         self.leaks = Leaks()
@@ -290,9 +291,13 @@ class Worker:
     def _collect(self, entry):
         """Collects a file. Returns why the run should end, if the file asked for that."""
         try:
+            if len(entry) == 1:
+                self.collecting = self.files.path(entry[0])
             self.files.collect(self.connection, entry)
         except (KeyboardInterrupt, pytest.exit.Exception) as error:
             return ("%s: %s" % (type(error).__name__, error)).rstrip(": ")
+        finally:
+            self.collecting = None
         if self.getpid() != self.pid:
             os._exit(1)  # a process that the file forked has lost its way into this loop
         self.leaks.forgive()
@@ -386,7 +391,7 @@ class Worker:
 
 
 class _Listener:
-    """Keeps the reports of the running test, and passes its warnings on."""
+    """Keeps the reports of the running test, and passes its warnings on, and those of files that are collected."""
 
     hears = False  # on registration pytest repeats the warnings that came before
 
@@ -419,5 +424,6 @@ class _Listener:
         self._keep(report)
 
     def pytest_warning_recorded(self, warning_message, when, nodeid, location):
-        if self.hears and when == "runtest":
-            self._relay(frame(("warning", nodeid, location, packed_warning(warning_message))))
+        if self.hears and (when == "runtest" or (when == "collect" and self._worker.collecting)):
+            data = packed_warning(warning_message)
+            self._relay(frame(("warning", when, self._worker.collecting, nodeid, location, data)))
