@@ -68,7 +68,7 @@ tears the last test down, and passes over what lies between. The agent writes th
 takes back what it finds in the pipe: those tests will not run here, unless they are sent again.
 
 Between worker and zygote a socket pair carries warnings, of tests and of files that nobody has collected
-before, and finished tests' reports when a plug-in in
+before, word of such files that skip themselves, and finished tests' reports when a plug-in in
 the zygote wants them: all, with word of each start, or only those that bear the mark of such a plug-in.
 Each frame is 4 bytes of length, then marshal, which keeps tuples as report consumers expect them.
 """

@@ -26,8 +26,8 @@ from dagz_pytest_coverage import kept_until_the_end
 from dagz_pytest_plugins import neutralise
 from dagz_pytest_process import flush, load_libc, other_threads, own_basetemp, why_not_fork
 from dagz_pytest_reports import (
-    FrameReader, bounded, crash_report, packed, quiet, replace_reporter, reports_wanted, unpacked_warning,
-    update_lastfailed,
+    FrameReader, bounded, crash_report, packed, quiet, replace_reporter, reports_wanted, skip_message,
+    skip_notes, unpacked_warning, update_lastfailed,
 )  # fmt: skip
 from dagz_pytest_session import DriverSession
 from dagz_pytest_spawn import Spawned, Spawner, take_order
@@ -117,7 +117,7 @@ class Zygote(DriverSession):
         self.notes = notes
         self.errors = []
         self.deselected = 0
-        self.skipped = 0
+        self.skipped = []  # ids of files and why they skipped themselves
         self.started = time.perf_counter()
         self.children = {}
         self.uses = collections.Counter()
@@ -152,7 +152,7 @@ class Zygote(DriverSession):
         if report.failed:
             self.errors.append({"path": report.nodeid, "text": bounded(report.longreprtext)})
         elif report.skipped:
-            self.skipped += 1
+            self.skipped.append((report.nodeid, skip_message(report)))
 
     def pytest_deselected(self, items):
         self.deselected += len(items)
@@ -206,12 +206,13 @@ class Zygote(DriverSession):
         if unsafe is not None:
             self.notes.append(unsafe + ": workers are started afresh, and collect by themselves")
             self.spawner = Spawner(self)
+        told = len(self.skipped)
         self.connection.send(
             "collected", files=len(self.catalog if files is None else files),
-            tests=len(session.items), deselected=self.deselected, skipped=self.skipped,
+            tests=len(session.items), deselected=self.deselected, skipped=len(self.skipped),
             seconds=round(seconds, 6), maxfail=self.maxfail, threads=other_threads(),
             replay=bool(self.wanted), errors=self.errors, shared=files is not None,
-            why=self.collection.why, notes=self.notes,
+            why=self.collection.why, notes=self.notes + skip_notes(self.skipped),
         )  # fmt: skip
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
@@ -220,6 +221,8 @@ class Zygote(DriverSession):
             if before is not None:
                 signal.signal(signal.SIGINT, before)
         self._kill_children()
+        for note in skip_notes(sorted(self.skipped[told:])):  # by workers: those that come with all else went before
+            sys.stderr.write("dagz: %s\n" % note)
         self.coverage.gather(finish)
         # The session must look as if it had run the tests of the whole job itself.
         failed = finish.get("failed", [])
@@ -331,6 +334,8 @@ class Zygote(DriverSession):
                     child.running = fields
                 elif kind == "warning":
                     self._replay_warning(*fields)
+                elif kind == "skipped":
+                    self.skipped.append(tuple(fields))
                 else:
                     child.running = None
                     self._replay(*fields)

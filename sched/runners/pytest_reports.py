@@ -16,6 +16,7 @@ from _pytest._io import TerminalWriter
 
 TEXT_MAX = 64 * 1024
 MESSAGE_MAX = 500
+SKIPS_TOLD = 20  # files
 
 
 def bounded(text, limit=TEXT_MAX):
@@ -57,6 +58,14 @@ def skip_message(report):
     if text.startswith("Skipped: "):
         text = text[len("Skipped: ") :]
     return (text.strip().splitlines() or [""])[0][:MESSAGE_MAX]
+
+
+def skip_notes(skipped):
+    """For people: which files (id, reason) skipped themselves; of many, the first."""
+    notes = ["%s skipped itself: %s" % one for one in skipped[:SKIPS_TOLD]]
+    if len(skipped) > SKIPS_TOLD:
+        notes.append("%d more files skipped themselves" % (len(skipped) - SKIPS_TOLD))
+    return notes
 
 
 def full_text(report):

@@ -18,7 +18,7 @@ from dagz_pytest_leaks import Leaks
 from dagz_pytest_process import die_with, flush, redirect, span_of
 from dagz_pytest_reports import (
     MESSAGE_MAX, bounded, crash_report, frame, is_marked, mute, packed, packed_warning, replace_reporter,
-    verdict,
+    skip_message, verdict,
 )  # fmt: skip
 from dagz_pytest_statements import remember_statements
 
@@ -422,6 +422,10 @@ class _Listener:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report):
         self._keep(report)
+
+    def pytest_collectreport(self, report):
+        if self.hears and report.skipped and self._worker.collecting:
+            self._relay(frame(("skipped", report.nodeid, skip_message(report))))
 
     def pytest_warning_recorded(self, warning_message, when, nodeid, location):
         if self.hears and (when == "runtest" or (when == "collect" and self._worker.collecting)):

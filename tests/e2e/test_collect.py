@@ -150,6 +150,23 @@ def test_collection_errors_count_once_and_the_rest_runs(job):
     assert any("ModuleNotFoundError: No module named 'no_such_module'" in x for x in job.nodes[2].lines)
 
 
+SKIPPING = "import pytest\npytest.importorskip('no_such_module')\ndef test_a(): pass\n"
+
+
+@pytest.mark.parametrize("collect", ["whole", "shared"])
+def test_files_that_skip_themselves_are_told(job, collect):
+    job.write("test_all.py", "import pytest\npytest.skip('not today', allow_module_level=True)\n")
+    for number in range(22):
+        job.write(f"sub/test_{number:02}.py", SKIPPING)
+    job.write("test_runs.py", "def test_a(): pass\n")
+    node = job.start("-n", "2", "--collect", collect)
+    assert node.wait() == 0
+    told = [line for line in node.error_lines + node.lines if "skipped" in line and line.startswith("dagz: ")]
+    assert told[0].startswith("dagz: sub/test_00.py skipped itself: could not import 'no_such_module'")
+    assert len(told) == 21 and told[-1] == "dagz: 3 more files skipped themselves"
+    assert "1 passed" in node.summary()
+
+
 def test_filters_of_warnings_hold_at_import(job):
     job.write("pytest.ini", "[pytest]\nfilterwarnings = error::RuntimeWarning\n")
     job.write("test_warns.py", "import warnings\nwarnings.warn('old', RuntimeWarning)\ndef test_a(): pass\n")
