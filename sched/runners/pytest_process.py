@@ -148,6 +148,54 @@ def redirect(config, log):
         capture.suspend_global_capture()
 
 
+class Uncaptured:
+    """What a test writes past pytest's capture, with -s or into a descriptor: it goes to the worker's log."""
+
+    def __init__(self, config, log):
+        # Kept here, where functions that tests replace are not looked for.
+        self._stat = os.fstat
+        self._pread = os.pread
+        self._fd = None
+        self._start = 0
+        capture = config.pluginmanager.getplugin("capturemanager")
+        if log is None or getattr(capture, "_method", "no") not in ("no", "sys"):
+            return
+        fd = os.open(log, os.O_RDONLY | os.O_CLOEXEC)
+        self._fd = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, FIRST_HIDDEN_FD)
+        os.close(fd)
+
+    def _size(self):
+        flush(sys.stdout)
+        flush(sys.stderr)
+        return self._stat(self._fd).st_size
+
+    def begin(self):
+        """What is there now belongs to nobody."""
+        if self._fd is not None:
+            try:
+                self._start = self._size()
+            except OSError:  # a test has closed all that is open
+                self._fd = None
+
+    def since(self, most):
+        """Head and tail of what came since then, in so many bytes."""
+        if self._fd is None:
+            return ""
+        try:
+            count = self._size() - self._start
+            if count <= most:
+                return self._read(self._start, count)
+            head, tail = most // 4, most - most // 4
+            end = self._start + count
+            left_out = "\n[... %d bytes cut ...]\n" % (count - most)
+            return self._read(self._start, head) + left_out + self._read(end - tail, tail)
+        except OSError:
+            return ""
+
+    def _read(self, offset, count):
+        return self._pread(self._fd, max(count, 0), offset).decode("utf-8", "replace")
+
+
 def _offer_stacks(log):
     """The agent asks a hung worker by SIGRTMAX for the stacks of all its threads. They are written by a
     C handler, which needs neither the interpreter's lock nor the descriptors that tests can close."""

@@ -15,6 +15,7 @@ import pytest
 from _pytest._io import TerminalWriter
 
 TEXT_MAX = 64 * 1024
+UNCAPTURED_MAX = 32 * 1024
 MESSAGE_MAX = 500
 SKIPS_TOLD = 20  # files
 

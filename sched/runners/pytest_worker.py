@@ -15,9 +15,9 @@ import pytest
 from dagz_pytest_collect import Files, is_order
 from dagz_pytest_connection import Connection
 from dagz_pytest_leaks import Leaks
-from dagz_pytest_process import die_with, flush, redirect, span_of
+from dagz_pytest_process import Uncaptured, die_with, flush, redirect, span_of
 from dagz_pytest_reports import (
-    MESSAGE_MAX, bounded, crash_report, frame, is_marked, mute, packed, packed_warning, replace_reporter,
+    MESSAGE_MAX, UNCAPTURED_MAX, bounded, crash_report, frame, is_marked, mute, packed, packed_warning, replace_reporter,
     skip_message, verdict,
 )  # fmt: skip
 from dagz_pytest_statements import remember_statements
@@ -134,6 +134,7 @@ class Worker:
         self.collecting = None  # the path of a file that no worker has collected before
         self.connection = Connection(driver.path)
         self.cpu = self._cpu_used()
+        self.uncaptured = Uncaptured(self.config, message.get("log"))
         self.leaks = Leaks()
         self.save = driver.coverage.save
         self.connection.send("hello", v=VERSION, role="worker", slot=message["slot"], pid=self.pid)
@@ -329,6 +330,7 @@ class Worker:
         likely = self._likely_next()
         self.likely = nextitem = None if likely is item else likely
         broken = reason = None
+        self.uncaptured.begin()
         start = self.clock()
         try:
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
@@ -366,6 +368,9 @@ class Worker:
         if broken is not None:
             outcome, message = "error", broken[0].splitlines()[0][:MESSAGE_MAX]
             text = bounded("%s\n%s" % (text, broken[1]) if text else broken[1])
+        written = self.uncaptured.since(UNCAPTURED_MAX) if outcome in ("failed", "error") else ""
+        if written:
+            text = bounded("%s\n----- Uncaptured output -----\n%s" % (text.rstrip("\n"), written))
         left = self.leaks.since()
         if left and text:
             text = bounded("%s\n%s" % (text.rstrip("\n"), left))

@@ -289,6 +289,36 @@ def test_output_goes_to_the_log(write):
     assert agent.log_text() == ""
 
 
+def test_a_failure_has_what_pytest_did_not_capture(write):
+    suite = write(
+        test_o="""
+        import os, subprocess, sys
+        def test_before(): print("of another test", end="")
+        def test_fails():
+            print("begin é", end="")
+            sys.stderr.write(" to stderr ")
+            os.write(2, b"from fd \\xff\\n")
+            subprocess.run(["echo", "from child"])
+            print("end", end="")
+            assert 0
+        def test_floods():
+            for i in range(100_000): print("line", i)
+            assert 0
+        """
+    )
+    for options in (["-s"], ["--capture=no"], ["-p", "no:capture"]):
+        agent = Agent(suite, "-q", *options, window=3).run()
+        expected = "----- Uncaptured output -----\nbegin é to stderr from fd \ufffd\nfrom child\nend"
+        assert agent.of("test_fails")["x"].endswith(expected), agent.of("test_fails")["x"]
+        flood = agent.of("test_floods")["x"]
+        assert len(flood) < 34_000 and flood.count("bytes cut") == 1 and flood.endswith("line 99999\n")
+        assert "----- Uncaptured output -----\nline 0\nline 1\n" in flood
+    text = Agent(suite, "-q", "--capture=sys").run().of("test_fails")["x"]
+    assert "Captured stdout call -----\nbegin é" in text
+    assert text.endswith("----- Uncaptured output -----\nfrom fd \ufffd\nfrom child\n")
+    assert "Uncaptured" not in Agent(suite, "-q").run().of("test_fails")["x"]
+
+
 def test_workers_do_not_mix_their_output(write):
     suite = write(
         test_m="""
