@@ -48,8 +48,9 @@ def failure_message(report):
         lines = [line for line in report.longreprtext.splitlines() if line.strip()]
         marked = [line[1:] for line in lines if line.startswith("E  ")]
         text = marked[0] if marked else (lines or [""])[0 if isinstance(longrepr, str) else -1]
-    lines = str(text).strip().splitlines()
-    return lines[0][:MESSAGE_MAX] if lines else ""
+    lines = str(text).strip().splitlines()[:1]
+    subtest = _subtest_of(report)
+    return " ".join([subtest] + lines if subtest else lines)[:MESSAGE_MAX]
 
 
 def skip_message(report):
@@ -81,9 +82,33 @@ def full_text(report):
         return report.longreprtext
 
 
+def _subtest_of(report):
+    """Which subtest a report is about, as pytest and pytest-subtests put it; nothing if it is about none."""
+    for name in ("_sub_test_description", "sub_test_description"):
+        describe = getattr(report, name, None)
+        if describe is not None:
+            return describe()
+    return ""
+
+
+def _heading(report):
+    """What pytest writes above a report, in a narrow terminal."""
+    what = getattr(report, "head_line", None) or report.nodeid
+    if report.when in ("setup", "teardown"):
+        what = "ERROR at %s of %s" % (report.when, what)
+    return "_ %s _" % what
+
+
 def failure_text(failures, reports):
-    """Every failure in full, then what was captured, each section once."""
-    parts = [full_text(report) for report in failures]
+    """Every failure in full, then what was captured, each section once. Where there are several, or one is a
+    subtest's, it is said which is which."""
+    parts = []
+    several = len(failures) > 1 or bool(_subtest_of(failures[0]))
+    for report in failures:
+        text = full_text(report)
+        if several and text:
+            parts.append(_heading(report))
+        parts.append(text)
     sections = dict.fromkeys(tuple(section) for report in reports for section in report.sections)
     for title, content in sections:
         parts.append("----- %s -----\n%s" % (title, content))

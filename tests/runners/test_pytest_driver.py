@@ -152,12 +152,39 @@ def test_subtests_fail_their_test(write):
                     pass
             """
         )
-    outcomes = Agent(suite, "-q", plugins=True).run().outcomes()
+    agent = Agent(suite, "-q", plugins=True).run()
+    outcomes = agent.outcomes()
     assert outcomes["TestSub::test_some"] == "failed"
     assert outcomes["TestSub::test_fine"] == "passed"
     if with_plugin:
         assert outcomes["test_fixture"] == "failed"
         assert outcomes["test_fixture_fine"] == "passed"
+        some, fixture = agent.of("test_some"), agent.of("test_fixture")
+        assert some["m"].startswith("(i=1) ") and some["x"].startswith("_ TestSub.test_some (i=1) _\n")
+        assert fixture["m"] == "[one] AssertionError: the sub-test"
+        assert fixture["x"].startswith("_ test_fixture [one] _\n")
+
+
+def test_several_failures_of_one_test_are_told_apart(write):
+    suite = write(
+        test_t="""
+        import pytest
+        @pytest.fixture
+        def bad_teardown():
+            yield
+            raise ValueError("in tear-down")
+        class TestC:
+            def test_both(self, bad_teardown): raise KeyError("in call")
+        def test_down(bad_teardown): pass
+        """
+    )
+    agent = Agent(suite, "-q").run()
+    lines = agent.of("test_both")["x"].splitlines()
+    heads = [line for line in lines if line.startswith("_ ")]
+    assert heads == ["_ TestC.test_both _", "_ ERROR at teardown of TestC.test_both _"]
+    assert [line.split(":")[-1] for line in lines if line.startswith("E ")] == [" 'in call'", " in tear-down"]
+    assert agent.of("test_both")["m"] == "KeyError: 'in call'"
+    assert "\n_ " not in "\n" + agent.of("test_down")["x"]
 
 
 def test_ids_survive_byte_for_byte(write):
