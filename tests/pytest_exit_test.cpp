@@ -84,14 +84,19 @@ TEST_CASE("pytest exit: a good end without a catalog is good if it was asked for
   CHECK(failed.text.find("without starting pytest") != std::string::npos);
   CHECK(failed.text.find("py: OK") != std::string::npos);
 
-  for (const char* flag :
-       {"--version", "-V", "-h", "--collect-only", "--co", "--fixtures", "--cache-show=x"}) {
+  for (const char* flag : {"--version", "-V", "-h", "--collect-only", "--co", "--fixtures",
+                           "--cache-show=x", "--setup-plan", "--setup-only"}) {
     end.argv = {"pytest", flag};
     failed = explain_command_end(end);
     CHECK(failed.exit_code == 0);
     CHECK(failed.text == "py: OK\n");
   }
+  end.argv = {"pytest", "--setup-only"};
+  end.wait_status = exited(1);
+  CHECK(explain_command_end(end).exit_code == 1);
   end.argv = {"pytest"};
+  CHECK(explain_command_end(end).exit_code == 3);
+  end.wait_status = exited(0);
   end.connected = true;
   CHECK(explain_command_end(end).exit_code == 0);
   end.collected = true;

@@ -39,6 +39,7 @@ POLL_MS = 20  # how often to fetch reports, and to look for dead workers where t
 # pytest runs none of its tests with these, so there is nothing to serve.
 _INSPECTION_OPTIONS = (
     "collectonly", "help", "version", "markers", "showfixtures", "show_fixtures_per_test", "cacheshow",
+    "setuponly", "setupplan",
 )  # fmt: skip
 
 

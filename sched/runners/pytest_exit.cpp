@@ -14,6 +14,7 @@ namespace {
 constexpr int kInternalError = 3;
 constexpr int kUnusable = 16;
 constexpr int kShellNotFound = 127;
+constexpr int kTestsFailed = 1;  // without tests: fixtures, with --setup-only
 constexpr int kPytestCodeFirst = 2;
 constexpr int kPytestCodeLast = 6;
 
@@ -28,9 +29,11 @@ std::string command_name(const std::vector<std::string>& argv) {
 
 // With these pytest runs no test, and the driver does not even say hello.
 bool asks_for_text_only(const std::vector<std::string>& argv) {
-  static constexpr std::array<std::string_view, 12> kFlags = {
-      "--version", "-V",        "--help",     "-h",         "--collect-only",      "--collectonly",
-      "--co",      "--markers", "--fixtures", "--funcargs", "--fixtures-per-test", "--cache-show"};
+  static constexpr std::array<std::string_view, 16> kFlags = {
+      "--version",    "-V",           "--help",        "-h",
+      "--co",         "--markers",    "--fixtures",    "--funcargs",
+      "--cache-show", "--setupplan",  "--setup-plan",  "--fixtures-per-test",
+      "--setuponly",  "--setup-only", "--collectonly", "--collect-only"};
   return std::any_of(argv.begin(), argv.end(), [](const std::string& argument) {
     const std::string_view flag = std::string_view(argument).substr(0, argument.find('='));
     return std::find(kFlags.begin(), kFlags.end(), flag) != kFlags.end();
@@ -76,7 +79,8 @@ RunnerFailed explain_command_end(const CommandEnd& end) {
   }
   if (code == 0 && !end.collected && !end.failure) return ended_well(end);
 
-  const bool pytest_code = code && *code >= kPytestCodeFirst && *code <= kPytestCodeLast;
+  const int first = asks_for_text_only(end.argv) ? kTestsFailed : kPytestCodeFirst;
+  const bool pytest_code = code && *code >= first && *code <= kPytestCodeLast;
   std::string text = fmt::format("`{}` ended {} ({})", name,
                                  end.collected ? "before its tests were done" : "too early",
                                  describe_exit(end.wait_status));

@@ -639,7 +639,10 @@ def test_nothing_collected(write):
     assert agent.finished == agent.returncode == 5
 
 
-@pytest.mark.parametrize("option", ["--collect-only", "--fixtures", "--version", "--markers", "--help"])
+@pytest.mark.parametrize(
+    "option",
+    ["--collect-only", "--fixtures", "--version", "--markers", "--help", "--setup-plan", "--setup-only"],
+)
 def test_inspection_runs_as_usual(write, option):
     agent = Agent(write(test_a="def test_a(): pass\n"), option).run()
     assert agent.returncode == 0 and agent.messages == [] and agent.output.strip()
