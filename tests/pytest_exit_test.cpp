@@ -84,7 +84,7 @@ TEST_CASE("pytest exit: a good end without a catalog is good if it was asked for
   CHECK(failed.text.find("without starting pytest") != std::string::npos);
   CHECK(failed.text.find("py: OK") != std::string::npos);
 
-  for (const char* flag : {"--version", "-V", "-h", "--collect-only", "--co", "--fixtures",
+  for (const char* flag : {"--version", "-V", "-VV", "-h", "--collect-only", "--co", "--fixtures",
                            "--cache-show=x", "--setup-plan", "--setup-only"}) {
     end.argv = {"pytest", flag};
     failed = explain_command_end(end);

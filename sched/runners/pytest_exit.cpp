@@ -36,7 +36,7 @@ bool asks_for_text_only(const std::vector<std::string>& argv) {
       "--setuponly",  "--setup-only", "--collectonly", "--collect-only"};
   return std::any_of(argv.begin(), argv.end(), [](const std::string& argument) {
     const std::string_view flag = std::string_view(argument).substr(0, argument.find('='));
-    return std::find(kFlags.begin(), kFlags.end(), flag) != kFlags.end();
+    return flag == "-VV" || std::find(kFlags.begin(), kFlags.end(), flag) != kFlags.end();
   });
 }
 
