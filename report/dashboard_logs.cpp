@@ -28,11 +28,12 @@ std::string attempt_section(const TestLogs& logs, std::size_t i) {
   const std::vector<AttemptSummary>& attempts = logs.shown.test.attempts;
   const AttemptSummary& attempt = attempts[i];
   const bool open = &attempt == shown_attempt(logs.shown.test);
+  const TryNumber tried = try_number(logs.shown.test, i);
   std::string text = fmt::format(
       "<details{}><summary><span class=\"badge {}\">{}</span> attempt {} of {} · {} · worker #{} "
       "on {} · began at {} · {}% CPU</summary>\n",
-      open ? " open" : "", tone_of(attempt.outcome), to_string(attempt.outcome), i + 1,
-      attempts.size(), format_seconds(attempt.duration, 3), attempt.worker, html(attempt.node),
+      open ? " open" : "", tone_of(attempt.outcome), to_string(attempt.outcome), tried.number,
+      tried.count, format_seconds(attempt.duration, 3), attempt.worker, html(attempt.node),
       format_clock(attempt.started_after), attempt.cpu_percent);
   if (!attempt.message.empty()) {
     text += "<p class=\"message\">" + html_lines(attempt.message) + "</p>\n";
@@ -101,7 +102,8 @@ std::string history_of(const TestPage& page) {
         "<td class=\"message\">{}</td></tr>\n",
         html(test_path(record.job.full_id, record.test.id)), html(record.job.short_id),
         verdict_badge(record.test.verdict), format_seconds(duration_of(record), 3),
-        record.test.attempts.size(), time_element(record.job.started, page.now),
+        shown == nullptr ? 0 : try_number(record.test, 0).count,
+        time_element(record.job.started, page.now),
         shown == nullptr ? "" : html(cut(first_line(shown->message), kMessageShown)));
   }
   return text + "</tbody></table>\n";

@@ -33,9 +33,10 @@ std::string format_test(const TestSummary& test, const KnownFlaky& flaky) {
   std::string text = separator('_', visible(test.id));
   const AttemptSummary* attempt = shown_attempt(test);
   if (attempt == nullptr) return text;
-  const auto number = static_cast<std::size_t>(attempt - test.attempts.data()) + 1;
+  const TryNumber tried =
+      try_number(test, static_cast<std::size_t>(attempt - test.attempts.data()));
   text += fmt::format("{} on worker #{} of {}, attempt {} of {}, {}\n", to_string(test.verdict),
-                      attempt->worker, visible(attempt->node), number, test.attempts.size(),
+                      attempt->worker, visible(attempt->node), tried.number, tried.count,
                       format_seconds(attempt->duration, 2));
   if (const auto known = flaky.find(test.id); known != flaky.end()) {
     text += "known to be " + format_flakiness(known->second) + "\n";

@@ -184,6 +184,7 @@ class JunitReader {
     AttemptSummary attempt;
     attempt.outcome = outcome;
     attempt.node = kNode;
+    attempt.run = static_cast<uint32_t>(test.attempts.size()) + 1;
     attempt.duration = duration;
     attempt.message = first_line(node.attribute("message").value());
     attempt.output =

@@ -50,10 +50,11 @@ std::string skipped_element(std::string_view type, std::string_view message) {
 // show.
 std::string system_out(const TestSummary& test, const AttemptSummary* shown) {
   std::string text;
-  std::size_t number = 0;
-  for (const AttemptSummary& attempt : test.attempts) {
-    text += fmt::format("attempt {} of {}: {} after {} on worker #{} of {}\n", ++number,
-                        test.attempts.size(), to_string(attempt.outcome),
+  for (std::size_t i = 0; i < test.attempts.size(); ++i) {
+    const AttemptSummary& attempt = test.attempts[i];
+    const TryNumber tried = try_number(test, i);
+    text += fmt::format("attempt {} of {}: {} after {} on worker #{} of {}\n", tried.number,
+                        tried.count, to_string(attempt.outcome),
                         format_seconds(attempt.duration, 3), attempt.worker, attempt.node);
     if (&attempt != shown && !attempt.output.empty()) text += attempt.output + "\n";
   }

@@ -94,4 +94,20 @@ const AttemptSummary* shown_attempt(const TestSummary& test) {
   return test.attempts.empty() ? nullptr : &test.attempts.back();
 }
 
+TryNumber try_number(const TestSummary& test, std::size_t index) {
+  std::vector<std::size_t> numbers;
+  TryNumber result;
+  for (std::size_t i = 0; i < test.attempts.size(); ++i) {
+    const AttemptSummary& one = test.attempts[i];
+    std::size_t number = 0;
+    for (std::size_t j = 0; j < i && one.outcome == Outcome::kError; ++j) {
+      const AttemptSummary& before = test.attempts[j];
+      if (before.node == one.node && before.run == one.run) number = numbers[j];
+    }
+    numbers.push_back(number > 0 ? number : ++result.count);
+  }
+  result.number = numbers.at(index);
+  return result;
+}
+
 }  // namespace dagz::report

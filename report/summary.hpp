@@ -106,4 +106,13 @@ JobStatus final_status(const Counts& counts, bool interrupted);
 // for a flaky test its last failure, else the last one. Null when there was none.
 const AttemptSummary* shown_attempt(const TestSummary& test);
 
+// Which try of the test `attempts[index]` was, from 1, and how many there were. What was said of a
+// try after its result (a tear-down that failed) has a place of its own among the attempts, with
+// the run of that try, and is no further try.
+struct TryNumber {
+  std::size_t number = 0;
+  std::size_t count = 0;
+};
+TryNumber try_number(const TestSummary& test, std::size_t index);
+
 }  // namespace dagz::report

@@ -40,11 +40,11 @@ std::string span_of(const TestLogs& logs, std::size_t attempt) {
 std::string attempt_line(const TestLogs& logs, std::size_t i) {
   const std::vector<AttemptSummary>& attempts = logs.shown.test.attempts;
   const AttemptSummary& attempt = attempts[i];
-  std::string line =
-      fmt::format("attempt {} of {}   {}   {}   worker #{} on {}   began at {}   %cpu={}", i + 1,
-                  attempts.size(), to_string(attempt.outcome), format_seconds(attempt.duration, 3),
-                  attempt.worker, visible(attempt.node), format_clock(attempt.started_after),
-                  attempt.cpu_percent);
+  const TryNumber tried = try_number(logs.shown.test, i);
+  std::string line = fmt::format(
+      "attempt {} of {}   {}   {}   worker #{} on {}   began at {}   %cpu={}", tried.number,
+      tried.count, to_string(attempt.outcome), format_seconds(attempt.duration, 3), attempt.worker,
+      visible(attempt.node), format_clock(attempt.started_after), attempt.cpu_percent);
   const std::string span = span_of(logs, i);
   if (!span.empty()) line += "   span " + span;
   if (logs.asked == i) line += "   <- asked for";
@@ -59,7 +59,7 @@ std::string earlier_line(const TestRecord& record) {
                                  format_timestamp(record.job.started), to_string(test.verdict));
   if (shown == nullptr) return line;
   line += fmt::format("   {}   {}", format_seconds(shown->duration, 3),
-                      counted(test.attempts.size(), "attempt"));
+                      counted(try_number(test, 0).count, "attempt"));
   if (!shown->message.empty()) {
     line += "   " + cut(visible(first_line(shown->message)), kMessageShown);
   }

@@ -165,6 +165,14 @@ TEST_CASE("failures: what this node's history knows to be flaky is told", "[repo
                  "E  assert 1 == 2\n"));
 }
 
+TEST_CASE("failures: a tear-down that failed later is no further attempt", "[report]") {
+  TestSummary late = test("a", {attempt(Outcome::kPassed), attempt(Outcome::kError)});
+  late.verdict = Verdict::kError;
+  CHECK(contains(format_failures(job({late})), "attempt 1 of 1, "));
+  late.attempts[1].run = 2;
+  CHECK(contains(format_failures(job({late})), "attempt 2 of 2, "));
+}
+
 TEST_CASE("failures: nothing failed, nothing printed", "[report]") {
   CHECK(format_failures(job({test("a", {attempt(Outcome::kPassed)})})).empty());
 }

@@ -289,8 +289,10 @@ def session():
     raise RuntimeError("too late")
 def test_one(session): pass
 """)
-    assert job.run(1, "-n", "1") == [1]
+    assert job.run(1, "-n", "1", "--retries", "0") == [1]
     assert "1 errors" in job.nodes[0].summary()
+    # A second word on the try that passed, and no further try.
+    assert any(line.startswith("ERROR on worker #0 of node-0, attempt 1 of 1, ") for line in job.nodes[0].lines)
 
 
 def test_what_tests_see_of_dagz(job):
