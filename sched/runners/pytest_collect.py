@@ -52,9 +52,7 @@ _NEED_ALL = {
     "pytest_circleci_parallelized": "pytest-circleci-parallelized",
     "testmon": "pytest-testmon",
 }
-_NEED_ALL_OPTIONS = {
-    "lf": "--lf", "failedfirst": "--ff", "newfirst": "--nf", "stepwise": "--sw", "stepwise_skip": "--sw-skip",
-}  # fmt: skip
+_NEED_ALL_OPTIONS = {"lf": "--lf", "failedfirst": "--ff", "newfirst": "--nf"}
 # These look at each test for itself.
 _HARMLESS = (
     "_pytest.", "dagz_pytest_", "_hypothesis_pytestplugin", "hypothesis.", "pytest_asyncio", "anyio.",

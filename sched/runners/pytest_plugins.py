@@ -44,7 +44,16 @@ def neutralise(config):
     set_options(config, numprocesses=None, dist="no", distload=False, tx=[], px=[])
     if set_options(config, usepdb=False, trace=False):
         notes.append("--pdb and --trace are ignored: workers have no terminal")
+    if any(getattr(config.option, name, False) for name in ("stepwise", "stepwise_skip", "stepwise_reset")):
+        notes.append("--stepwise is ignored: it needs one process that runs the tests in their order")
     return notes
+
+
+def forget_stepwise(config):
+    """Once all is configured. The option stays: without it pytest itself would clear what is remembered."""
+    plugin = config.pluginmanager.getplugin("stepwiseplugin")
+    if plugin is not None:
+        config.pluginmanager.unregister(plugin)
 
 
 class SharedSeed:

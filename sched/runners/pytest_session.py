@@ -10,7 +10,7 @@ import pytest
 from dagz_pytest_collect import GC_THRESHOLD, Collection
 from dagz_pytest_marks import register_markers
 from dagz_pytest_coverage import Coverage
-from dagz_pytest_plugins import SharedSeed, XdistFixtures, set_options
+from dagz_pytest_plugins import SharedSeed, XdistFixtures, forget_stepwise, set_options
 
 
 class DriverSession:
@@ -36,6 +36,7 @@ class DriverSession:
         set_options(config, maxfail=0, continue_on_collection_errors=True)
         config.pluginmanager.register(self.collection, "dagz-collection")
         config.pluginmanager.register(self.coverage, "dagz-coverage")
+        forget_stepwise(config)
         register_markers(config)
         if not config.pluginmanager.hasplugin("xdist"):
             config.pluginmanager.register(XdistFixtures(), "dagz-xdist-fixtures")

@@ -82,7 +82,7 @@ def _become_worker(driver, message, name):
     config.workeroutput = {}
     manager = config.pluginmanager
     replace_reporter(config, mute)
-    for plugin_name in ("lfplugin", "nfplugin", "stepwiseplugin", "terminalprogress-plugin", "dagz-session"):
+    for plugin_name in ("lfplugin", "nfplugin", "terminalprogress-plugin", "dagz-session"):
         if manager.hasplugin(plugin_name):
             manager.unregister(name=plugin_name)
     for plugin in list(manager.get_plugins()):

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ElementTree
@@ -138,6 +139,20 @@ def test_debuggers_are_neutralised(write):
     agent = Agent(write(test_p="def test_p(): assert 0\n"), "-q", "--pdb").run()
     assert agent.outcomes() == {"test_p": "failed"}
     assert "--pdb" in agent.hello["notes"][0]
+
+
+@pytest.mark.parametrize("option", ["--sw", "--stepwise-skip"])
+def test_stepwise_is_told_to_be_ignored_and_its_memory_is_left_alone(write, option):
+    suite = write(test_p="def test_a(): pass\ndef test_b(): assert 0\ndef test_c(): pass\n")
+    plain = [sys.executable, "-m", "pytest", "-q", "--sw"]
+    subprocess.run(plain, cwd=suite, env=dict(os.environ, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1"))
+    (kept,) = suite.glob(".pytest_cache/v/cache/stepwise")
+    before = kept.read_text()
+    assert "test_p.py::test_b" in before
+    agent = Agent(suite, "-q", option).run()
+    assert agent.outcomes() == {"test_a": "passed", "test_b": "failed", "test_c": "passed"}
+    assert [note for note in agent.hello["notes"] if "--stepwise is ignored" in note]
+    assert kept.read_text() == before
 
 
 # ---- speed -------------------------------------------------------------------------------------
