@@ -24,7 +24,12 @@ import pytest
 from dagz_pytest_marks import told_of
 from dagz_pytest_reports import bounded
 
+# Of a message, in bytes: the agent takes a line of a worker for broken from 1 MiB on, the zygote's from 64 MiB.
 IDS_MAX = 512 * 1024
+WORKER_ERRORS_MAX = 640 * 1024
+ZYGOTE_ERRORS_MAX = 32 * 1024 * 1024
+ERRORS_TOLD = 10_000  # in one message
+PATH_MAX = 4096  # characters: no log has more
 FOUND_MAX = 2000  # files in one message
 GC_THRESHOLD = 100_000
 AGAIN = -1  # in place of a test: collect the file, its tests are known
@@ -343,6 +348,27 @@ def send_file(connection, f, path, items, errors):
     connection.send_bytes((head + ",".join(ids) + tail).encode("ascii"))
 
 
+def few_errors(errors, most):
+    """Errors (id and text) as one message can hold them, in so many bytes: those of a file that say the same are
+    one, long texts are cut once half of it is full, and the last one says how many are left out."""
+    alike = {}
+    for nodeid, text in errors:
+        alike.setdefault((nodeid.split("::", 1)[0], text), []).append(nodeid)
+    encode = json.JSONEncoder().encode
+    shown, size = [], 0
+    for i, ((_, text), ids) in enumerate(alike.items()):
+        text = bounded(text) if size < most // 2 else bounded(text, 2000)
+        if len(ids) > 1:
+            text += "\n(the same for %d more of this file)" % (len(ids) - 1)
+        error = {"path": ids[0][:PATH_MAX], "text": text}
+        size += len(encode(error)) + 1
+        if len(alike) > i + 1 and (size > most or len(shown) + 1 == ERRORS_TOLD):
+            error["text"] = "%s\n(%d more errors are left out)" % (bounded(text, 2000), len(alike) - i - 1)
+            return shown + [error]
+        shown.append(error)
+    return shown
+
+
 # ---- one file in a worker ------------------------------------------------------------------------
 
 
@@ -401,7 +427,7 @@ class Files:
         if len(entry) == 1 and self.items[f]:
             send_file(connection, f, self.files[f][0], self.items[f], self.errors)
         seconds = round(time.perf_counter() - start, 6)
-        connection.send("filed", f=f, seconds=seconds, errors=_few(self.errors))
+        connection.send("filed", f=f, seconds=seconds, errors=few_errors(self.errors, WORKER_ERRORS_MAX))
 
     def _collect(self, f):
         session, config = self.session, self.session.config
@@ -445,11 +471,3 @@ def _traceback_of(error):
 def _is_cut(text, whole):
     """An id that is too long for a log is cut there."""
     return len(text) > 4000 and whole.startswith(text[:4000])
-
-
-def _few(errors):
-    """All in one line of the protocol."""
-    shown = []
-    for i, (path, text) in enumerate(errors[:100]):
-        shown.append({"path": path, "text": bounded(text) if i < 2 else bounded(text, 2000)})
-    return shown

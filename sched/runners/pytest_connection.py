@@ -19,6 +19,7 @@ Zygote to agent
              which alone holds the groups (of xdist_group marks) and needs (of dagz marks).
   collected  files, tests, deselected, skipped, seconds, maxfail, threads, replay, errors: [{path, text}],
              shared?, why?, notes?: [text]
+             errors: at most 10,000, those of a file that say the same as one;
              skipped: collectors that skipped themselves; maxfail: the user's own, 0 = none; threads: how
              many beside the main one; shared: workers collect; why: this way and not the other; replay:
              whether reports flow back to plug-ins of the zygote

@@ -20,7 +20,7 @@ import traceback
 import warnings
 
 import pytest
-from dagz_pytest_collect import send_file, send_found
+from dagz_pytest_collect import ZYGOTE_ERRORS_MAX, few_errors, send_file, send_found
 from dagz_pytest_connection import Connection
 from dagz_pytest_coverage import kept_until_the_end
 from dagz_pytest_plugins import neutralise
@@ -151,7 +151,7 @@ class Zygote(DriverSession):
 
     def pytest_collectreport(self, report):
         if report.failed:
-            self.errors.append({"path": report.nodeid, "text": bounded(report.longreprtext)})
+            self.errors.append((report.nodeid, bounded(report.longreprtext)))
         elif report.skipped:
             self.skipped.append((report.nodeid, skip_message(report)))
 
@@ -182,14 +182,13 @@ class Zygote(DriverSession):
     # -- the catalog
 
     def _send_catalog(self):
-        files, errors = {}, []
+        files = {}
         for item in self.session.items:
             path = item.nodeid.split("::", 1)[0]
             files.setdefault(path, []).append(item)
         for f, (path, items) in enumerate(files.items()):
             self.catalog.append(items)
-            send_file(self.connection, f, path, items, errors)
-        self.errors += [{"path": nodeid, "text": text} for nodeid, text in errors]
+            send_file(self.connection, f, path, items, self.errors)
 
     # -- serving
 
@@ -212,8 +211,8 @@ class Zygote(DriverSession):
             "collected", files=len(self.catalog if files is None else files),
             tests=len(session.items), deselected=self.deselected, skipped=len(self.skipped),
             seconds=round(seconds, 6), maxfail=self.maxfail, threads=other_threads(),
-            replay=bool(self.wanted), errors=self.errors, shared=files is not None,
-            why=self.collection.why, notes=self.notes + skip_notes(self.skipped),
+            replay=bool(self.wanted), errors=few_errors(self.errors, ZYGOTE_ERRORS_MAX),
+            shared=files is not None, why=self.collection.why, notes=self.notes + skip_notes(self.skipped),
         )  # fmt: skip
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
@@ -227,7 +226,7 @@ class Zygote(DriverSession):
         self.coverage.gather(finish)
         # The session must look as if it had run the tests of the whole job itself.
         failed = finish.get("failed", [])
-        session.testsfailed = len({*failed, *(error["path"] for error in self.errors)})
+        session.testsfailed = len({*failed, *(nodeid for nodeid, _ in self.errors)})
         if files is not None:
             session.testscollected = finish.get("tests", 0)
         if finish.get("ran", True):

@@ -1,12 +1,14 @@
 """What the driver tells of marks."""
 
+import importlib
+import json
 import os
 import sys
 
 import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from fake_agent import Agent  # noqa: E402
+from fake_agent import Agent, write_driver  # noqa: E402
 
 
 def needs_of(agent, *names):
@@ -90,6 +92,41 @@ def test_a_mark_that_makes_no_sense_is_an_error_of_its_test(write, arguments, se
     assert error["path"] == "test_bad.py::test_bad"
     assert sentence in error["text"]
     assert agent.outcomes() == {"test_bad": "passed", "test_good": "passed"}
+
+
+def test_what_a_mark_gets_wrong_on_many_tests_is_one_error(write):
+    suite = write(
+        test_bad="""
+        import pytest
+        pytestmark = pytest.mark.dagz(weight=0)
+        @pytest.mark.parametrize("x", range(12_000))
+        def test_i(x): pass
+        @pytest.mark.dagz(exlusive=True)
+        def test_other(): pass
+        """
+    )
+    agent = Agent(suite, "-q", order=lambda agent: []).run()
+    first, second = agent.collected["errors"]
+    assert first["path"] == "test_bad.py::test_i[0]"
+    assert first["text"] == (
+        "the mark dagz: weight must be a whole number from 1, not 0\n(the same for 11999 more of this file)"
+    )
+    assert second["path"] == "test_bad.py::test_other" and "not exlusive" in second["text"]
+
+
+@pytest.mark.parametrize("most", [640 * 1024, 32 * 1024 * 1024])
+def test_many_errors_fit_into_one_message(tmp_path, monkeypatch, most):
+    write_driver(tmp_path / "driver")
+    monkeypatch.syspath_prepend(str(tmp_path / "driver"))
+    few_errors = importlib.import_module("dagz_pytest_collect").few_errors
+    short = [("test_%d.py" % i, "error") for i in range(9000)]
+    assert most == 640 * 1024 or len(few_errors(short, most)) == 9000
+    errors = [("test_%d.py" % i, "\x00" * 70_000 if i % 2 else "error") for i in range(30_000)]
+    told = few_errors(errors, most)
+    assert len(json.dumps(told)) < most + 64 * 1024 and 3 < len(told) <= 10_000
+    assert [error["path"] for error in told] == [path for path, _ in errors[: len(told)]]
+    assert told[-1]["text"].endswith("\n(%d more errors are left out)" % (30_000 - len(told)))
+    assert few_errors([], most) == []
 
 
 def test_marks_that_foretell_a_long_test(write):
