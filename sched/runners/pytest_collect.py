@@ -25,11 +25,12 @@ from dagz_pytest_marks import told_of
 from dagz_pytest_reports import bounded
 
 # Of a message, in bytes: the agent takes a line of a worker for broken from 1 MiB on, the zygote's from 64 MiB.
-IDS_MAX = 512 * 1024
+PART_MAX = 512 * 1024
 WORKER_ERRORS_MAX = 640 * 1024
 ZYGOTE_ERRORS_MAX = 32 * 1024 * 1024
 ERRORS_TOLD = 10_000  # in one message
-PATH_MAX = 4096  # characters: no log has more
+PATH_MAX, ID_MAX = 4096, 16 * 1024  # characters: no log has more
+INDEX_SIZE, NEED_SIZE = 10, 80  # bytes of a message that they take at the most
 FOUND_MAX = 2000  # files in one message
 GC_THRESHOLD = 100_000
 AGAIN = -1  # in place of a test: collect the file, its tests are known
@@ -319,33 +320,39 @@ def send_found(connection, files):
 def send_file(connection, f, path, items, errors):
     """Appends to `errors` (id and text) what the marks of a test get wrong; it runs all the same."""
     encode = json.JSONEncoder().encode
-    needs = {}
     head = '{"t":"file","f":%d,"path":%s,"ids":[' % (f, encode(path))
-    groups = {}
-    ids, size = [], 0
-    told = told_of(items, errors)
-    for k, (item, (group, need)) in enumerate(zip(items, told)):
+    ids, groups, needs, size = [], {}, {}, 0
+
+    def send(more):
+        asked = [
+            dict(exclusive=exclusive, weight=weight, mutex=mutex, times=times, k=tests)
+            for (exclusive, weight, mutex, times), tests in needs.items()
+        ]
+        tail = "]"
+        if groups:
+            tail += ',"groups":' + encode(groups)
+        if asked:
+            tail += ',"needs":' + encode(asked)
+        tail += ',"more":true}\n' if more else "}\n"
+        connection.send_bytes((head + ",".join(ids) + tail).encode("ascii"))
+
+    for k, (item, (group, need)) in enumerate(zip(items, told_of(items, errors))):
+        one = encode(item.nodeid[:ID_MAX])
+        cost = len(one) + 1
+        if group is not None:
+            cost += INDEX_SIZE + (0 if group in groups else len(encode(group)))
+        if need is not None:
+            cost += INDEX_SIZE + (0 if need in needs else NEED_SIZE + len(encode(need[2])))
+        if ids and size + cost > PART_MAX:
+            send(more=True)
+            ids, groups, needs, size = [], {}, {}, 0
         if group is not None:
             groups.setdefault(group, []).append(k)
         if need is not None:
             needs.setdefault(need, []).append(k)
-        one = encode(item.nodeid)
-        if ids and size + len(one) > IDS_MAX:
-            connection.send_bytes((head + ",".join(ids) + '],"more":true}\n').encode("ascii"))
-            ids, size = [], 0
         ids.append(one)
-        size += len(one) + 1
-    asked = [
-        dict(exclusive=exclusive, weight=weight, mutex=mutex, times=times, k=tests)
-        for (exclusive, weight, mutex, times), tests in needs.items()
-    ]
-    tail = "]"
-    if groups:
-        tail += ',"groups":' + encode(groups)
-    if asked:
-        tail += ',"needs":' + encode(asked)
-    tail += "}\n"
-    connection.send_bytes((head + ",".join(ids) + tail).encode("ascii"))
+        size += cost
+    send(more=False)
 
 
 def few_errors(errors, most):

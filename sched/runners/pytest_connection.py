@@ -15,8 +15,8 @@ Zygote to agent
              in as many messages as it takes
   file       f, path, ids: [id], groups?: {name: [k]}, needs?: [{exclusive, weight, mutex, k: [k]}], more?: true
              one per file, f ascending from 0 in order of first appearance; path is the id up to "::".
-             More than 512 KiB of ids: several messages with the same f, "more" on all but the last,
-             which alone holds the groups (of xdist_group marks) and needs (of dagz marks).
+             More than 512 KiB: several messages with the same f, "more" on all but the last. Each holds the
+             groups (of xdist_group marks) and needs (of dagz marks) of its own tests.
   collected  files, tests, deselected, skipped, seconds, maxfail, threads, replay, errors: [{path, text}],
              shared?, why?, notes?: [text]
              errors: at most 10,000, those of a file that say the same as one;

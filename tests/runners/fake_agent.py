@@ -264,8 +264,8 @@ class Agent:
         self.paths[f] = message["path"]
         for k, test in enumerate(message["ids"], known):
             self.ids[f, k] = test
-        if "groups" in message:
-            self.groups[f] = message["groups"]
+        for name, tests in message.get("groups", {}).items():
+            self.groups.setdefault(f, {}).setdefault(name, []).extend(tests)
 
     def _take_collected(self, peer, message):
         self.collected = message

@@ -692,6 +692,37 @@ def test_long_catalogs_are_split(write):
     assert all(len(json.dumps(message)) <= 513 * 1024 for message in files)
 
 
+def test_what_marks_ask_for_is_told_in_parts(write):
+    suite = write(
+        test_l="""
+        import pytest
+        pytestmark = [pytest.mark.xdist_group("all"), pytest.mark.dagz(mutex="all")]
+        @pytest.mark.parametrize("x", range(12_000), ids=lambda n: "%05d" % n + "x" * 100)
+        def test_l(x): pass
+        @pytest.mark.xdist_group("other")
+        def test_long(request): pass
+        """,
+        conftest="""
+        def pytest_collection_modifyitems(items):
+            last, name = items[-1], items[-1].nodeid + "x" * 2_000_000
+            last._nodeid = name
+            if hasattr(last, "_id"):
+                type(last).nodeid = property(lambda self: name if self is last else str(self.id))
+        """,
+    )
+    agent = Agent(suite, "-q", order=lambda agent: []).run()
+    files = [message for _, message in agent.messages if message["t"] == "file"]
+    assert len(files) > 2 and len(agent.ids) == 12_001
+    assert agent.groups == {0: {"all": list(range(12_000)), "other": [12_000]}}
+    begin = 0
+    for message in files:
+        assert len(json.dumps(message)) <= 1 << 20
+        own = list(range(begin, begin + len(message["ids"])))
+        told = [k for tests in message["groups"].values() for k in tests]
+        assert told == own == [k for need in message["needs"] for k in need["k"]]
+        begin += len(own)
+
+
 def test_the_heap_is_frozen_and_thresholds_are_the_users(write):
     suite = write(
         conftest="import gc, threading, time\ngc.set_threshold(1234, 11, 12)\n",
