@@ -7,6 +7,7 @@ import hashlib
 import sys
 
 import pytest
+from _pytest.terminal import getreportopt
 
 
 class XdistFixtures:
@@ -44,6 +45,13 @@ def neutralise(config):
     set_options(config, numprocesses=None, dist="no", distload=False, tx=[], px=[])
     if set_options(config, usepdb=False, trace=False):
         notes.append("--pdb and --trace are ignored: workers have no terminal")
+    asked = set(getreportopt(config)) if hasattr(config.option, "reportchars") else set()
+    if "P" in asked:
+        notes.append("-rP and -rA print no output of tests that passed: it is not kept")
+    if asked & set("sxX"):
+        notes.append(
+            "-r prints no reasons of skipped tests and expected failures: `dagz report --format json` has them"
+        )
     if any(getattr(config.option, name, False) for name in ("stepwise", "stepwise_skip", "stepwise_reset")):
         notes.append("--stepwise is ignored: it needs one process that runs the tests in their order")
     return notes

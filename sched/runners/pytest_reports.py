@@ -99,23 +99,50 @@ def _heading(report):
     return "_ %s _" % what
 
 
-def failure_text(failures, reports):
+def _crash_line(report):
+    """As --tb=line shows a failure."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    lines = (str(crash) if crash else report.longreprtext).strip().splitlines()
+    return lines[0] if lines else ""
+
+
+class Shown:
+    """What of failures is to be seen: --tb and --show-capture."""
+
+    def __init__(self, config=None):
+        option = getattr(config, "option", None)
+        self.traceback = getattr(option, "tbstyle", "auto")
+        self.captured = getattr(option, "showcapture", "all")
+        self.uncaptured = self.captured not in ("no", "log")  # both streams: one cannot be told from the other
+
+    def has(self, title):
+        """Whether a section is shown."""
+        return self.captured == "all" or (self.captured != "no" and self.captured in title)
+
+
+def failure_text(failures, reports, shown):
     """Every failure in full, then what was captured, each section once. Where there are several, or one is a
     subtest's, it is said which is which."""
-    parts = []
-    several = len(failures) > 1 or bool(_subtest_of(failures[0]))
-    for report in failures:
-        text = full_text(report)
-        if several and text:
-            parts.append(_heading(report))
-        parts.append(text)
+    if shown.traceback == "no":
+        return ""
+    if shown.traceback == "line":
+        parts = [_crash_line(report) for report in failures]
+    else:
+        parts = []
+        several = len(failures) > 1 or bool(_subtest_of(failures[0]))
+        for report in failures:
+            text = full_text(report)
+            if several and text:
+                parts.append(_heading(report))
+            parts.append(text)
     sections = dict.fromkeys(tuple(section) for report in reports for section in report.sections)
     for title, content in sections:
-        parts.append("----- %s -----\n%s" % (title, content))
+        if shown.has(title):
+            parts.append("----- %s -----\n%s" % (title, content))
     return bounded("\n".join(parts))
 
 
-def verdict(reports):
+def verdict(reports, shown):
     """Returns (outcome, message, text) of one test from all its reports, subtests and re-runs included."""
     decided = None
     failures = []
@@ -129,7 +156,7 @@ def verdict(reports):
     if failures:
         in_call = [r for r in failures if r.when not in ("setup", "teardown")]
         outcome = "failed" if in_call else "error"
-        return outcome, failure_message((in_call or failures)[0]), failure_text(failures, reports)
+        return outcome, failure_message((in_call or failures)[0]), failure_text(failures, reports, shown)
     if decided is None:
         if not reports:
             return "skipped", "no plug-in reported a result", ""

@@ -17,8 +17,8 @@ from dagz_pytest_connection import Connection
 from dagz_pytest_leaks import Leaks
 from dagz_pytest_process import Uncaptured, die_with, flush, redirect, span_of
 from dagz_pytest_reports import (
-    MESSAGE_MAX, UNCAPTURED_MAX, bounded, crash_report, frame, is_marked, mute, packed, packed_warning, replace_reporter,
-    skip_message, verdict,
+    MESSAGE_MAX, UNCAPTURED_MAX, Shown, bounded, crash_report, frame, is_marked, mute, packed, packed_warning,
+    replace_reporter, skip_message, verdict,
 )  # fmt: skip
 from dagz_pytest_statements import remember_statements
 
@@ -134,7 +134,8 @@ class Worker:
         self.collecting = None  # the path of a file that no worker has collected before
         self.connection = Connection(driver.path)
         self.cpu = self._cpu_used()
-        self.uncaptured = Uncaptured(self.config, message.get("log"))
+        self.shown = Shown(self.config)
+        self.uncaptured = Uncaptured(self.config, message.get("log") if self.shown.uncaptured else None)
         self.leaks = Leaks()
         self.save = driver.coverage.save
         self.connection.send("hello", v=VERSION, role="worker", slot=message["slot"], pid=self.pid)
@@ -364,13 +365,13 @@ class Worker:
 
     def _say_done(self, f, k, elapsed, cpu, broken):
         self.last = (f, k)
-        outcome, message, text = verdict(self.seen)
+        outcome, message, text = verdict(self.seen, self.shown)
         if broken is not None:
             outcome, message = "error", broken[0].splitlines()[0][:MESSAGE_MAX]
             text = bounded("%s\n%s" % (text, broken[1]) if text else broken[1])
         written = self.uncaptured.since(UNCAPTURED_MAX) if outcome in ("failed", "error") else ""
         if written:
-            text = bounded("%s\n----- Uncaptured output -----\n%s" % (text.rstrip("\n"), written))
+            text = bounded("%s\n----- Uncaptured output -----\n%s" % (text.rstrip("\n"), written)).lstrip("\n")
         left = self.leaks.since()
         if left and text:
             text = bounded("%s\n%s" % (text.rstrip("\n"), left))

@@ -165,28 +165,6 @@ def test_subtests_fail_their_test(write):
         assert fixture["x"].startswith("_ test_fixture [one] _\n")
 
 
-def test_several_failures_of_one_test_are_told_apart(write):
-    suite = write(
-        test_t="""
-        import pytest
-        @pytest.fixture
-        def bad_teardown():
-            yield
-            raise ValueError("in tear-down")
-        class TestC:
-            def test_both(self, bad_teardown): raise KeyError("in call")
-        def test_down(bad_teardown): pass
-        """
-    )
-    agent = Agent(suite, "-q").run()
-    lines = agent.of("test_both")["x"].splitlines()
-    heads = [line for line in lines if line.startswith("_ ")]
-    assert heads == ["_ TestC.test_both _", "_ ERROR at teardown of TestC.test_both _"]
-    assert [line.split(":")[-1] for line in lines if line.startswith("E ")] == [" 'in call'", " in tear-down"]
-    assert agent.of("test_both")["m"] == "KeyError: 'in call'"
-    assert "\n_ " not in "\n" + agent.of("test_down")["x"]
-
-
 def test_ids_survive_byte_for_byte(write):
     suite = write(
         test_u="""
@@ -314,36 +292,6 @@ def test_output_goes_to_the_log(write):
     assert "from print" not in agent.log_text() and "from child" in agent.log_text()
     agent = Agent(suite, "-q").run()
     assert agent.log_text() == ""
-
-
-def test_a_failure_has_what_pytest_did_not_capture(write):
-    suite = write(
-        test_o="""
-        import os, subprocess, sys
-        def test_before(): print("of another test", end="")
-        def test_fails():
-            print("begin é", end="")
-            sys.stderr.write(" to stderr ")
-            os.write(2, b"from fd \\xff\\n")
-            subprocess.run(["echo", "from child"])
-            print("end", end="")
-            assert 0
-        def test_floods():
-            for i in range(100_000): print("line", i)
-            assert 0
-        """
-    )
-    for options in (["-s"], ["--capture=no"], ["-p", "no:capture"]):
-        agent = Agent(suite, "-q", *options, window=3).run()
-        expected = "----- Uncaptured output -----\nbegin é to stderr from fd \ufffd\nfrom child\nend"
-        assert agent.of("test_fails")["x"].endswith(expected), agent.of("test_fails")["x"]
-        flood = agent.of("test_floods")["x"]
-        assert len(flood) < 34_000 and flood.count("bytes cut") == 1 and flood.endswith("line 99999\n")
-        assert "----- Uncaptured output -----\nline 0\nline 1\n" in flood
-    text = Agent(suite, "-q", "--capture=sys").run().of("test_fails")["x"]
-    assert "Captured stdout call -----\nbegin é" in text
-    assert text.endswith("----- Uncaptured output -----\nfrom fd \ufffd\nfrom child\n")
-    assert "Uncaptured" not in Agent(suite, "-q").run().of("test_fails")["x"]
 
 
 def test_workers_do_not_mix_their_output(write):

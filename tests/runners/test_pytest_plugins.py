@@ -141,6 +141,14 @@ def test_debuggers_are_neutralised(write):
     assert "--pdb" in agent.hello["notes"][0]
 
 
+@pytest.mark.parametrize(
+    "option, words", [("-rA", ["-rP and -rA", "-r prints"]), ("-ra", ["-r prints"]), ("-rP", ["-rP"]), ("-rfE", [])]
+)
+def test_summaries_that_there_are_not(write, option, words):
+    notes = Agent(write(test_p="def test_p(): pass\n"), "-q", option).run().hello["notes"]
+    assert len(notes) == len(words) and all(note.startswith(word) for note, word in zip(notes, words)), notes
+
+
 @pytest.mark.parametrize("option", ["--sw", "--stepwise-skip"])
 def test_stepwise_is_told_to_be_ignored_and_its_memory_is_left_alone(write, option):
     suite = write(test_p="def test_a(): pass\ndef test_b(): assert 0\ndef test_c(): pass\n")

@@ -1,0 +1,105 @@
+"""What the driver tells of a failure: which parts, in which order, and what was printed."""
+
+import os
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from fake_agent import Agent  # noqa: E402
+
+
+def test_several_failures_of_one_test_are_told_apart(write):
+    suite = write(
+        test_t="""
+        import pytest
+        @pytest.fixture
+        def bad_teardown():
+            yield
+            raise ValueError("in tear-down")
+        class TestC:
+            def test_both(self, bad_teardown): raise KeyError("in call")
+        def test_down(bad_teardown): pass
+        """
+    )
+    agent = Agent(suite, "-q").run()
+    lines = agent.of("test_both")["x"].splitlines()
+    heads = [line for line in lines if line.startswith("_ ")]
+    assert heads == ["_ TestC.test_both _", "_ ERROR at teardown of TestC.test_both _"]
+    assert [line.split(":")[-1] for line in lines if line.startswith("E ")] == [" 'in call'", " in tear-down"]
+    assert agent.of("test_both")["m"] == "KeyError: 'in call'"
+    assert "\n_ " not in "\n" + agent.of("test_down")["x"]
+
+
+def test_a_failure_has_what_pytest_did_not_capture(write):
+    suite = write(
+        test_o="""
+        import os, subprocess, sys
+        def test_before(): print("of another test", end="")
+        def test_fails():
+            print("begin é", end="")
+            sys.stderr.write(" to stderr ")
+            os.write(2, b"from fd \\xff\\n")
+            subprocess.run(["echo", "from child"])
+            print("end", end="")
+            assert 0
+        def test_floods():
+            for i in range(100_000): print("line", i)
+            assert 0
+        """
+    )
+    for options in (["-s"], ["--capture=no"], ["-p", "no:capture"]):
+        agent = Agent(suite, "-q", *options, window=3).run()
+        expected = "----- Uncaptured output -----\nbegin é to stderr from fd \ufffd\nfrom child\nend"
+        assert agent.of("test_fails")["x"].endswith(expected), agent.of("test_fails")["x"]
+        flood = agent.of("test_floods")["x"]
+        assert len(flood) < 34_000 and flood.count("bytes cut") == 1 and flood.endswith("line 99999\n")
+        assert "----- Uncaptured output -----\nline 0\nline 1\n" in flood
+    text = Agent(suite, "-q", "--capture=sys").run().of("test_fails")["x"]
+    assert "Captured stdout call -----\nbegin é" in text
+    assert text.endswith("----- Uncaptured output -----\nfrom fd \ufffd\nfrom child\n")
+    assert "Uncaptured" not in Agent(suite, "-q").run().of("test_fails")["x"]
+
+
+SHOWN = """
+import logging, os, sys
+import pytest
+@pytest.fixture
+def leaky():
+    yield
+    raise ValueError("torn")
+def test_fails(leaky):
+    print("on stdout")
+    sys.stderr.write("on stderr\\n")
+    logging.warning("logged")
+    assert 1 == 2
+"""
+
+
+@pytest.mark.parametrize(
+    "options, there",
+    [
+        ([], "on stdout,on stderr,logged,E ,test_s"),
+        (["--show-capture=no"], "E ,test_s"),
+        (["--show-capture=stderr"], "on stderr,E ,test_s"),
+        (["--show-capture=log", "-s"], "logged,E ,test_s"),
+        (["--show-capture=no", "-s"], "E ,test_s"),
+        (["--show-capture=stdout", "-s"], "on stdout,on stderr,E ,test_s"),
+        (["--tb=no"], ""),
+        (["--tb=no", "-s"], "on stdout,on stderr"),
+        (["--tb=line"], "on stdout,on stderr,logged,test_s"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_of_a_failure_is_told_what_is_wanted(write, options, there):
+    suite = write(test_s=SHOWN)
+    done = Agent(suite, "-q", *options).run().of("test_fails")
+    assert (done["o"], done["m"]) == ("failed", "assert 1 == 2")
+    lines = [line for line in done.get("x", "").splitlines() if not line.startswith(("    ", ">", "_"))]
+    looked_for = ["on stdout", "on stderr", "logged", "E ", "test_s"]
+    assert [word for word in looked_for if any(word in line for line in lines)] == [
+        word for word in there.split(",") if word
+    ], done
+    if "--tb=line" in options:
+        assert lines[:2] == ["%s/test_s.py:%d: %s" % (suite, n, what) for n, what in
+                             ((12, "assert 1 == 2"), (7, "ValueError: torn"))]  # fmt: skip
