@@ -22,7 +22,7 @@ import traceback
 
 import pytest
 from dagz_pytest_marks import told_of
-from dagz_pytest_reports import bounded
+from dagz_pytest_reports import bounded, module_of
 
 # Of a message, in bytes: the agent takes a line of a worker for broken from 1 MiB on, the zygote's from 64 MiB.
 PART_MAX = 512 * 1024
@@ -78,7 +78,7 @@ def why_whole_at_once(config):
         if getattr(config.option, name, False):
             return "%s needs the whole list" % option
     for plugin in config.pluginmanager.get_plugins():
-        name = _module_of(plugin).split(".")[0]
+        name = module_of(plugin).split(".")[0]
         if name in _NEED_ALL:
             return "%s needs the whole list" % _NEED_ALL[name]
     return None
@@ -117,7 +117,7 @@ def why_whole_after_walk(config, walk, items, forced):
         return None
     for hook_name in ("pytest_collection_modifyitems", "pytest_collection_finish"):
         for impl in getattr(config.hook, hook_name).get_hookimpls():
-            module = _module_of(impl.plugin)
+            module = module_of(impl.plugin)
             known = module.startswith(_HARMLESS) or impl.plugin is config.pluginmanager.getplugin(
                 "terminalreporter"
             )
@@ -128,15 +128,11 @@ def why_whole_after_walk(config, walk, items, forced):
     return None
 
 
-def _module_of(plugin):
-    return plugin.__name__ if isinstance(plugin, type(os)) else type(plugin).__module__
-
-
 def _short_name(plugin):
     path = getattr(plugin, "__file__", None)
     if path and os.path.basename(path) == "conftest.py":
         return os.path.relpath(path)
-    return _module_of(plugin)
+    return module_of(plugin)
 
 
 def _only_visits(impl):

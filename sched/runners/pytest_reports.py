@@ -252,7 +252,8 @@ class FrameReader:
 MARKS = {"_hypothesis_pytestplugin": "_hypothesis_", "hypothesis.extra.pytestplugin": "_hypothesis_"}
 
 
-def _module_of(plugin):
+def module_of(plugin):
+    """The name of the module that a plug-in is or comes from."""
     return plugin.__name__ if isinstance(plugin, type(os)) else type(plugin).__module__
 
 
@@ -260,7 +261,7 @@ def _is_consumer(plugin, hook_name, config):
     """Whether a plug-in in the zygote would miss the reports of the workers."""
     option = config.option
     is_module = isinstance(plugin, type(os))
-    module = _module_of(plugin)
+    module = module_of(plugin)
     if module == "_pytest.junitxml":
         return not is_module
     if module == "_pytest.runner":
@@ -285,7 +286,7 @@ def reports_wanted(config):
         if impl.plugin is not config.pluginmanager.getplugin("terminalreporter")
     ):
         return {""}
-    return {MARKS[module] for module in map(_module_of, config.pluginmanager.get_plugins()) if module in MARKS}
+    return {MARKS[module] for module in map(module_of, config.pluginmanager.get_plugins()) if module in MARKS}
 
 
 def is_marked(report, marks):
