@@ -38,7 +38,13 @@ std::vector<TestGroup> group_tests(const report::JobState& job, const Estimates&
   }
   std::vector<TestGroup> list;
   list.reserve(groups.size());
+  // Files become known in any order; pytest collects them by their names, and what is named wants
+  // that.
+  const auto comes_before = [&job](TestIndex a, TestIndex b) {
+    return job.path(job.tests()[a].path) < job.path(job.tests()[b].path);
+  };
   for (auto& [key, group] : groups) {
+    if (group.named) std::stable_sort(group.tests.begin(), group.tests.end(), comes_before);
     group.expected += group.setup;
     list.push_back(std::move(group));
   }

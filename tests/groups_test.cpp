@@ -92,6 +92,29 @@ TEST_CASE("groups: long tests are spread over the pieces of their group", "[sche
   CHECK(counts(even_pieces(expected, ms(100), ms(700))) == Counts{1, 1, 1});
 }
 
+TEST_CASE("groups: what is named runs in the order of its files, whichever is known first",
+          "[sched]") {
+  report::JobState job;
+  Estimates estimates({});
+  std::vector<report::TestIndex> tests;
+  for (const char* path : {"b", "c", "a"}) {
+    const auto key = static_cast<report::FileKey>(path[0]);
+    job.apply(kMe, report::Grouped{key, "in order", {0, 1}});
+    job.apply(kMe, report::Offered{key, 2});
+    job.apply(kMe, listed(key, path, 2));
+    for (const report::Change& change : job.take_changes()) {
+      if (change.kind != report::Change::Kind::kKnown) continue;
+      estimates.add(job.tests()[change.test]);
+      tests.push_back(change.test);
+    }
+  }
+  const auto groups = group_tests(job, estimates, Affinity::kFile, tests);
+  REQUIRE(groups.size() == 1);
+  std::string ids;
+  for (const report::TestIndex test : groups[0].tests) ids += job.tests()[test].id + " ";
+  CHECK(ids == "a::t0 a::t1 b::t0 b::t1 c::t0 c::t1 ");
+}
+
 TEST_CASE("groups: every test is in one piece", "[sched]") {
   for (uint64_t seed = 1; seed <= 200; ++seed) {
     INFO("seed " << seed);

@@ -26,7 +26,7 @@ constexpr Duration kHelloPatience = Duration::seconds(10);
 constexpr Duration kReapInterval = Duration::milliseconds(50);  // without pidfds
 constexpr Duration kWrapperPatience = Duration::seconds(1);  // of a command whose pytest has died
 constexpr Duration kWakeEvery = Duration::seconds(1);  // workers wait for a zygote that is stopped
-constexpr int kDeathPatienceMs = 2'000;                      // after SIGKILL
+constexpr int kDeathPatienceMs = 2'000;                // after SIGKILL
 
 std::vector<std::string> own_environment() {
   std::vector<std::string> entries;

@@ -13,6 +13,12 @@ WEIGHT_MAX = 65536
 # pandas, networkx, numpy and sympy where they are expected to fail (a traceback is dear), and 93 and 5 times
 # in numpy and sympy where hypothesis draws examples.
 _TIMES_USUAL = {"slow": 50, "hypothesis": 20, "xfail": 10}
+# The marks of plug-ins that order tests by them, or skip what depends on a test that has not passed yet.
+_ORDERED = {
+    "pytest_dependency": ("dependency",),
+    "pytest_order": ("order",),
+    "pytest_ordering": ("run", "first", "second", "last", "second_to_last"),
+}
 _MARKS = {"xdist_group", "dagz", "skip", "skipif", *_TIMES_USUAL}
 
 
@@ -88,11 +94,40 @@ def group_of(marks):
     return None
 
 
+def ordering_marks(config):
+    """The names of marks by which a plug-in wants tests to run one after the other."""
+    modules = {getattr(plugin, "__name__", "").split(".")[0] for plugin in config.pluginmanager.get_plugins()}
+    return {name for module in modules for name in _ORDERED.get(module, ())}
+
+
+def _order_of(item, names):
+    """What runs in its order together with this test, as the name of a group; None if its place is free."""
+    marks = [mark for mark in item.iter_markers() if mark.name in names]
+    if not marks:
+        return None
+    if _spans_files(item.session, names):
+        return "in order"
+    return "in order: " + item.nodeid.split("::", 1)[0]
+
+
+def _spans_files(session, names):
+    """Whether some test depends on others beyond its file."""
+    if not hasattr(session, "_dagz_spans_files"):
+        session._dagz_spans_files = any(
+            mark.kwargs.get("scope") in ("session", "package")
+            for item in session.items
+            for mark in item.iter_markers()
+            if mark.name in names
+        )
+    return session._dagz_spans_files
+
+
 def told_of(items, errors):
     """For each of these tests of one file its group and a tuple (exclusive, weight, mutex, times usual), each
     None if its marks say nothing. Appends to `errors` (id and text) what they get wrong."""
     marks_of = [[mark for mark in item.iter_markers() if getattr(mark, "name", None) in _MARKS] for item in items]
     shared = Counter(id(mark) for marks in marks_of for mark in marks)
+    ordering = ordering_marks(items[0].config) if items else set()
     for item, marks in zip(items, marks_of):
         asked = (False, 1, "")
         try:
@@ -100,4 +135,5 @@ def told_of(items, errors):
         except ValueError as error:
             errors.append((item.nodeid, str(error)))
         need = (*asked, times_usual(marks, shared))
-        yield group_of(marks), (need if need != (False, 1, "", 1) else None)
+        group = group_of(marks) or (_order_of(item, ordering) if ordering else None)
+        yield group, (need if need != (False, 1, "", 1) else None)

@@ -339,3 +339,52 @@ def test_xdist_is_installed_and_unused(job):
     assert len({(node, slot) for _, node, slot, *_ in seen}) == len(seen), "a slot on its node"
     assert {slot for _, _, slot, *_ in seen} <= {"0", "1"}
     assert len({parent for *_, parent, _ in seen}) == 2, "dagz has forked them"
+
+
+IN_ORDER = """
+import pytest, time
+done = []
+
+@pytest.mark.dependency()
+def test_login(): pass
+@pytest.mark.slow
+@pytest.mark.dependency(depends=["test_login"])
+def test_import(): time.sleep(0.3)
+@pytest.mark.dependency(depends=["test_import"])
+def test_check(): pass
+
+@pytest.mark.order(2)
+@pytest.mark.slow
+def test_second():
+    assert done == ["first"]
+    time.sleep(0.3)
+    done.append("second")
+@pytest.mark.order(1)
+def test_first(): done.append("first")
+@pytest.mark.order(3)
+def test_third(): assert done == ["first", "second"]
+
+@pytest.mark.parametrize("i", range(6))
+def test_free(i): time.sleep(0.02)
+"""
+
+
+def test_what_plug_ins_put_in_order_stays_so(job):
+    """Else what depends on another test would be skipped, or fail: also when the long ones are known."""
+    copies(job, IN_ORDER)
+    job.write("pytest.ini", "[pytest]\nmarkers = slow: takes long\n")
+    for _ in range(2):
+        outcomes = same_as_plain(job, **path_of("ordered"))
+        assert words(outcomes) == {"passed": 72}
+
+
+def test_dependencies_beyond_a_file_keep_their_order(job):
+    job.write("pytest.ini", "[pytest]\nmarkers = slow: takes long\n")
+    head = "import pytest, time\n"
+    job.write("test_0.py", head + "@pytest.mark.dependency()\ndef test_login(): time.sleep(0.2)\n")
+    for number in range(1, 4):
+        job.write(f"test_{number}.py", head + "@pytest.mark.slow\n@pytest.mark.dependency(depends=['test_0.py::test_login'],"
+                  " scope='session')\ndef test_it(): time.sleep(0.2)\n"
+                  "@pytest.mark.parametrize('i', range(20))\ndef test_free(i): time.sleep(0.02)\n")  # fmt: skip
+    outcomes = same_as_plain(job, **path_of("ordered"))
+    assert words(outcomes) == {"passed": 64}
