@@ -14,6 +14,7 @@
 #include "report/status.hpp"
 #include "sched/estimate.hpp"
 #include "sched/long_tests.hpp"
+#include "sched/output_budget.hpp"
 #include "sched/retry.hpp"
 #include "sched/runner.hpp"
 
@@ -300,6 +301,7 @@ class Vassal {
   bool draining_ = false;
   bool leaving_ = false;
   bool ended_ = false;  // what ran was ended
+  OutputBudget output_budget_;
   bool broken_ = false;
   std::map<std::string, std::string> left_overs_;  // by the id of a test that still runs
   bool runner_lost_ = false;

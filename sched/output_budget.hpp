@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+// How much output of failures a node writes into its log, which every node of the job keeps: in
+// full while few tests fail, of all further ones head and tail. A fixture that breaks ten thousand
+// tests has its say in the first hundreds.
+
+namespace dagz::sched {
+
+class OutputBudget {
+ public:
+  static constexpr uint64_t kBytes = 16 << 20;
+  static constexpr std::size_t kHead = 1 << 10;  // beyond that
+  static constexpr std::size_t kTail = 3 << 10;
+
+  // The output as it is to be written, report::kOutputMax bytes at the most.
+  std::string take(const std::string& output);
+
+ private:
+  uint64_t taken_ = 0;
+};
+
+}  // namespace dagz::sched
