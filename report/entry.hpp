@@ -20,7 +20,9 @@ namespace dagz::report {
 
 inline constexpr std::size_t kTestIdMax = 16 * 1024;
 inline constexpr std::size_t kPathMax = 4096;
+// Of a job also the files that are found: to collect one is work like a test.
 inline constexpr std::size_t kTestsPerFileMax = 1'000'000;
+inline constexpr std::size_t kJobTestsMax = 8'000'000;
 inline constexpr std::size_t kIdsPerEntryMax = 4096;
 inline constexpr std::size_t kRunsPerEntryMax = 65'536;
 inline constexpr uint32_t kTimesUsualMax = 1000;  // fits into 16 bits

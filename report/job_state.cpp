@@ -106,8 +106,13 @@ void JobState::on(NodeIndex origin, const Offered& entry) {
 void JobState::on(NodeIndex, const Listed& entry) {
   FileVersion& version = files_[entry.file];
   if (version.known()) return;
-  if (entry.count > kTestsPerFileMax || tests_.size() + entry.count > kJobTestsMax) return;
   if (version.path == kNone) {
+    const std::size_t promised = tests_.size() + unlisted_;
+    if (entry.count > kTestsPerFileMax || promised + entry.count > kJobTestsMax) {
+      too_large_ = true;
+      return;
+    }
+    unlisted_ += entry.count;
     version.path = intern_path(entry.path);
     version.count = entry.count;
     version.tests.assign(entry.count, kNone);
@@ -147,6 +152,7 @@ void JobState::add_names(const Listed& entry) {
     }
     version.tests[at] = test;
     ++version.listed;
+    --unlisted_;
     tests_[test].places.push_back({entry.file, static_cast<uint32_t>(at)});
   }
 }
@@ -220,7 +226,10 @@ void JobState::on(NodeIndex origin, const Found& entry) {
 void JobState::find(NodeIndex origin, const FoundFile& found) {
   FileVersion& version = files_[found.key];
   if (version.path == kNone) {
-    if (tests_.size() >= kJobTestsMax) return;
+    if (tests_.size() + unlisted_ >= kJobTestsMax) {
+      too_large_ = true;
+      return;
+    }
     version.path = intern_path(found.path);
     version.count = version.listed = 1;
     const auto index = static_cast<TestIndex>(tests_.size());
@@ -672,8 +681,8 @@ void JobState::note_differences(const std::vector<const NodeState*>& nodes,
 JobStatus JobState::status_of(const Counts& counts) const {
   if (closed_->reason == CloseReason::kInterrupted) return JobStatus::kInterrupted;
   if (counts.failed + counts.errors > 0) return JobStatus::kFailed;
-  if (counts.total == 0 && uncollected_ == 0) return JobStatus::kEmpty;
-  if (counts.unfinished > 0 || uncollected_ > 0) return JobStatus::kIncomplete;
+  if (counts.total == 0 && uncollected_ == 0 && !too_large_) return JobStatus::kEmpty;
+  if (counts.unfinished > 0 || uncollected_ > 0 || too_large_) return JobStatus::kIncomplete;
   return JobStatus::kPassed;
 }
 

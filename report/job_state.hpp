@@ -26,8 +26,6 @@ namespace dagz::report {
 using TestIndex = uint32_t;
 using NodeIndex = uint32_t;
 inline constexpr uint32_t kNone = UINT32_MAX;
-// Files and tests one job may have; entries that would exceed it are ignored and counted.
-inline constexpr std::size_t kJobTestsMax = 8'000'000;
 
 struct Attempt {
   NodeIndex node = 0;
@@ -145,6 +143,9 @@ class JobState {
   // Found files; those of them that nobody has collected yet.
   std::size_t collections() const { return collections_; }
   std::size_t uncollected() const { return uncollected_; }
+  // More was listed or found than kTestsPerFileMax and kJobTestsMax allow; it is left out. The job
+  // is incomplete, and what was left out stays unnamed for ever.
+  bool is_too_large() const { return too_large_; }
   uint64_t retrying() const { return counts_.retrying; }
   const std::optional<Named>& named() const { return named_; }
   const std::optional<Closed>& closed() const { return closed_; }
@@ -238,6 +239,8 @@ class JobState {
   Counts counts_;
   std::size_t collections_ = 0;
   std::size_t uncollected_ = 0;
+  std::size_t unlisted_ = 0;  // tests of files whose first names are here
+  bool too_large_ = false;
   uint32_t steals_ = 0;
   int64_t attempt_before_ms_ = 0;
   std::vector<Change> changes_;

@@ -227,6 +227,15 @@ void Scheduler::stop_at_failures() {
                                           (config_.max_fail == 1 ? " failure" : " failures"));
 }
 
+// What nobody can name nobody can run, and its owners would be asked for the names for ever.
+void Scheduler::stop_if_too_large() {
+  if (!job_.is_too_large()) return;
+  stop(report::CloseReason::kStopped,
+       "stopped: a file of more than " + std::to_string(report::kTestsPerFileMax / 1'000'000) +
+           " million tests, or more than " + std::to_string(report::kJobTestsMax / 1'000'000) +
+           " million in all: run parts of the suite as jobs of their own");
+}
+
 void Scheduler::advance(Instant now, Output& out) {
   if (!active_ || closed_ || job_.closed()) return;
   locked_now_.clear();
@@ -234,6 +243,7 @@ void Scheduler::advance(Instant now, Output& out) {
   name_and_enlist(out);
   ask_for_names(now, out);
   stop_at_failures();
+  stop_if_too_large();
   if (config_.deadline.ns > 0 && now >= began_at_ + config_.deadline) {
     stop(report::CloseReason::kDeadline, "stopped at the deadline");
   }

@@ -175,6 +175,7 @@ class Scheduler {
   bool nobody_can_run(const std::set<report::TestIndex>& tests) const;
   void end(Instant now, Output& out);
   void stop_at_failures();
+  void stop_if_too_large();
   bool everything_known() const;
   bool nobody_left() const;
   bool nothing_to_run() const;

@@ -408,6 +408,32 @@ TEST_CASE("job_state: names told twice, or beyond the file's end, change nothing
   job.apply(kA, Listed{3, "h", static_cast<uint32_t>(kTestsPerFileMax) + 1, 0, {"too many"}});
   CHECK(job.counts().total == 2);
   CHECK(job.test_at(3, 0) == kNone);
+  CHECK(job.is_too_large());
+}
+
+TEST_CASE("job_state: a file counts in full from its first names on", "[report]") {
+  const auto some = static_cast<uint32_t>(kTestsPerFileMax);
+  JobState job;
+  for (uint32_t file = 1; file <= kJobTestsMax / kTestsPerFileMax; ++file) {
+    job.apply(kA, Listed{file, std::to_string(file), some, 0, {std::to_string(file)}});
+  }
+  // The rest of it is no further file.
+  job.apply(kA, Listed{1, "1", some, 1, {"more"}});
+  CHECK(job.counts().total == 9);
+  CHECK_FALSE(job.is_too_large());
+  job.apply(kA, Listed{99, "99", 1, 0, {"too much"}});
+  CHECK(job.counts().total == 9);
+  CHECK(job.is_too_large());
+}
+
+TEST_CASE("job_state: a job of which something was left out is incomplete", "[report]") {
+  JobState job;
+  job.apply(kA, listed(1, "f", 1));
+  job.apply(kA, granted(kA, kA, {{1, 0, 1}}));
+  job.apply(kA, finished(1, 0));
+  job.apply(kA, Listed{3, "h", static_cast<uint32_t>(kTestsPerFileMax) + 1, 0, {"too many"}});
+  job.apply(kA, test::closed(kA));
+  CHECK(job.summary().status == JobStatus::kIncomplete);
 }
 
 TEST_CASE("job_state: places that do not exist are ignored", "[report]") {

@@ -536,6 +536,22 @@ TEST_CASE("scheduler: when nobody can run anything the job closes as unable", "[
   CHECK(bench.closed[0].reason == report::CloseReason::kUnable);
 }
 
+TEST_CASE("scheduler: a job that is too large for its limits is stopped and says so", "[sched]") {
+  Bench bench;
+  bench.join_ready(kA, 1);
+  bench.write(kA, report::Offered{9, report::kTestsPerFileMax + 1});
+  bench.write(kA, report::Listed{9, "g", report::kTestsPerFileMax + 1, 0, {"g::1"}});
+  bench.advance();
+  bench.finish(kA);
+  bench.advance();
+  bench.drain(kA);
+  bench.advance();
+  REQUIRE(bench.closed.size() == 1);
+  CHECK(bench.closed[0].reason == report::CloseReason::kStopped);
+  CHECK_THAT(bench.closed[0].detail, Catch::Contains("more than 1 million tests"));
+  CHECK(bench.job.summary().status == report::JobStatus::kIncomplete);
+}
+
 TEST_CASE("scheduler: a test runs only where it exists; without such a node the job ends",
           "[sched]") {
   Bench bench;

@@ -12,6 +12,7 @@
 #include <variant>
 
 #include "mesh/check.hpp"
+#include "report/entry.hpp"
 #include "sched/exit_status.hpp"
 #include "sched/runners/pytest_exit.hpp"
 
@@ -406,7 +407,10 @@ void RunnerHost::on_worker_hello(Connection& connection, const WorkerHello& hell
 void RunnerHost::on_file(FilePart& part) {
   if (collected_ || part.file != files_told_) return misbehaved(*zygote_, "a file out of order");
   if (!file_open_) file_ = {part.file, std::move(part.path), {}, {}, {}};
-  if (!add_part(file_, part)) return misbehaved(*zygote_, "too many tests, or unknown ones");
+  const std::size_t more = part.ids.size();
+  std::string too_large = what_is_too_large(file_.path, file_.ids.size() + more, more);
+  if (!too_large.empty()) return refuse_collection(std::move(too_large));
+  if (!add_part(file_, part)) return misbehaved(*zygote_, "groups or marks of unknown tests");
   file_open_ = part.more;
   if (file_open_) return;
   ++files_told_;
@@ -419,12 +423,34 @@ void RunnerHost::on_file(FilePart& part) {
   }
 }
 
-// False if it goes beyond the limits.
-bool RunnerHost::add_part(FileCollected& file, FilePart& part) {
-  if (file.ids.size() + part.ids.size() > kTestsPerFileMax ||
-      tests_told_ + part.ids.size() > kCatalogTestsMax) {
-    return false;
+// Why a file that grows to so many tests is refused, for people; empty if it is not. What goes
+// beyond these limits no node would ever hear the names of.
+std::string RunnerHost::what_is_too_large(const std::string& path, std::size_t tests,
+                                          std::size_t more) const {
+  if (tests > report::kTestsPerFileMax) {
+    return fmt::format(
+        "{} holds more than {} million tests, the most that dagz takes of one file: "
+        "split the file, or give its tests fewer parameters",
+        path, report::kTestsPerFileMax / 1'000'000);
   }
+  if (found_.size() + tests_told_ + more > report::kJobTestsMax) {
+    return fmt::format(
+        "`{}` collects more than {} million tests, the most that dagz takes in one "
+        "job: run parts of the suite as jobs of their own, each with its own --job",
+        config_.argv.front(), report::kJobTestsMax / 1'000'000);
+  }
+  return {};
+}
+
+// Not the runner's fault.
+void RunnerHost::refuse_collection(std::string why) {
+  ++rejected_lines_;
+  kill_all();
+  end(RunnerFailed{kUnusable, std::move(why)});
+}
+
+// False if groups or marks name tests that the file does not hold.
+bool RunnerHost::add_part(FileCollected& file, FilePart& part) {
   std::move(part.ids.begin(), part.ids.end(), std::back_inserter(file.ids));
   tests_told_ += static_cast<uint32_t>(part.ids.size());
   for (LocalGroup& group : part.groups) {
@@ -463,8 +489,20 @@ void RunnerHost::on_worker_file(Worker& worker, FilePart& part) {
     return misbehaved(*worker.connection, "tests of a file that it was not given");
   }
   if (worker.file.ids.empty()) worker.file.file = part.file;
-  if (worker.file.file != part.file || !add_part(worker.file, part)) {
-    return misbehaved(*worker.connection, "too many tests, or unknown ones");
+  if (worker.file.file != part.file) {
+    return misbehaved(*worker.connection, "tests of two files at once");
+  }
+  const std::size_t more = part.ids.size();
+  std::string too_large =
+      what_is_too_large(found_.at(part.file).path, worker.file.ids.size() + more, more);
+  if (!too_large.empty()) {
+    ++rejected_lines_;
+    drop(*worker.connection);
+    worker.fault = "killed: " + too_large;
+    return kill_worker(worker);
+  }
+  if (!add_part(worker.file, part)) {
+    return misbehaved(*worker.connection, "groups or marks of unknown tests");
   }
 }
 

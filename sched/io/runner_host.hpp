@@ -156,6 +156,8 @@ class RunnerHost {
   void on_worker_file(Worker& worker, FilePart& part);
   void on_filed(Worker& worker, Slot slot, FiledLine& filed);
   void on_missing(Worker& worker, Slot slot, const MissingLine& missing);
+  std::string what_is_too_large(const std::string& path, std::size_t tests, std::size_t more) const;
+  void refuse_collection(std::string why);
   bool add_part(FileCollected& file, FilePart& part);
   void on_collected(Collected& collected);
   void on_forked(const WorkerForked& forked);

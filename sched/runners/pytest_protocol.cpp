@@ -146,7 +146,7 @@ void read_groups(JsonScanner& in, std::vector<LocalGroup>& out) {
     if (!in.begin_array()) return;
     while (in.next_element()) {
       if (++indexes > kIdsPerLineMax) return in.fail("too many tests in the groups of one line");
-      group.indexes.push_back(count(in, kTestsPerFileMax - 1));
+      group.indexes.push_back(count(in));
     }
   }
 }
@@ -172,7 +172,7 @@ void read_requirements(JsonScanner& in, std::vector<LocalRequirement>& out) {
         if (!in.begin_array()) return;
         while (in.next_element()) {
           if (++indexes > kIdsPerLineMax) return in.fail("too many tests with marks in one line");
-          one.indexes.push_back(count(in, kTestsPerFileMax - 1));
+          one.indexes.push_back(count(in));
         }
       } else {
         in.skip();

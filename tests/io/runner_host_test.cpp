@@ -301,6 +301,7 @@ TEST_CASE("runner host: a command that ends early is explained", "[sched]") {
       {{"sh", "-c", "kill -9 $$"}, 3, "SIGKILL"},
       {{"sh", "-c", "no-such-command-here"}, 16, "not found"},
       {fake(R"([["a.py", ["a.py::x"]]])", "miscount").argv, 3, "does not add up"},
+      {fake(R"([["a.py", ["a.py::x"]]])", "too many").argv, 16, "a.py holds more than 1 million"},
   };
   for (const Row& row : rows) {
     RunnerConfig config = fake("[]");
@@ -310,6 +311,17 @@ TEST_CASE("runner host: a command that ends early is explained", "[sched]") {
     CHECK(failed.exit_code == row.exit_code);
     CHECK_THAT(failed.text, Catch::Contains(row.text));
   }
+}
+
+TEST_CASE("runner host: a worker whose file holds too many tests is killed, and says so",
+          "[sched]") {
+  Bench bench(fake(R"([["a.py", []]])", "shared"));
+  CHECK(bench.next<CollectionDone>().shared);
+  bench.start_worker(0);
+  bench.host.perform(RunTests{0, {{0, kCollectFile}}});
+  const auto gone = bench.next<WorkerGone>();
+  CHECK_FALSE(gone.clean);
+  CHECK_THAT(gone.reason, Catch::StartsWith("killed: a.py holds more than 1 million tests"));
 }
 
 TEST_CASE("runner host: a command that cannot be started is told at once", "[sched]") {

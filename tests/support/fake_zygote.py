@@ -3,7 +3,8 @@
 Speaks the line protocol over the socket DAGZ_SOCKET. What a test does is in its id: pass, fail, segv,
 exit7, orphan (leaves a process behind), garbage (writes into the socket), lie (reports another test),
 hang, close (closes its connection and lives on), stop (asks for the end of the run), parent (ends the
-zygote), freeze (stops the zygote).
+zygote), freeze (stops the zygote). In the mode "shared" workers collect the files, and each holds 1,100,000
+tests; in the mode "too many" the zygote collects one that does.
 """
 
 import json
@@ -37,7 +38,14 @@ class Link:
         return json.loads(line)
 
 
-def run_test(link, f, k, run=1):
+def tell_too_many(link, f):
+    for _ in range(11):
+        link.say("file", f=f, path=FILES[f][0], ids=["x"] * 100_000, more=True)
+
+
+def run_test(link, f, k=None, run=1):
+    if k is None:
+        return tell_too_many(link, f)
     what = FILES[f][1][k].split("::")[1]
     if what == "segv":
         print("about to crash", flush=True)
@@ -100,6 +108,12 @@ def worker(order):
 
 
 def tell_catalog(link):
+    if MODE == "shared":
+        link.say("found", files=[[path, 1] for path, _ in FILES])
+        link.say("collected", files=len(FILES), tests=0, threads=1, shared=True)
+        return
+    if MODE == "too many":
+        tell_too_many(link, 0)
     tests = 0
     for f, (path, ids) in enumerate(FILES):
         tests += len(ids)
