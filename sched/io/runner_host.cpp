@@ -27,7 +27,10 @@ constexpr Duration kHelloPatience = Duration::seconds(10);
 constexpr Duration kReapInterval = Duration::milliseconds(50);  // without pidfds
 constexpr Duration kWrapperPatience = Duration::seconds(1);  // of a command whose pytest has died
 constexpr Duration kWakeEvery = Duration::seconds(1);  // workers wait for a zygote that is stopped
-constexpr int kDeathPatienceMs = 2'000;                // after SIGKILL
+// Of one test: when its module is torn down for want of work, and at the end of the session. Every
+// one is an entry that all nodes keep.
+constexpr uint32_t kLateWordsMax = 2;
+constexpr int kDeathPatienceMs = 2'000;  // after SIGKILL
 
 std::vector<std::string> own_environment() {
   std::vector<std::string> entries;
@@ -598,7 +601,13 @@ void RunnerHost::on_done(Worker& worker, Slot slot, DoneLine& done) {
   if (given == worker.given.end() && !late_word) {
     return misbehaved(*worker.connection, "a result of a test that it was not given");
   }
-  if (!late_word) worker.given.erase(given);
+  if (late_word && ++worker.late_words > kLateWordsMax) {
+    return misbehaved(*worker.connection, "a test's result over and over");
+  }
+  if (!late_word) {
+    worker.given.erase(given);
+    worker.late_words = 0;
+  }
   if (!late_word && report::is_failure(done.outcome)) ++failed_runs_[done.test];
   worker.last_done = done.test;
   worker.cpu = std::min(done.cpu, Duration::seconds(1));  // sums of it must not overflow

@@ -57,7 +57,7 @@ struct RunnerInfo {
 // - Exactly one RunnerFailed (from `start` or `poll`) or RunnerFinished ends the stream of events;
 //   workers that are alive then get no WorkerGone. Commands after it do nothing.
 // - A worker's tests are reported before its WorkerGone. Only tests that were given to a worker and
-//   not yet reported by it can be reported by it.
+//   not yet reported by it can be reported by it, and the last one that was up to twice more.
 // - A worker that breaks the protocol (tests can write into any descriptor) is killed; a zygote
 //   that does ends the runner.
 // - The trust root's variables are kept from the command.
@@ -122,9 +122,10 @@ class RunnerHost {
     std::deque<LocalTest> given;
     Tickets tickets;
     FileCollected file;  // being told
-    // May be told a second time: wider fixtures failed to be torn down.
+    // May be told again: wider fixtures failed to be torn down.
     std::optional<LocalTest> last_done;
-    Duration cpu;  // of that
+    uint32_t late_words = 0;  // on that
+    Duration cpu;             // of that
     bool said_bye = false;
     bool kill_wanted = false;  // before its pid was known
     Instant kill_at = Instant::never();

@@ -267,6 +267,18 @@ TEST_CASE("runner host: a worker that writes into the socket or lies is killed",
   CHECK(crash_of("lie").reason.find("was not given") != std::string::npos);
 }
 
+TEST_CASE("runner host: a test has a second and a third word, and no more", "[sched]") {
+  Bench bench(fake(R"([["a.py", ["a.py::late", "a.py::x", "a.py::flood"]]])"));
+  bench.next<CollectionDone>();
+  bench.start_worker(0);
+  bench.host.perform(RunTests{0, {{0, 0}, {0, 1}, {0, 2}}});
+  const auto gone = bench.next<WorkerGone>();
+  CHECK_FALSE(gone.clean);
+  CHECK_THAT(gone.reason, Catch::Contains("result over and over"));
+  CHECK(bench.count_passed_by<TestDone>() == 3 + 1 + 3);
+  CHECK(bench.host.rejected_lines() == 1);
+}
+
 TEST_CASE("runner host: a worker that only closed its connection is killed", "[sched]") {
   CHECK(crash_of("close").reason == "SIGKILL");
 }

@@ -2,9 +2,10 @@
 
 Speaks the line protocol over the socket DAGZ_SOCKET. What a test does is in its id: pass, fail, segv,
 exit7, orphan (leaves a process behind), garbage (writes into the socket), lie (reports another test),
-hang, close (closes its connection and lives on), stop (asks for the end of the run), parent (ends the
-zygote), freeze (stops the zygote). In the mode "shared" workers collect the files, and each holds 1,100,000
-tests; in the mode "too many" the zygote collects one that does.
+late (fails to tear down, twice), flood (the same, 100 times), hang, close (closes its connection and
+lives on), stop (asks for the end of the run), parent (ends the zygote), freeze (stops the zygote). In the
+mode "shared" workers collect the files, and each holds 1,100,000 tests; in the mode "too many" the zygote
+collects one that does.
 """
 
 import json
@@ -61,6 +62,11 @@ def run_test(link, f, k=None, run=1):
         link.socket.sendall(b"\x00\xff garbage\n")
     if what == "long":
         link.socket.sendall(b"x" * (2 << 20))
+    if what in ("late", "flood"):
+        link.say("done", f=f, k=k, o="passed")
+        for _ in range(2 if what == "late" else 100):
+            link.say("done", f=f, k=k, o="error", m="late")
+        return time.sleep(600 if what == "flood" else 0)
     if what == "lie":
         k += 1
     if what == "close":
