@@ -142,12 +142,12 @@ void Node::on_member_change(Instant now, const Member& member, MemberChange chan
       links_.know(member.profile);
       break;
     case MemberChange::kDied:
-      actions_.notices.push_back("lost node " + name);
+      tell("lost node " + name);
       links_.hang_up(now, member.profile.id);
       relay_.forget(member.profile.id);
       break;
     case MemberChange::kReturned:
-      actions_.notices.push_back("node " + name + " is back");
+      tell("node " + name + " is back");
       links_.know(member.profile);
       break;
     case MemberChange::kLeft:
@@ -444,8 +444,7 @@ void Node::claim_changed(Moment at) {
   const bool other = std::exchange(last_scheduler_, election_.claim().scheduler.node) !=
                      election_.claim().scheduler.node;
   if (other && election_.claim().term > 1 && scheduler != nullptr) {
-    actions_.notices.push_back("node " + scheduler->profile.control_address +
-                               " has taken over as scheduler");
+    tell("node " + scheduler->profile.control_address + " has taken over as scheduler");
   }
   if (is_scheduler()) {
     report::Named name;

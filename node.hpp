@@ -68,7 +68,7 @@ struct NodeActions {
   std::vector<sched::RunnerCommand> commands;
   std::vector<report::ProgressEvent> progress;
   std::vector<report::WorkerStatus> statuses;
-  std::vector<std::string> notices;  // one line each, for stderr
+  std::vector<std::string> notices;  // one line each, for stderr, safe to print
   std::string events;                // whole lines, for --events
 };
 
@@ -179,6 +179,7 @@ class Node {
   void claim_changed(Moment at);
 
   // events (node_events.cpp)
+  void tell(const std::string& notice);
   report::EventLog::When event_time(Instant now) const;
   void tell_member(Instant now, const mesh::Member& member, mesh::MemberChange change);
   void tell_scheduler(Instant now);

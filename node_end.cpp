@@ -150,7 +150,7 @@ void Node::finish(Moment at) {
   if (!ledger_.covers(closed.positions)) {
     if (at.now < std::min(*closed_seen_at_ + config_.grace, depart_by_)) return;
     marks.incomplete.reach();
-    actions_.notices.push_back(
+    tell(
         "a part of the job's logs is gone with its nodes: this report may "
         "differ from that of others");
   }

@@ -1,8 +1,13 @@
 #include "node.hpp"
+#include "report/text.hpp"
 
-// What a node tells of the job to whoever follows it (--events).
+// What a node tells of the job to whoever watches it or follows it (--events).
 
 namespace dagz {
+
+// It may hold ids of tests, the command lines of processes that they left and what peers say of
+// themselves: to a terminal these must not be orders.
+void Node::tell(const std::string& notice) { actions_.notices.push_back(report::visible(notice)); }
 
 report::EventLog::When Node::event_time(Instant now) const {
   const Moment at{now, started_wall_ms_ + (now - started_at_).ms()};

@@ -3,7 +3,6 @@
 
 #include "mesh/planted.hpp"
 #include "node.hpp"
-#include "report/text.hpp"
 
 // The part of a node that knows what passed in an earlier attempt of the job: it tells others, and
 // leaves out what it collects itself. All else is the scheduler's affair.
@@ -53,13 +52,12 @@ void Node::rerun_changed(const report::Entry& entry) {
   scheduler_.rerun_changed();
   const auto* remembered = std::get_if<report::Remembered>(&entry);
   if (remembered == nullptr || rerun_.from_others() == nullptr) return;
-  const std::string which = "another node remembers " + report::visible(remembered->short_id) +
-                            ", an earlier attempt of this job: ";
+  const std::string which =
+      "another node remembers " + remembered->short_id + ", an earlier attempt of this job: ";
   const std::string tests =
       std::to_string(remembered->passed) + (remembered->passed == 1 ? " test" : " tests");
-  actions_.notices.push_back(
-      which + (remembered->passed == 0 ? "it passed, and all tests run again"
-                                       : "the " + tests + " that passed there are not run again"));
+  tell(which + (remembered->passed == 0 ? "it passed, and all tests run again"
+                                        : "the " + tests + " that passed there are not run again"));
 }
 
 }  // namespace dagz

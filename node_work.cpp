@@ -163,8 +163,8 @@ void Node::on(Moment at, const NodeId& from, const mesh::LogPush& message) {
         gap = true;
         break;
       case mesh::Ledger::Verdict::kForked:
-        actions_.notices.push_back("node " + author->profile.control_address +
-                                   " signed two different logs: its results are ignored");
+        tell("node " + author->profile.control_address +
+             " signed two different logs: its results are ignored");
         break;
       case mesh::Ledger::Verdict::kKnown:
       case mesh::Ledger::Verdict::kForged:
@@ -323,17 +323,15 @@ void Node::runner_event(Moment at, const sched::RunnerEvent& event) {
     write(report::Collected{done->files, done->tests, done->deselected});
     if (done->max_fail > 0) scheduler_.limit_failures(done->max_fail);
     if (!done->why.empty()) {
-      actions_.notices.push_back(std::string("collection: ") + (done->shared ? "shared" : "whole") +
-                                 ", " + done->why);
+      tell(std::string("collection: ") + (done->shared ? "shared" : "whole") + ", " + done->why);
     }
-    for (const std::string& note : done->notes) actions_.notices.push_back(report::visible(note));
+    for (const std::string& note : done->notes) tell(note);
     flush_now_ = true;
   } else if (const auto* slow = std::get_if<sched::CollectionSlow>(&event)) {
     const std::string time = report::format_duration(slow->since_start);
-    actions_.notices.push_back(slow->connected
-                                   ? "pytest has been collecting for " + time +
-                                         "; nothing runs on this node until it is done"
-                                   : "the command has not started pytest after " + time);
+    tell(slow->connected ? "pytest has been collecting for " + time +
+                               "; nothing runs on this node until it is done"
+                         : "the command has not started pytest after " + time);
   } else if (const auto* failed = std::get_if<sched::RunnerFailed>(&event)) {
     vassal_.runner_failed(out);
     write(report::Unable{static_cast<uint32_t>(failed->exit_code),
@@ -461,7 +459,7 @@ void Node::perform(Moment at, sched::Vassal::Output output) {
   for (sched::RunnerCommand& command : output.commands) {
     actions_.commands.push_back(std::move(command));
   }
-  if (output.notice) actions_.notices.push_back(std::move(*output.notice));
+  if (output.notice) tell(*output.notice);
   const NodeId& scheduler = election_.claim().scheduler.node;
   if (output.steal_request && election_.claim().exists()) {
     if (is_scheduler()) {
@@ -526,7 +524,7 @@ void Node::run_scheduler(Moment at) {
     }
   }
   if (out.reopens) {
-    actions_.notices.push_back("there is more to run, as another node has come: the job goes on");
+    tell("there is more to run, as another node has come: the job goes on");
     election_.claim_anew(at.now);
     claim_changed(at);
   }

@@ -266,6 +266,16 @@ TEST_CASE("node: notes on the collection and how long it takes are for people", 
   CHECK(told[2].find('\n') == std::string::npos);
 }
 
+TEST_CASE("node: what tests and peers put into a notice is no order to a terminal", "[node]") {
+  Bench bench(small_suite());
+  bench.node.runner_event(
+      bench.at, sched::LeftOver{"a.py::x[\x1b[31m]", "\x1b]0;title\x07 sleep\n600, pid 7"});
+  const std::vector<std::string> notices = bench.node.take_actions().notices;
+  REQUIRE(notices.size() == 1);
+  CHECK(notices[0] ==
+        R"(a.py::x[\x1b[31m] has left a process behind: \x1b]0;title\x07 sleep\x0a600, pid 7)");
+}
+
 TEST_CASE("node: --max-fail stops with work left", "[node]") {
   sched::SchedulerConfig config;
   config.retries = 0;
