@@ -5,6 +5,7 @@
 
 #include "mesh/mark.hpp"
 #include "mesh/planted.hpp"
+#include "mesh/profile.hpp"
 
 namespace dagz::report {
 namespace {
@@ -324,6 +325,8 @@ void JobState::on(NodeIndex origin, const Enlisted& entry) {
   if (node.enlisted && node.enlisted_by < by) return;
   if (node.enlisted && node.enlisted_by == by) return;
   node.enlisted = entry;
+  node.enlisted->workers = std::min(entry.workers, mesh::kWorkersMax);
+  node.enlisted->first_worker = std::min(entry.first_worker, UINT32_MAX - mesh::kWorkersMax);
   node.enlisted_by = by;
 }
 

@@ -94,7 +94,7 @@ struct FileVersion {
 struct NodeState {
   NodeId id;
   Opened opened;
-  std::optional<Enlisted> enlisted;
+  std::optional<Enlisted> enlisted;  // with workers as a profile may have
   NodeId enlisted_by;
   bool collected = false;
   std::optional<Unable> unable;

@@ -325,8 +325,11 @@ void Scheduler::ask_for_names(Instant now, Output& out) {
       break;
     }
   }
-  if (all_named) files_named_ = job_.files().size();
-  if (wanted.empty()) return;
+  if (all_named) {
+    files_named_ = job_.files().size();
+    return;
+  }
+  // Also if nobody is there to be asked: all files were looked at.
   names_asked_at_ = now;
   for (auto& [node, files] : wanted) out.names_wanted.emplace_back(node, std::move(files));
 }

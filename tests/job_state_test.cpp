@@ -459,6 +459,15 @@ TEST_CASE("job_state: one collection error is told once, in the words that sort 
   }
 }
 
+TEST_CASE("job_state: a node is enlisted with no more workers than a node may have", "[report]") {
+  JobState job;
+  job.apply(kA, Enlisted{kB, 0, UINT32_MAX, UINT32_MAX});
+  const Enlisted& b = *job.nodes()[job.node_index(kB)].enlisted;
+  CHECK(b.workers == mesh::kWorkersMax);
+  CHECK(job.workers_enlisted() == UINT32_MAX);
+  CHECK(b.first_worker + b.workers == UINT32_MAX);
+}
+
 TEST_CASE("job_state: a node keeps the number of the first scheduler by id", "[report]") {
   for (const bool swap : {false, true}) {
     JobState job;

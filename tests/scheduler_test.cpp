@@ -394,6 +394,21 @@ TEST_CASE("scheduler: it does not end while nobody has collected, or names are m
   CHECK(bench.held(kA).size() == 2);
 }
 
+TEST_CASE("scheduler: while nobody can be asked for names it looks for them now and then",
+          "[sched]") {
+  Bench bench;
+  bench.join(kA);
+  bench.write(kB, report::Offered{kFile, 1});  // and is not there
+  bench.advance();
+  bench.join(kB);
+  bench.now = bench.now + Duration::milliseconds(199);
+  bench.advance();
+  CHECK(bench.names_wanted.empty());
+  bench.now = bench.now + Duration::milliseconds(1);
+  bench.advance();
+  CHECK(bench.names_wanted.size() == 1);
+}
+
 TEST_CASE("scheduler: it asks one who offers a file for its names, and again later", "[sched]") {
   Bench bench;
   bench.join(kA, 1);
