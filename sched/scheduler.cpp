@@ -1,6 +1,7 @@
 #include "sched/scheduler.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "mesh/check.hpp"
@@ -28,8 +29,6 @@ struct {
   Mark skipped_late{"scheduler: a test that is granted already passed before"};
 } marks;
 
-uint64_t pair_key(TestIndex test, NodeIndex node) { return (uint64_t{test} << 32) | node; }
-
 constexpr Duration kNamesAskedEvery = Duration::milliseconds(200);
 
 }  // namespace
@@ -47,27 +46,25 @@ void Scheduler::changed(const Change& change) {
   for (const report::Assignment& one : job_.tests()[test].assignments) {
     if (one.node == change.node) held = one.held();
   }
-  const uint64_t key = pair_key(test, change.node);
-  const auto booked = held_.find(key);
   Books& books = books_[change.node];
-  if (held && booked == held_.end()) {
+  const auto booked = books.held.find(test);
+  if (held && booked == books.held.end()) {
     const bool fixed = estimates_.is_fixed(test);
     const Duration expected = fixed ? estimates_.of(test) : Duration{};
-    held_.emplace(key, expected);
+    books.held.emplace(test, expected);
     if (fixed) {
       books.fixed += expected;
     } else {
       books.unknown[job_.tests()[test].path] += estimates_.times_usual(test);
     }
-    ++books.tests;
-  } else if (!held && booked != held_.end()) {
+  } else if (!held && booked != books.held.end()) {
     if (booked->second.ns > 0) {
       books.fixed -= booked->second;
     } else {
       books.unknown[job_.tests()[test].path] -= estimates_.times_usual(test);
     }
-    books.was_idle = --books.tests == 0;
-    held_.erase(booked);
+    books.held.erase(booked);
+    books.was_idle = books.held.empty();
   }
   review(test);
 }
@@ -132,9 +129,16 @@ void Scheduler::review_all() {
   for (TestIndex test = 0; test < job_.tests().size(); ++test) review(test);
 }
 
+// Nobody else's tests are open or not for what becomes of this node.
+void Scheduler::review_held(NodeIndex node) {
+  const auto books = books_.find(node);
+  if (!active_ || books == books_.end()) return;
+  for (const auto& [test, expected] : books->second.held) review(test);
+}
+
 void Scheduler::set_live(const std::vector<LiveNode>& live) {
   live_ = live;
-  live_ids_.clear();
+  const std::set<NodeId> before = std::exchange(live_ids_, {});
   int64_t measured = 0;
   mean_measured_speed_ = 0;
   for (const LiveNode& node : live) {
@@ -152,16 +156,23 @@ void Scheduler::set_live(const std::vector<LiveNode>& live) {
   });
   const auto enlisted = std::count_if(job_.nodes().begin(), job_.nodes().end(),
                                       [](const auto& node) { return node.enlisted.has_value(); });
-  has_company_ = has_company_ || live.size() > 1 || enlisted > 1;
+  const bool had_company =
+      std::exchange(has_company_, has_company_ || live.size() > 1 || enlisted > 1);
   const std::size_t open = open_.size();
-  review_all();
+  if (config_.slice && has_company_ != had_company) review_all();
+  std::vector<NodeId> changed;
+  std::set_symmetric_difference(before.begin(), before.end(), live_ids_.begin(), live_ids_.end(),
+                                std::back_inserter(changed));
+  for (const NodeId& id : changed) review_held(job_.node_index(id));
+  // Who has come may be the first that can begin a long one.
+  newly_open_ = newly_open_ || !open_.empty();
   if (active_ && open_.size() > open) marks.shared_out_again.reach();
 }
 
 void Scheduler::seen(Instant now, const NodeId& origin, const report::Entry& entry) {
   if (std::holds_alternative<report::Departed>(entry)) {
     departed_at_.try_emplace(job_.node_index(origin), now);
-    review_all();
+    review_held(job_.node_index(origin));
   }
   if (const auto* granted = std::get_if<report::Granted>(&entry)) {
     if (granted->claim.scheduler.node != origin) return;

@@ -114,7 +114,8 @@ class Scheduler {
     Duration fixed;  // of tests with a history
     // Per path, for how many usual ones its tests without a history count.
     std::unordered_map<uint32_t, uint64_t> unknown;
-    uint64_t tests = 0;
+    // What it holds, and with what expectation (0: by path).
+    std::unordered_map<report::TestIndex, Duration> held;
     NodeSpeed speed;
     bool was_idle = true;                 // until the grant that is being read
     Instant busy_since;                   // that it holds anything
@@ -139,6 +140,7 @@ class Scheduler {
   void skip_redundant(Output& out);
   void review(report::TestIndex test);
   void review_all();
+  void review_held(report::NodeIndex node);
   void learn_speed(const report::Change& change);
   Duration load(report::NodeIndex node) const;
   Duration load_left(Instant now, const LiveNode& node) const;
@@ -164,12 +166,12 @@ class Scheduler {
   Duration saved_by_copy(Instant now, const LiveNode& from, const Running& one,
                          const LiveNode& to) const;
   std::vector<Running> running_on(Instant now, const LiveNode& node) const;
-  bool is_given_up(report::TestIndex test) const;
+  bool is_given_up(report::TestIndex test, std::optional<Duration>& share) const;
   void serve_tail(Instant now, Output& out);
   bool may_lock(Instant now, report::TestIndex test, report::NodeIndex node) const;
   void leave_locked(Instant now, report::NodeIndex node, std::vector<TestGroup>& groups) const;
   void settle(const std::vector<report::TestIndex>& tests, Output& out);
-  Duration even_share() const;
+  Duration worker_share() const;
   bool may_still_come() const;
   bool is_work_held() const;
   bool nobody_can_run(const std::set<report::TestIndex>& tests) const;
@@ -191,8 +193,6 @@ class Scheduler {
   int64_t mean_measured_speed_ = 0;  // of the live ones that have one
   std::map<report::NodeIndex, Books> books_;
   NodeSpeed usual_speed_;  // of all nodes together
-  // Which (test, node) pairs are in the books, and with what expectation (0: by path).
-  std::unordered_map<uint64_t, Duration> held_;
   // Tests that nobody has, and failed ones that are tried again last; kept only while active.
   std::set<report::TestIndex> open_;
   std::set<report::TestIndex> tail_;

@@ -66,12 +66,9 @@ std::vector<Scheduler::Running> Scheduler::running_on(Instant now, const LiveNod
   const auto told = running_.find(node.id);
   std::vector<Running> list = told == running_.end() ? std::vector<Running>{} : told->second;
   if (!node.suspected) return list;
-  const NodeIndex index = job_.node_index(node.id);
-  for (const auto& [key, expected] : held_) {
-    if (static_cast<NodeIndex>(key) == index) {
-      list.push_back({static_cast<TestIndex>(key >> 32), now});
-    }
-  }
+  const auto books = books_.find(job_.node_index(node.id));
+  if (books == books_.end()) return list;
+  for (const auto& [test, expected] : books->second.held) list.push_back({test, now});
   return list;
 }
 
@@ -79,7 +76,7 @@ void Scheduler::serve_copies(Instant now, const LiveNode& thief, Output& out) {
   if (!config_.speculation) return;
   const NodeIndex to = job_.node_index(thief.id);
   const auto books = books_.find(to);
-  const uint64_t busy = books == books_.end() ? 0 : books->second.tests;
+  const std::size_t busy = books == books_.end() ? 0 : books->second.held.size();
   if (busy >= thief.workers) return;
   struct Straggler {
     Duration saves;

@@ -55,9 +55,10 @@ void Scheduler::place_long_tests(Output& out) {
     return estimates_.of(b) < estimates_.of(a);
   });
   std::map<NodeIndex, Duration> held;
-  for (const auto& [key, booked] : held_) {
-    const auto test = static_cast<TestIndex>(key >> 32);
-    if (is_long(test)) held[static_cast<NodeIndex>(key)] += estimates_.of(test);
+  for (const auto& [node, books] : books_) {
+    for (const auto& [test, expected] : books.held) {
+      if (is_long(test)) held[node] += estimates_.of(test);
+    }
   }
   struct Place {
     const LiveNode* node = nullptr;

@@ -53,7 +53,7 @@ Duration Scheduler::load_left(Instant now, const LiveNode& node) const {
   const auto found = books_.find(index);
   if (total.ns == 0 || node.workers == 0) return total;
   const Books& books = found->second;
-  const auto tests = static_cast<int64_t>(std::max<uint64_t>(books.tests, node.workers));
+  const auto tests = static_cast<int64_t>(std::max<uint64_t>(books.held.size(), node.workers));
   const Duration most = total / tests;
   Duration left = total;
   auto result = books.results.begin();

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <optional>
 #include <tuple>
 #include <utility>
 
@@ -30,7 +31,7 @@ bool has_run(const report::Test& test, NodeIndex node) {
 }  // namespace
 
 // What each worker has to do in the whole job.
-Duration Scheduler::even_share() const {
+Duration Scheduler::worker_share() const {
   Duration total;
   for (TestIndex test = 0; test < job_.tests().size(); ++test) total += estimates_.of(test);
   uint32_t workers = 0;
@@ -38,15 +39,17 @@ Duration Scheduler::even_share() const {
   return total / std::max<uint32_t>(1, workers);
 }
 
-bool Scheduler::is_given_up(TestIndex index) const {
+// `share` of a worker is filled in when it is needed first: all tests are looked at for it.
+bool Scheduler::is_given_up(TestIndex index, std::optional<Duration>& share) const {
   const report::Test& test = job_.tests()[index];
   if (retries_stopped_) return true;
   Duration longest;
   for (const report::Attempt& attempt : test.attempts) {
     longest = std::max(longest, attempt.result.duration);
   }
-  return test.attempts.size() > 1 && longest > config_.retry_limits.long_test &&
-         is_out_of_proportion(longest, even_share(), config_.retry_limits);
+  if (test.attempts.size() < 2 || longest <= config_.retry_limits.long_test) return false;
+  if (!share) share = worker_share();
+  return is_out_of_proportion(longest, *share, config_.retry_limits);
 }
 
 // A live node that is not ready yet.
@@ -63,7 +66,7 @@ bool Scheduler::may_still_come() const {
 bool Scheduler::is_work_held() const {
   return std::any_of(live_.begin(), live_.end(), [this](const LiveNode& live) {
     const auto books = books_.find(job_.node_index(live.id));
-    return books != books_.end() && books->second.tests > 0;
+    return books != books_.end() && !books->second.held.empty();
   });
 }
 
@@ -88,8 +91,9 @@ void Scheduler::serve_tail(Instant now, Output& out) {
   const bool others_come = may_still_come();
   const bool work_left = !open_.empty() || is_work_held();
   std::vector<TestIndex> given_up;
+  std::optional<Duration> share;
   for (const TestIndex test : tail_) {
-    if (is_given_up(test)) {
+    if (is_given_up(test, share)) {
       given_up.push_back(test);
       continue;
     }

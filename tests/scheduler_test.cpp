@@ -535,6 +535,34 @@ TEST_CASE("scheduler: the deadline ends the job", "[sched]") {
   CHECK(bench.closed[0].reason == report::CloseReason::kDeadline);
 }
 
+TEST_CASE("scheduler: what a node holds is open while it is gone, and only that", "[sched]") {
+  SchedulerConfig config;
+  config.speculation = false;
+  Bench bench(config);
+  bench.join(kB);
+  bench.join_ready(kA, 100);
+  bench.collect(kB, kFile, "f", 100);
+  bench.collected(kB);
+  bench.advance();
+  const std::size_t b = bench.held(kB).size();
+  REQUIRE(b > 0);
+  bench.finish(kA);
+  // Back before anybody asked: its tests are its own.
+  bench.lose(kB);
+  bench.join(kB);
+  bench.ask(kA);
+  CHECK(bench.held(kA).empty());
+  CHECK(bench.held(kB).size() == b);
+  // As are those of who is only suspected.
+  bench.live.back().suspected = true;
+  bench.scheduler.set_live(bench.live);
+  bench.ask(kA);
+  CHECK(bench.held(kA).empty());
+  bench.lose(kB);
+  bench.ask(kA);
+  CHECK(bench.held(kA).size() == b);
+}
+
 TEST_CASE("scheduler: when nobody can run anything the job closes as unable", "[sched]") {
   Bench bench;
   bench.join(kA, 1);
