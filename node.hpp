@@ -284,8 +284,6 @@ class Node {
   std::map<uint32_t, Duration> lag_;  // per worker of the mesh
   std::set<NodeId> departed_;
   std::vector<mesh::LogBatch> to_forward_;
-  mesh::Claim draining_;  // the scheduler that wants everything torn down
-  bool drain_now_ = false;
   mesh::Claim drained_told_;
   struct WaitingGrant {
     report::Run run;

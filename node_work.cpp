@@ -259,11 +259,6 @@ void Node::folded(Moment at, const NodeId& origin, const Entry& entry) {
     if (recalled->victim == self_.id && recalled->claim.scheduler.node == origin) {
       vassal_.recalled(recalled->number, recalled->wanted, out);
     }
-  } else if (const auto* draining = std::get_if<report::Draining>(&entry)) {
-    if (draining->claim.scheduler.node == origin) {
-      draining_ = draining->claim;
-      drain_now_ = draining->now;
-    }
   } else if (const auto* expanded = std::get_if<report::Expanded>(&entry)) {
     if (origin == self_.id) vassal_.expanded(*expanded, out);
   } else if (std::get_if<report::Departed>(&entry) != nullptr) {
@@ -293,15 +288,20 @@ void Node::take_grants(Moment at) {
   perform(at, std::move(out));
 }
 
-// Only the scheduler that this node follows may end its work.
+// Only the scheduler that this node follows may end its work, whatever others have wished before it
+// or wish now: their logs may come late.
 void Node::drain(Moment at) {
-  if (!draining_.exists() || draining_ != election_.claim() || job_.closed()) return;
+  const mesh::Claim& claim = election_.claim();
+  const report::NodeIndex scheduler = job_.node_index(claim.scheduler.node);
+  if (!claim.exists() || scheduler == report::kNone || job_.closed()) return;
+  const auto& draining = job_.nodes()[scheduler].draining;
+  if (!draining || draining->claim != claim) return;
   sched::Vassal::Output out;
-  vassal_.drain(out, drain_now_);
+  vassal_.drain(out, draining->now);
   perform(at, std::move(out));
-  if (!vassal_.is_drained() || drained_told_ == draining_) return;
-  drained_told_ = draining_;
-  write(report::Drained{draining_});
+  if (!vassal_.is_drained() || drained_told_ == claim) return;
+  drained_told_ = claim;
+  write(report::Drained{claim});
   flush_now_ = true;
 }
 

@@ -420,7 +420,11 @@ void JobState::on(NodeIndex origin, const Finished& entry) {
   changes_.push_back({Change::Kind::kFinished, index, origin});
 }
 
-void JobState::on(NodeIndex, const Draining&) {}
+void JobState::on(NodeIndex origin, const Draining& entry) {
+  NodeState& node = nodes_[origin];
+  if (node.id != entry.claim.scheduler.node) return;
+  if (!node.draining || mesh::is_better(entry.claim, node.draining->claim)) node.draining = entry;
+}
 
 void JobState::on(NodeIndex origin, const Drained& entry) {
   mesh::Claim& drained = nodes_[origin].drained;

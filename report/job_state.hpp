@@ -98,7 +98,8 @@ struct NodeState {
   NodeId enlisted_by;
   bool collected = false;
   std::optional<Unable> unable;
-  mesh::Claim drained;  // the best claim under which it said so
+  std::optional<Draining> draining;  // as a scheduler, under its best claim
+  mesh::Claim drained;               // the best claim under which it said so
   bool departed = false;
   std::vector<FileKey> offered;
   std::unordered_set<uint32_t> found;  // paths

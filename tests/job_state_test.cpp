@@ -479,6 +479,25 @@ TEST_CASE("job_state: a node keeps the number of the first scheduler by id", "[r
   }
 }
 
+TEST_CASE("job_state: what one scheduler wants torn down is no matter of when another's log comes",
+          "[report]") {
+  const Draining first{claim_by(kA, 1), true};
+  const Draining then{claim_by(kB, 2), false};
+  for (const bool late : {false, true}) {
+    JobState job;
+    if (!late) job.apply(kA, first);
+    job.apply(kB, then);
+    job.apply(kB, Draining{claim_by(kB, 1), true});  // worse than its last
+    job.apply(kB, Draining{claim_by(kA, 9), true});  // not its own
+    if (late) job.apply(kA, first);
+    const auto& a = job.nodes()[job.node_index(kA)].draining;
+    const auto& b = job.nodes()[job.node_index(kB)].draining;
+    REQUIRE((a && b));
+    CHECK((a->claim == first.claim && a->now));
+    CHECK((b->claim == then.claim && !b->now));
+  }
+}
+
 TEST_CASE("job_state: the status of a closed job", "[report]") {
   const auto status = [](CloseReason reason, std::optional<Outcome> outcome, uint32_t tests) {
     JobState job;
