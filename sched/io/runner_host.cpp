@@ -761,4 +761,11 @@ void RunnerHost::forget_workers() {
   workers_.clear();
 }
 
+void RunnerHost::forget_dead_workers() {
+  std::erase_if(dying_, [](const UniqueFd& pidfd) {
+    pollfd item{pidfd.get(), POLLIN, 0};
+    return !pidfd.open() || ::poll(&item, 1, 0) > 0;
+  });
+}
+
 }  // namespace dagz::sched

@@ -193,6 +193,7 @@ class RunnerHost {
   void forget_peers();
   void end(RunnerEvent event);
   void forget_workers();
+  void forget_dead_workers();
   void check_deadlines();
 
   Phase phase_ = Phase::kIdle;
@@ -216,7 +217,7 @@ class RunnerHost {
   Instant looked_for_orphans_at_;
   Instant began_at_;  // to collect
   Instant slow_at_ = Instant::never();
-  std::vector<UniqueFd> dying_;  // pidfds of workers that were killed at the end
+  std::vector<UniqueFd> dying_;  // pidfds of workers that were killed with their runner
 
   FileCollected file_;  // being told
   bool file_open_ = false;

@@ -137,6 +137,7 @@ void RunnerHost::do_command(const FinishRunner& finish) {
 
 void RunnerHost::do_command(const RestartRunner& restart) {
   CHECK(phase_ == Phase::kLost);
+  forget_dead_workers();
   for (const LocalTest& test : restart.charged) ++failed_runs_[test];
   restarted_ = true;
   files_.unmark_taken();

@@ -366,6 +366,29 @@ TEST_CASE("runner host: a zygote that dies is started again", "[sched]") {
   CHECK(bench.next<RunnerFinished>().status == 0);
 }
 
+TEST_CASE("runner host: of workers that died with a lost runner no descriptor stays", "[sched]") {
+  const auto pidfds = [] {
+    std::size_t count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+      std::error_code gone;  // the iterator's own
+      const auto target = std::filesystem::read_symlink(entry.path(), gone);
+      if (target.string().find("pidfd") != std::string::npos) ++count;
+    }
+    return count;
+  };
+  Bench bench(fake(R"([["a.py", ["a.py::parent"]]])"));
+  bench.next<CollectionDone>();
+  const std::size_t before = pidfds();
+  bench.start_worker(0);
+  bench.start_worker(1);
+  const std::vector<pid_t> pids{bench.host.worker_pid(0), bench.host.worker_pid(1)};
+  bench.host.perform(RunTests{0, {{0, 0}}});
+  bench.next<RunnerLost>();
+  for (const pid_t pid : pids) CHECK(dies(pid));
+  bench.host.perform(RestartRunner{});
+  CHECK(pidfds() == before);
+}
+
 TEST_CASE("runner host: a zygote started again must collect what it did before", "[sched]") {
   Bench bench(fake(R"([["a.py", ["a.py::x"]], ["b.py", ["b.py::parent"]]])", "fickle"));
   bench.next<CollectionDone>();
