@@ -164,7 +164,7 @@ struct Enlisted {
   }
 };
 
-// The scheduler made its first plan.
+// The scheduler made the first plan of the job, as far as it knows.
 struct Planned {
   Duration makespan;
 

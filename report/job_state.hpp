@@ -156,6 +156,7 @@ class JobState {
   // Which highest worker number is taken.
   uint32_t workers_enlisted() const;
   uint32_t steals() const { return steals_; }
+  bool has_plan() const { return !plans_.empty(); }
   // The start of the newest earlier attempt that any node remembers; 0: nobody does.
   int64_t attempt_before_ms() const { return attempt_before_ms_; }
 

@@ -381,7 +381,8 @@ void Scheduler::grant_shares(Instant now, Output& out) {
       planned.push_back({work_of(job_, estimates_, group, live.workers), group.tests.front()});
     }
     const Plan plan = make_plan(planned, nodes);
-    if (got_share_.empty() && estimates_.has_history()) {
+    // That of a scheduler that took over is of what was left.
+    if (got_share_.empty() && estimates_.has_history() && !job_.has_plan()) {
       out.entries.emplace_back(report::Planned{plan.makespan});
     }
     std::vector<TestIndex> share;

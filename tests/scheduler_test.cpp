@@ -535,6 +535,22 @@ TEST_CASE("scheduler: the deadline ends the job", "[sched]") {
   CHECK(bench.closed[0].reason == report::CloseReason::kDeadline);
 }
 
+TEST_CASE("scheduler: the plan is that of the whole job, not of what one that takes over finds",
+          "[sched]") {
+  std::vector<KnownDuration> known;
+  for (const std::string& id : names_of("f", 5)) known.push_back({id, Duration::seconds(2)});
+  for (const bool planned : {false, true}) {
+    Bench bench({}, known);
+    if (planned) bench.write(kB, report::Planned{Duration::seconds(99)});
+    bench.join_ready(kA, 5);
+    bench.advance();
+    CHECK(bench.held(kA).size() == 5);
+    const auto plans = bench.written<report::Planned>();
+    REQUIRE(plans.size() == 1);
+    CHECK(plans[0].makespan == Duration::seconds(planned ? 99 : 10));
+  }
+}
+
 TEST_CASE("scheduler: what a node holds is open while it is gone, and only that", "[sched]") {
   SchedulerConfig config;
   config.speculation = false;
