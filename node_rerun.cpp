@@ -3,6 +3,7 @@
 
 #include "mesh/planted.hpp"
 #include "node.hpp"
+#include "sched/runs.hpp"
 
 // The part of a node that knows what passed in an earlier attempt of the job: it tells others, and
 // leaves out what it collects itself. All else is the scheduler's affair.
@@ -19,11 +20,7 @@ void Node::skip_passed(report::FileKey key, const std::vector<std::string>& ids)
     if (!rerun_.has_passed(ids[i])) continue;
     total += estimates_.of_id(ids[i]);
     ++count;
-    if (!skipped.runs.empty() && skipped.runs.back().first + skipped.runs.back().count == i) {
-      ++skipped.runs.back().count;
-    } else {
-      skipped.runs.push_back({key, i, 1});
-    }
+    sched::add_place(skipped.runs, {key, i});
     if (skipped.runs.size() < report::kRunsPerEntryMax / 8 || i + 1 == ids.size()) continue;
     skipped.each = total / count;
     write(skipped);

@@ -7,6 +7,7 @@
 #include "mesh/check.hpp"
 #include "mesh/mark.hpp"
 #include "mesh/planted.hpp"
+#include "sched/runs.hpp"
 
 namespace dagz::sched {
 
@@ -291,13 +292,7 @@ void Scheduler::skip_redundant(Output& out) {
     if (!is_open(test)) marks.skipped_late.reach();
     total += estimates_.of(test);
     ++count;
-    const bool joins = !skipped.runs.empty() && skipped.runs.back().file == place.file &&
-                       skipped.runs.back().first + skipped.runs.back().count == place.index;
-    if (joins) {
-      ++skipped.runs.back().count;
-      continue;
-    }
-    skipped.runs.push_back({place.file, place.index, 1});
+    add_place(skipped.runs, place);
     if (skipped.runs.size() == report::kRunsPerEntryMax / 8) write();
   }
   if (!skipped.runs.empty()) write();
@@ -414,19 +409,13 @@ void Scheduler::grant(const NodeId& to, const std::vector<TestIndex>& tests, Kin
     open_.erase(test);
     tail_.erase(test);
     if (job_.tests()[test].mutex != 0) locked_now_[job_.tests()[test].mutex] = node;
-    if (!granted.runs.empty() && granted.runs.back().file == place->file &&
-        granted.runs.back().first + granted.runs.back().count == place->index) {
-      ++granted.runs.back().count;
-      continue;
-    }
-    if (granted.runs.size() == report::kRunsPerEntryMax / 8) {
-      out.entries.emplace_back(granted);
-      granted.runs.clear();
-      granted.stolen = false;
-    }
-    granted.runs.push_back({place->file, place->index, 1});
+    add_place(granted.runs, *place);
+    if (granted.runs.size() < report::kRunsPerEntryMax / 8) continue;
+    out.entries.emplace_back(granted);
+    granted.runs.clear();
+    granted.stolen = false;
   }
-  out.entries.emplace_back(std::move(granted));
+  if (!granted.runs.empty()) out.entries.emplace_back(std::move(granted));
 }
 
 // ---- the end ----------------------------------------------------------------------------------

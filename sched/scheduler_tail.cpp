@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "mesh/mark.hpp"
+#include "sched/runs.hpp"
 #include "sched/scheduler.hpp"
 
 // The tail of the job: failed tests whose try at once, by the node that ran them, has failed as
@@ -129,8 +130,7 @@ void Scheduler::settle(const std::vector<TestIndex>& tests, Output& out) {
   for (const TestIndex test : tests) {
     marks.settled.reach();
     tail_.erase(test);
-    const report::Place place = job_.tests()[test].places.front();
-    settled.runs.push_back({place.file, place.index, 1});
+    add_place(settled.runs, job_.tests()[test].places.front());
     if (settled.runs.size() < report::kRunsPerEntryMax / 8) continue;
     out.entries.emplace_back(settled);
     settled.runs.clear();
