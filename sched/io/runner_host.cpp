@@ -8,6 +8,7 @@
 #include <csignal>
 #include <cstring>
 #include <iterator>
+#include <string_view>
 #include <utility>
 #include <variant>
 
@@ -15,6 +16,7 @@
 #include "report/entry.hpp"
 #include "sched/exit_status.hpp"
 #include "sched/runners/pytest_exit.hpp"
+#include "sched/test_hash.hpp"
 
 namespace dagz::sched {
 namespace {
@@ -38,15 +40,11 @@ std::vector<std::string> own_environment() {
   return entries;
 }
 
-// FNV-1a; between two collections of one suite by one node, nobody tries to make two equal.
+// Between two collections of one suite by one node, nobody tries to make two equal.
 uint64_t fingerprint_of(const std::string& path, const std::vector<std::string>& ids) {
-  uint64_t hash = 0xcbf29ce484222325U;
-  const auto add = [&hash](const std::string& text) {
-    for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
-    hash = (hash ^ 0xffU) * 0x100000001b3U;
-  };
-  add(path);
-  for (const std::string& id : ids) add(id);
+  constexpr std::string_view kEnd = "\xff";
+  uint64_t hash = fnv1a(kEnd, fnv1a(path));
+  for (const std::string& id : ids) hash = fnv1a(kEnd, fnv1a(id, hash));
   return hash;
 }
 
