@@ -37,10 +37,8 @@ std::string Forecast::name_of(const TestGroup& group, Affinity affinity) const {
     case Affinity::kModule:
     case Affinity::kFile:
       return job_.path(first.path);
-    case Affinity::kClass: {
-      const std::string name = first.id.substr(0, first.id.find('['));
-      return name.substr(0, name.rfind("::"));
-    }
+    case Affinity::kClass:
+      return class_of(first.id);
     case Affinity::kGroup:
     case Affinity::kNone:
       break;

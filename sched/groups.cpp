@@ -13,6 +13,11 @@ namespace dagz::sched {
 
 using report::TestIndex;
 
+std::string class_of(const std::string& id) {
+  const std::string name = id.substr(0, id.find('['));
+  return name.substr(0, name.rfind("::"));
+}
+
 std::vector<TestGroup> group_tests(const report::JobState& job, const Estimates& estimates,
                                    Affinity affinity, const std::vector<TestIndex>& tests) {
   std::map<std::tuple<uint32_t, uint32_t, std::string>, TestGroup> groups;
@@ -26,8 +31,7 @@ std::vector<TestGroup> group_tests(const report::JobState& job, const Estimates&
     } else if (affinity == Affinity::kNone || affinity == Affinity::kGroup) {
       key = {test.path, index + 1, {}};
     } else if (affinity == Affinity::kClass) {
-      const std::string name = test.id.substr(0, test.id.find('['));
-      std::get<2>(key) = name.substr(0, name.rfind("::"));
+      std::get<2>(key) = class_of(test.id);
     }
     TestGroup& group = groups[key];
     group.named = test.group != 0 || test.mutex != 0;

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "mesh/time.hpp"
@@ -13,6 +14,9 @@
 namespace dagz::sched {
 
 enum class Affinity : uint8_t { kModule, kClass, kFile, kGroup, kNone };
+
+// The class that a test is in, or its file: its id without parameters and its function.
+std::string class_of(const std::string& id);
 
 struct TestGroup {
   std::vector<report::TestIndex> tests;  // as they should run

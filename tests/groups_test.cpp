@@ -180,3 +180,9 @@ TEST_CASE("groups: beside a long test there are smaller pieces to fill gaps with
   const File dear(161, ms(30), ms(400));
   CHECK(split_groups(dear.groups(), 4, dear.estimates).size() < pieces.size());
 }
+
+TEST_CASE("groups: a test's class is its id without parameters and function", "[sched]") {
+  CHECK(class_of("a.py::Outer::Inner::test_x[b::c]") == "a.py::Outer::Inner");
+  CHECK(class_of("a.py::test_x") == "a.py");
+  CHECK(class_of("doc.txt") == "doc.txt");
+}
