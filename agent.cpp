@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
-#include <fstream>
 
 #include "commands/commands.hpp"
 #include "commands/ended_job.hpp"
@@ -17,8 +16,10 @@
 #include "report/calendar.hpp"
 #include "report/exit_code.hpp"
 #include "report/failures.hpp"
+#include "report/io/whole_file.hpp"
 #include "report/job_report.hpp"
 #include "report/junit.hpp"
+#include "report/text.hpp"
 #include "report/trace.hpp"
 #include "sched/io/core_speed.hpp"
 #include "sched/io/machine.hpp"
@@ -513,16 +514,10 @@ void Agent::finish_runner(Moment) {
 
 // ---- the end ----------------------------------------------------------------------------------
 
-// Whole or not at all.
 void Agent::write_file(const std::string& path, const char* what, const std::string& text) {
-  const std::string temporary = path + ".new";
-  std::ofstream file(temporary, std::ios::binary);
-  file << text;
-  file.close();
-  if (!file || std::rename(temporary.c_str(), path.c_str()) != 0) {
-    std::remove(temporary.c_str());
-    say(std::string("the ") + what + " " + path + " could not be written");
-  }
+  const std::string problem = report::write_whole_file(path, text);
+  if (problem.empty()) return;
+  say(std::string("the ") + what + " " + report::visible(path) + " could not be written: " + problem);
 }
 
 // As the job calls this node; empty if it never got to know it.

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -19,6 +18,7 @@
 #include "mesh/io/system_clock.hpp"
 #include "report/exit_code.hpp"
 #include "report/io/terminal.hpp"
+#include "report/io/whole_file.hpp"
 #include "report/text.hpp"
 
 // `dagz history`: the history on its way between machines, its limits, and what it tells of flaky
@@ -43,24 +43,15 @@ int export_to_stdout(report::History& history) {
   return problem ? fail(report::kExitInternalError, *problem) : report::kExitPassed;
 }
 
-// Whole or not at all.
 int export_to_file(report::History& history, const std::string& path) {
-  const std::string temporary = path + ".new-" + std::to_string(getpid());
-  errno = 0;
-  std::ofstream file(temporary, std::ios::binary);
-  if (!file) {
-    return fail(report::kExitUsage, shown(path) + " cannot be written: " + std::strerror(errno));
+  report::WholeFile file(path);
+  if (!file.error().empty()) {
+    return fail(report::kExitUsage, shown(path) + " cannot be written: " + file.error());
   }
-  const auto problem = history.export_lines([&file](std::string_view lines) {
-    file << lines;
-    return file.good();
-  });
-  file.close();
-  if (!problem && file && std::rename(temporary.c_str(), path.c_str()) == 0) {
-    return report::kExitPassed;
-  }
-  const std::string reason = problem.value_or(std::strerror(errno));
-  std::remove(temporary.c_str());
+  const auto problem =
+      history.export_lines([&file](std::string_view lines) { return file.write(lines); });
+  if (!problem && file.keep()) return report::kExitPassed;
+  const std::string reason = file.error().empty() ? problem.value_or("") : file.error();
   return fail(report::kExitInternalError, shown(path) + " could not be written: " + reason);
 }
 

@@ -1,15 +1,13 @@
 #include "report/io/terminal.hpp"
 
-#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <cstdlib>
-#include <ctime>
 
+#include "report/io/write_all.hpp"
 #include "report/text.hpp"
 
 namespace dagz::report {
@@ -23,32 +21,6 @@ std::string_view variable(const char* name) {
 bool is_false(std::string_view value) { return value == "0" || value == "false"; }
 
 bool is_set(const char* name) { return !variable(name).empty() && !is_false(variable(name)); }
-
-// Keeps SIGPIPE from this thread while it writes, without touching the process's disposition, which
-// children would inherit.
-class PipeGuard {
- public:
-  PipeGuard() {
-    sigemptyset(&pipe_);
-    sigaddset(&pipe_, SIGPIPE);
-    sigset_t pending;
-    sigpending(&pending);
-    was_pending_ = sigismember(&pending, SIGPIPE) == 1;
-    pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
-  }
-  ~PipeGuard() {
-    const timespec now{};
-    if (!was_pending_) sigtimedwait(&pipe_, nullptr, &now);
-    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-  }
-  PipeGuard(const PipeGuard&) = delete;
-  PipeGuard& operator=(const PipeGuard&) = delete;
-
- private:
-  sigset_t pipe_;
-  sigset_t before_;
-  bool was_pending_ = false;
-};
 
 }  // namespace
 
@@ -136,29 +108,18 @@ bool Terminal::flush() {
   drawn_ = live_lines_.size();
   batch_.clear();
   live_changed_ = false;
-  return write_all(bytes);
+  return write_out(bytes);
 }
 
-bool Terminal::write_all(std::string_view bytes) {
-  const PipeGuard guard;
-  while (!bytes.empty() && !gone_) {
-    const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
-    if (written >= 0) {
-      bytes.remove_prefix(static_cast<std::size_t>(written));
-      continue;
-    }
-    if (errno == EINTR) continue;
-    if (errno == EAGAIN || errno == EWOULDBLOCK) {
-      pollfd waiting{descriptor_, POLLOUT, 0};
-      const int ready = ::poll(&waiting, 1, kStallMaxMs);
-      if (ready > 0 || (ready < 0 && errno == EINTR)) continue;
-    } else if (errno == EPIPE || errno == EBADF) {
-      gone_ = true;
-    }
-    break;
+bool Terminal::write_out(std::string_view bytes) {
+  std::size_t lost = bytes.size();
+  if (!gone_) {
+    const int error = write_all(descriptor_, bytes, lost);
+    if (error != 0) error_ = error;
+    gone_ = error == EPIPE || error == EBADF;
   }
-  lost_bytes_ += bytes.size();
-  return bytes.empty();
+  lost_bytes_ += lost;
+  return lost == 0;
 }
 
 }  // namespace dagz::report

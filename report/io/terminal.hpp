@@ -40,8 +40,6 @@ std::string fit_line(std::string_view line, std::size_t columns);
 class Terminal {
  public:
   static constexpr std::size_t kLiveLinesMax = 16;
-  // A reader that takes nothing for this long loses what was to be printed.
-  static constexpr int kStallMaxMs = 10'000;
 
   // The descriptor stays the caller's.
   Terminal(int descriptor, bool live, uint32_t columns, uint32_t rows);
@@ -54,15 +52,17 @@ class Terminal {
   void print(std::string_view lines);
   // Replaces the live area; ignored where there is none.
   void set_live(const std::vector<std::string>& lines);
-  // One write for all since the last flush. False when bytes were lost: the reader is gone (EPIPE),
-  // the disk is full, … Later flushes try again, but for a reader that is gone.
+  // One write for all since the last flush. False when bytes were lost: the reader is gone (EPIPE)
+  // or takes nothing, the disk is full, … Later flushes try again, but for a reader that is gone.
   bool flush();
 
   bool live() const { return live_; }
   uint64_t lost_bytes() const { return lost_bytes_; }
+  // The errno of the last loss; 0: nothing was lost.
+  int error() const { return error_; }
 
  private:
-  bool write_all(std::string_view bytes);
+  bool write_out(std::string_view bytes);
 
   int descriptor_;
   bool live_;
@@ -74,6 +74,7 @@ class Terminal {
   bool live_changed_ = false;
   bool gone_ = false;
   uint64_t lost_bytes_ = 0;
+  int error_ = 0;
 };
 
 }  // namespace dagz::report

@@ -1,7 +1,9 @@
 """Files that a run writes besides its report: events and traces."""
 
 import json
+import os
 import signal
+from xml.etree import ElementTree
 
 import pytest
 from job import same_report
@@ -113,3 +115,22 @@ def test_every_node_writes_the_trace_of_the_whole_job(job):
     flaky = sorted((e["args"]["attempt"], e["args"]["outcome"]) for e in slices
                    if e["name"].endswith("::test_flaky"))
     assert flaky == [(1, "failed"), (2, "passed")]
+
+
+def test_files_are_put_where_links_lead_and_into_pipes(job):
+    job.write("test_it.py", SUITE)
+    real = job.folder / "real.xml"
+    real.write_text("old")
+    real.chmod(0o604)
+    link, pipe, trace = job.folder / "link.xml", job.folder / "pipe", job.folder / "trace.json"
+    link.symlink_to("real.xml")
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    os.set_blocking(reader, True)
+    trace.symlink_to(pipe)
+    assert job.start("-n", "1", "--junit", str(link), "--trace", str(trace)).wait() == 1
+    assert link.is_symlink() and trace.is_symlink() and pipe.is_fifo()
+    assert ElementTree.parse(real).getroot().tag == "testsuites"
+    assert real.stat().st_mode & 0o777 == 0o604
+    with os.fdopen(reader) as file:
+        assert json.load(file)["traceEvents"]
