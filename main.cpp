@@ -1,3 +1,4 @@
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -71,5 +72,8 @@ struct Perform {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // A write beyond the limit of file sizes then fails as one to a full disk does. What is started
+  // for the user gets the default back.
+  std::signal(SIGXFSZ, SIG_IGN);
   return std::visit(Perform{}, dagz::parse_command_line(read_command_line(argc, argv)));
 }

@@ -90,6 +90,21 @@ def test_a_full_disk_costs_the_events_and_one_notice(job):
     assert node.errors.count("could not be written any further") == 1
 
 
+def test_a_limit_of_file_sizes_is_a_full_disk(job):
+    job.write("test_it.py", SUITE.replace("range(20)", "range(1500)").replace("time.sleep(0.01)", "pass"))
+    junit, events = job.folder / "junit.xml", job.folder / "events.jsonl"
+    junit.write_text("old")
+    # More than the driver takes, which is written for each run.
+    limited = ["bash", "-c", 'ulimit -f 64; exec "$@"', "bash"]
+    node = job.start("-n", "1", "--junit", str(junit), "--events", str(events), prefix=limited)
+    assert node.wait() == 1, node.everything()
+    assert "1500 passed" in node.summary()
+    assert node.errors.count(f"the JUnit file {junit} could not be written: File too large") == 1
+    assert node.errors.count("could not be written any further") == 1
+    assert junit.read_text() == "old" and lines_of(events)
+    assert [path.name for path in job.folder.glob("junit*")] == ["junit.xml"]
+
+
 def test_nodes_that_share_a_file_do_not_spoil_it(job):
     job.write("test_it.py", SUITE)
     file = job.folder / "events.jsonl"

@@ -75,13 +75,15 @@ TEST_CASE("process: no descriptor of ours is inherited, signals are as new", "[s
   sigemptyset(&blocked);
   sigaddset(&blocked, SIGUSR1);
   sigprocmask(SIG_BLOCK, &blocked, &before);
-  const auto old = std::signal(SIGPIPE, SIG_IGN);
+  const auto old_pipe = std::signal(SIGPIPE, SIG_IGN);
+  const auto old_limit = std::signal(SIGXFSZ, SIG_IGN);  // as main does
   ProcessSpec spec = shell("");
   spec.argv = {"ls", "/proc/self/fd"};
   const std::string descriptors = output_of(spec);
   spec.argv = {"grep", "-E", "Sig(Blk|Ign)", "/proc/self/status"};
   const std::string signals = output_of(spec);
-  std::signal(SIGPIPE, old);
+  std::signal(SIGXFSZ, old_limit);
+  std::signal(SIGPIPE, old_pipe);
   sigprocmask(SIG_SETMASK, &before, nullptr);
   close(leaked);
   CHECK(descriptors == "0\n1\n2\n3\n");  // 3 is what ls itself opens
