@@ -201,6 +201,7 @@ bool Agent::start_network() {
   config.vassal.tear_down_within = tear_down_limit(options_);
   config.scheduler.tear_down_within = config.vassal.tear_down_within + options_.grace;
   config.scheduler.speculation = options_.speculation;
+  config.scheduler.strict_collection = options_.strict_collection;
   config.earlier = earlier_;
   if (options_.on_isolation == IsolationPolicy::kSlice) {
     config.scheduler.slice = slice_of(access_.run);

@@ -420,17 +420,27 @@ void Scheduler::grant(const NodeId& to, const std::vector<TestIndex>& tests, Kin
 
 // ---- the end ----------------------------------------------------------------------------------
 
-bool Scheduler::everything_known() const {
-  bool any_collected = false;
-  bool all_collected = true;
-  for (const LiveNode& live : live_) {
+// All that may still collect have.
+bool Scheduler::all_collected() const {
+  return std::all_of(live_.begin(), live_.end(), [this](const LiveNode& live) {
     const NodeIndex index = job_.node_index(live.id);
-    const bool collected = index != kNone && job_.nodes()[index].collected;
-    const bool unable = index != kNone && job_.nodes()[index].unable;
-    any_collected |= collected;
-    all_collected &= collected || unable;
-  }
-  if (!any_collected) return false;
+    if (index == kNone) return false;
+    const report::NodeState& node = job_.nodes()[index];
+    return node.collected || node.unable || node.departed;
+  });
+}
+
+bool Scheduler::awaits_collections() const {
+  return config_.strict_collection && !stop_reason_ && !all_collected();
+}
+
+bool Scheduler::everything_known() const {
+  const bool any_collected =
+      std::any_of(live_.begin(), live_.end(), [this](const LiveNode& live) {
+        const NodeIndex index = job_.node_index(live.id);
+        return index != kNone && job_.nodes()[index].collected;
+      });
+  if (!any_collected || awaits_collections()) return false;
   const bool all_named = files_named_ == job_.files().size();
   const auto waits_for_names = [this](const auto& file) {
     const auto& owners = file.second.offered_by;
@@ -441,7 +451,7 @@ bool Scheduler::everything_known() const {
     return false;
   }
   // Nobody waits for slow nodes, unless nothing has been found yet.
-  return job_.counts().total > 0 || all_collected;
+  return job_.counts().total > 0 || all_collected();
 }
 
 // No live node can ever run anything.
@@ -506,6 +516,8 @@ void Scheduler::end(Instant now, Output& out) {
   }
   const bool complete = all_drained();
   if (!complete && now < drained_by()) return;
+  // Of one that came while all was torn down.
+  if (awaits_collections()) return;
   if (!complete) marks.drained_late.reach();
   closed_ = true;
   report::Closed closed;
@@ -527,7 +539,7 @@ Instant Scheduler::drained_by() const {
 Instant Scheduler::next_deadline() const {
   if (!active_ || closed_ || job_.closed()) return Instant::never();
   Instant next = Instant::never();
-  if (draining_since_) {
+  if (draining_since_ && !awaits_collections()) {
     next = drained_by();
   } else if (config_.deadline.ns > 0) {
     next = began_at_ + config_.deadline;

@@ -52,6 +52,8 @@ struct SchedulerConfig {
   Duration copy_saves_min = Duration::seconds(1);
   // Until it is certain that a suspect is dead.
   Duration suspicion_takes = Duration::seconds(3);
+  // The collections of all nodes are compared, so none is left out because others were faster.
+  bool strict_collection = false;
   // What it runs as long as it has met nobody; nothing: everything.
   std::optional<Slice> slice;
 };
@@ -178,6 +180,8 @@ class Scheduler {
   void end(Instant now, Output& out);
   void stop_at_failures();
   void stop_if_too_large();
+  bool all_collected() const;
+  bool awaits_collections() const;
   bool everything_known() const;
   bool nobody_left() const;
   bool nothing_to_run() const;

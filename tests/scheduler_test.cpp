@@ -442,6 +442,75 @@ TEST_CASE("scheduler: an empty suite ends once all have collected", "[sched]") {
   CHECK(bench.written<report::Draining>().size() == 1);
 }
 
+TEST_CASE("scheduler: collections that are compared are waited for", "[sched]") {
+  SchedulerConfig config;
+  config.strict_collection = true;
+  Bench bench(config);
+  for (const NodeId& id : {kA, kB, kC}) bench.join(id, 1);
+  bench.advance();
+  bench.collect(kA, kFile, "f", 2);
+  bench.collected(kA);
+  for (int i = 0; i < 3; ++i) {
+    bench.advance();
+    bench.finish(kA);
+    bench.ask(kA);
+  }
+  REQUIRE(bench.job.counts().passed == 2);
+  CHECK(bench.written<report::Draining>().empty());
+
+  SECTION("until each is there, is unable, or has gone") {
+    bench.write(kB, report::Unable{16, "no pytest"});
+    bench.advance();
+    CHECK(bench.written<report::Draining>().empty());
+    bench.write(kC, report::Departed{});
+    bench.advance();
+    CHECK(bench.written<report::Draining>().size() == 1);
+  }
+  SECTION("also by another scheduler, and what they bring is run") {
+    bench.lose(kA);
+    bench.self = kB;
+    bench.scheduler.begin(bench.now, claim_by(kB, 2), named(0));
+    bench.advance();
+    CHECK(bench.written<report::Draining>().empty());
+    bench.collect(kB, kFile + 1, "f", 3);
+    bench.collected(kB);
+    bench.collect(kC, kFile + 1, "f", 3);
+    bench.collected(kC);
+    bench.advance();
+    CHECK(bench.held(kB).size() + bench.held(kC).size() == 1);
+    bench.finish(kB);
+    bench.finish(kC);
+    bench.advance();
+    CHECK(bench.written<report::Draining>().size() == 1);
+  }
+  SECTION("not once something stops the job") {
+    bench.scheduler.stop(report::CloseReason::kStopped, "enough");
+    bench.advance();
+    CHECK(bench.written<report::Draining>().size() == 1);
+    CHECK(bench.scheduler.next_deadline() > bench.now);
+    bench.now = bench.now + Duration::seconds(60);
+    bench.advance();
+    CHECK(bench.closed.size() == 1);
+  }
+  SECTION("and of one that comes while all is torn down") {
+    bench.lose(kB);
+    bench.lose(kC);
+    bench.advance();
+    REQUIRE(bench.written<report::Draining>().size() == 1);
+    bench.join(kB, 1);
+    bench.drain(kA);
+    bench.drain(kB);
+    bench.now = bench.now + Duration::seconds(60);
+    bench.advance();
+    CHECK(bench.closed.empty());
+    CHECK(bench.scheduler.next_deadline() == Instant::never());
+    bench.collect(kB, kFile, "f", 2);
+    bench.collected(kB);
+    bench.advance();
+    CHECK(bench.closed.size() == 1);
+  }
+}
+
 TEST_CASE("scheduler: --max-fail ends the job with work left", "[sched]") {
   SchedulerConfig config;
   config.retries = 0;

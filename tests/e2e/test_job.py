@@ -345,6 +345,23 @@ def test_a_collection_error_counts_once(job):
     assert any("ERROR collecting test_broken.py" in line for line in job.nodes[2].lines)
 
 
+def test_collections_that_are_compared_are_waited_for(job):
+    # The second node collects once the first has run all it has.
+    job.write("conftest.py", """
+import os, pathlib, time
+def pytest_generate_tests(metafunc):
+    mine = os.environ["MINE"]
+    while mine == "3" and len(list(pathlib.Path().glob("ran-*"))) < 2: time.sleep(0.01)
+    metafunc.parametrize("number", ["1", mine])
+""")
+    job.write("test_it.py", "def test_it(number): open(f'ran-{number}', 'w')\n")
+    nodes = [job.start("-n", "1", "--strict-collection", MINE=mine) for mine in "23"]
+    assert [node.wait() for node in nodes] == [18, 18]
+    same_report(nodes)
+    assert "3 passed" in nodes[0].summary()
+    assert "collected other tests than" in "\n".join(nodes[0].report())
+
+
 def test_nothing_collected(job):
     assert job.run(1) == [5]
 

@@ -135,6 +135,7 @@ Scenario draw_scenario(uint64_t seed, uint32_t nodes, uint32_t meshes) {
     scenario.slowest = static_cast<uint32_t>(more.between(1, 10));
     scenario.give_up_after = scenario.give_up_after * scenario.slowest;
   }
+  scenario.strict = seed % 13 == 12;
   if (seed % 7 == 3) scenario.suite.marked_percent = static_cast<uint32_t>(more.between(1, 25));
   if (nodes > 1 && seed % 14 == 10 && !scenario.slices) {
     faults.last_moment = {Duration::milliseconds(more.between(0, 150)),
@@ -164,6 +165,7 @@ std::string describe(const Scenario& s) {
   if (s.max_fail_now) text += ":now";
   if (s.slowest > 0) text += " history, slowest=1/" + std::to_string(s.slowest);
   if (s.rerun) text += " rerun";
+  if (s.strict) text += " strict";
   if (s.slices) text += s.alone ? " slices, alone" : " slices";
   const auto ms = [](Instant at) { return std::to_string((at - Instant{}).ms()); };
   for (const Crash& crash : s.faults.crashes) {

@@ -104,6 +104,8 @@ struct Scenario {
   // As --on-isolation slice; alone: and no two nodes ever reach each other.
   bool slices = false;
   bool alone = false;
+  // As --strict-collection.
+  bool strict = false;
   // The tests have a history, and nodes differ in speed by up to this factor; 0: neither.
   uint32_t slowest = 0;
   // A later attempt: all, most or one of the nodes remember what passed before, or they differ.

@@ -217,6 +217,7 @@ void World::start(Process& process) {
   config.mesh.full_mesh_max = scenario_.full_mesh_max;
   config.scheduler.max_fail = scenario_.max_fail;
   config.scheduler.max_fail_now = scenario_.max_fail_now;
+  config.scheduler.strict_collection = scenario_.strict;
   config.earlier = memory_of(process);
   if (scenario_.slices) {
     config.scheduler.slice = sched::Slice{process.number % scenario_.nodes, scenario_.nodes};
