@@ -684,11 +684,23 @@ void JobState::note_differences(const std::vector<const NodeState*>& nodes,
   }
 }
 
+// Whether all that could collect have, and found nothing.
+bool JobState::is_found_empty() const {
+  const bool cut_short =
+      closed_->reason == CloseReason::kStopped || closed_->reason == CloseReason::kDeadline;
+  if (!cut_short) return true;
+  return files_.empty() && std::all_of(nodes_.begin(), nodes_.end(), [](const NodeState& node) {
+           return !node.enlisted || node.collected || node.unable || node.departed;
+         });
+}
+
 // Of a closed job.
 JobStatus JobState::status_of(const Counts& counts) const {
   if (closed_->reason == CloseReason::kInterrupted) return JobStatus::kInterrupted;
   if (counts.failed + counts.errors > 0) return JobStatus::kFailed;
-  if (counts.total == 0 && uncollected_ == 0 && !too_large_) return JobStatus::kEmpty;
+  if (counts.total == 0 && uncollected_ == 0 && !too_large_) {
+    return is_found_empty() ? JobStatus::kEmpty : JobStatus::kIncomplete;
+  }
   if (counts.unfinished > 0 || uncollected_ > 0 || too_large_) return JobStatus::kIncomplete;
   return JobStatus::kPassed;
 }

@@ -210,6 +210,7 @@ class JobState {
   const std::string& file_of(const Test& test) const;
   TestSummary summarize(const Test& test, int64_t started_wall_ms) const;
   void summarize_times(JobSummary& summary) const;
+  bool is_found_empty() const;
   JobStatus status_of(const Counts& counts) const;
   struct Files {
     bool whole = false;

@@ -55,7 +55,7 @@ enum class JobStatus : uint8_t {
   kPassed = 1,
   kFailed = 2,
   kInterrupted = 3,
-  kIncomplete = 4,  // nothing failed, but some tests have no verdict
+  kIncomplete = 4,  // nothing failed, but some tests have no verdict, or were not found in time
   kEmpty = 5,       // nothing collected
 };
 // RUNNING PASSED FAILED INTERRUPTED INCOMPLETE EMPTY

@@ -518,6 +518,29 @@ TEST_CASE("job_state: the status of a closed job", "[report]") {
   CHECK(status(CloseReason::kComplete, std::nullopt, 0) == JobStatus::kEmpty);
 }
 
+TEST_CASE("job_state: a job that ends before anything is collected is not empty", "[report]") {
+  const auto status = [](CloseReason reason, const std::vector<Entry>& told_by_b) {
+    JobState job;
+    job.apply(kA, named(0));
+    job.apply(kA, Enlisted{kA, 0, 0, 1});
+    job.apply(kA, Enlisted{kB, 1, 1, 1});
+    job.apply(kA, Collected{0, 0, 0});
+    for (const Entry& entry : told_by_b) job.apply(kB, entry);
+    job.apply(kA, test::closed(kA, reason));
+    return job.summary().status;
+  };
+  for (const auto reason : {CloseReason::kDeadline, CloseReason::kStopped}) {
+    CHECK(status(reason, {}) == JobStatus::kIncomplete);
+    // All have looked, but for those that cannot or are gone.
+    CHECK(status(reason, {Collected{0, 0, 0}}) == JobStatus::kEmpty);
+    CHECK(status(reason, {Unable{16, "no pytest"}}) == JobStatus::kEmpty);
+    CHECK(status(reason, {Departed{}}) == JobStatus::kEmpty);
+    // Something was found, and nobody has told the names.
+    CHECK(status(reason, {Offered{1, 3}, Collected{1, 3, 0}}) == JobStatus::kIncomplete);
+  }
+  CHECK(status(CloseReason::kInterrupted, {}) == JobStatus::kInterrupted);
+}
+
 TEST_CASE("job_state: every change is told to those who keep books", "[report]") {
   JobState job;
   job.apply(kA, listed(1, "f", 1));
