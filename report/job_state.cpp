@@ -698,7 +698,8 @@ bool JobState::is_found_empty() const {
 JobStatus JobState::status_of(const Counts& counts) const {
   if (closed_->reason == CloseReason::kInterrupted) return JobStatus::kInterrupted;
   if (counts.failed + counts.errors > 0) return JobStatus::kFailed;
-  if (counts.total == 0 && uncollected_ == 0 && !too_large_) {
+  // A slice may hold none of the suite's tests.
+  if (counts_.total == 0 && uncollected_ == 0 && !too_large_) {
     return is_found_empty() ? JobStatus::kEmpty : JobStatus::kIncomplete;
   }
   if (counts.unfinished > 0 || uncollected_ > 0 || too_large_) return JobStatus::kIncomplete;

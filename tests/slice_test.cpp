@@ -63,6 +63,30 @@ TEST_CASE("slice: a node that meets nobody runs its own, and says so", "[sched]"
   CHECK(all == 90);
 }
 
+TEST_CASE("slice: one that holds none of the suite's tests has passed", "[sched]") {
+  int empty = 0;
+  for (const uint32_t index : {0U, 1U, 2U}) {
+    for (const uint32_t tests : {0U, 1U}) {
+      SchedulerBench bench(sliced(index, 3));
+      bench.join(kA, 1);
+      if (tests > 0) bench.collect(kA, kFile, "f", tests);
+      bench.advance();
+      bench.collected(kA);
+      bench.advance();
+      bench.finish(kA);
+      bench.ask(kA);
+      bench.drain(kA);
+      bench.advance();
+      REQUIRE(bench.closed.size() == 1);
+      const report::JobSummary summary = bench.job.summary();
+      // Of a suite without tests nobody may say that it has passed.
+      CHECK((summary.status == report::JobStatus::kPassed) == (tests > 0));
+      if (tests > 0 && summary.counts.total == 0) ++empty;
+    }
+  }
+  CHECK(empty == 2);
+}
+
 TEST_CASE("slice: the first other member opens the rest, and it stays open", "[sched]") {
   SchedulerBench bench(sliced(0, 3));
   bench.join_ready(kA, 90);

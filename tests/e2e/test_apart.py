@@ -118,6 +118,18 @@ def test_who_stays_alone_runs_its_slice(job, place):
     assert len(ids) == len(set(ids)) == 60
 
 
+def test_an_empty_slice_of_a_suite_passes(job, place):
+    job.write("test_it.py", "def test_it(): pass\n")
+    nodes = []
+    for index in range(3):
+        variables = {**circle(index, 3), **alone(place, index), "DAGZ_SECRET": SECRET}
+        nodes.append(job.start("-n", "1", "--listen", "127.0.0.1", "--no-beacon", "--on-isolation",
+                               "slice", **variables))
+    assert [node.wait() for node in nodes] == [0, 0, 0]
+    assert sorted(node.summary().count("1 passed") for node in nodes) == [0, 0, 1]
+    assert all("PASSED" in node.summary() for node in nodes)
+
+
 def test_who_meets_somebody_runs_no_slice(job, place):
     nodes = [start(job, place, "--on-isolation", "slice", DAGZ_SECRET=SECRET, **circle(index, 3))
              for index in range(2)]
