@@ -284,7 +284,7 @@ void Agent::loop() {
     check_formation(at);
     draw_live(at);
     finish_runner(at);
-    if (node_->end() && runner_ended_ && node_->may_exit(at.now)) return;
+    if (node_->end() && (interrupts_ > 1 || (runner_ended_ && node_->may_exit(at.now)))) return;
     Instant next = std::min({node_->next_deadline(), discovery_->next_deadline(),
                              runner_.next_deadline(), at.now + Duration::seconds(1)});
     if (node_->end()) next = std::min(next, at.now + Duration::milliseconds(20));
@@ -400,11 +400,20 @@ void Agent::poll_signals(Moment at) {
       say("interrupted: what runs may finish (again to stop at once)");
       node_->interrupt(at);
     } else {
-      runner_.kill_all();
-      node_->interrupt(at);
-      failed_with_ = report::kExitInterrupted;
+      return stop_at_once(at);
     }
   }
+}
+
+// The second signal: nobody is waited for. The next one does what it does to any process, whatever
+// this one is busy with by then.
+void Agent::stop_at_once(Moment at) {
+  release_signals();
+  say("interrupted again: what runs is ended");
+  read_workers_at_ = Instant{};
+  poll_runner(at);
+  runner_.kill_all();
+  node_->interrupt(at);
 }
 
 void Agent::tell_what_runs(Moment at) {
@@ -623,6 +632,7 @@ int Agent::conclude() {
   }
   transport_.flush_and_close(Duration::milliseconds(500));
   if (nobody) return static_cast<int>(end.unable_code);
+  if (interrupts_ > 1) return report::kExitInterrupted;
   const int code = exit_code_of(end.summary);
   return code == report::kExitPassed ? code_of_session(end.summary) : code;
 }

@@ -45,6 +45,7 @@ class Agent {
   void poll_discovery(Moment at);
   void poll_runner(Moment at);
   void poll_signals(Moment at);
+  void stop_at_once(Moment at);
   void tell_what_runs(Moment at);
   void perform(Moment at);
   void name_run(const std::vector<sched::RunnerCommand>& commands);

@@ -99,7 +99,8 @@ class Node {
   void link_down(Moment at, mesh::LinkId link, mesh::LinkLoss loss);
   void receive(Moment at, mesh::LinkId link, mesh::Lane lane, Bytes bytes);
   void runner_event(Moment at, const sched::RunnerEvent& event);
-  // Once: hand back what has not begun, finish what runs, leave. Twice: leave now.
+  // Once: hand back what has not begun, finish what runs, leave. Twice: leave now, and if all
+  // others go as well, with a report of what is known here.
   void interrupt(Moment at);
   void advance(Moment at);
 
@@ -201,6 +202,7 @@ class Node {
   void list(report::FileKey key);
   void list_requirements(report::FileKey key, const sched::FileCollected& file);
   void close(report::Closed closed);
+  std::vector<NodeId> lost_nodes() const;
   void take_grants(Moment at);
   void drain(Moment at);
   void report_workers(Moment at);
@@ -212,7 +214,8 @@ class Node {
   bool holds_exactly(const report::Closed& closed) const;
   bool somebody_lacks(Instant now) const;
   bool others_hold_all() const;
-  report::JobState fold_anew(const report::Closed& closed) const;
+  report::JobState fold_anew(const report::Closed& closed, const NodeId& closed_by) const;
+  std::optional<NodeEnd> end_of_all(Moment at) const;
   NodeEnd end_with(const report::JobState& state) const;
   bool everybody_departs() const;
   bool has_departed() const { return end_ && end_->kind == NodeEnd::Kind::kDeparted; }
@@ -291,6 +294,7 @@ class Node {
   };
   std::vector<WaitingGrant> waiting_grants_;  // for names that are still on their way
   bool departing_ = false;
+  bool cut_short_ = false;  // was interrupted twice
   Instant depart_by_ = Instant::never();
   std::optional<Instant> drained_at_;
   bool takes_leave_ = false;  // schedules nothing any more

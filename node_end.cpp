@@ -99,20 +99,20 @@ bool Node::holds_exactly(const report::Closed& closed) const {
   return lengths == folded_lengths_;
 }
 
-report::JobState Node::fold_anew(const report::Closed& closed) const {
+report::JobState Node::fold_anew(const report::Closed& closed, const NodeId& closed_by) const {
   report::JobState state;
   ledger_.read(closed.positions, [&](const NodeId& origin, const Buffer& bytes) {
     Entry entry;
     if (decode(bytes, entry)) state.apply(origin, entry);
   });
-  state.apply(job_.closed_by(), closed);
+  state.apply(closed_by, closed);
   return state;
 }
 
 NodeEnd Node::end_with(const report::JobState& state) const {
   NodeEnd end;
-  end.closed_by = job_.closed_by();
-  end.closed = *job_.closed();
+  end.closed_by = state.closed_by();
+  end.closed = *state.closed();
   end.reason = end.closed.reason;
   end.summary = state.summary();
   // This node's own reason, else the same one on all nodes.
@@ -129,6 +129,21 @@ NodeEnd Node::end_with(const report::JobState& state) const {
   return end;
 }
 
+// Everybody is told to go, and this node may wait for nobody: the job ends with what is known here,
+// as far as the scheduler has named it.
+std::optional<NodeEnd> Node::end_of_all(Moment at) const {
+  const mesh::Claim& claim = election_.claim();
+  if (!everybody_departs() || !job_.named() || !claim.exists()) return std::nullopt;
+  report::Closed closed;
+  closed.claim = claim;
+  closed.reason = report::CloseReason::kInterrupted;
+  closed.detail = "interrupted twice: this is what this node knew by then";
+  closed.duration = elapsed(at);
+  closed.lost = lost_nodes();
+  closed.positions = ledger_.positions();
+  return end_with(fold_anew(closed, claim.scheduler.node));
+}
+
 // The report is made from exactly what the closing entry names, so that no node's report has more
 // in it than another's.
 void Node::finish(Moment at) {
@@ -136,13 +151,18 @@ void Node::finish(Moment at) {
   if (!job_.closed()) {
     if (!has_left(at)) return;
     depart_by_ = Instant::never();
+    while (const mesh::LogBatch* batch = ledger_.flush()) to_forward_.push_back(*batch);
     flush_now_ = true;
     publish_logs(at);
+    ended_at_ = at.now;
+    if (cut_short_ && (end_ = end_of_all(at))) {
+      if (config_.events) events_.closed({elapsed(at), at.wall_ms}, end_->summary, end_->reason);
+      return;
+    }
     end_ = NodeEnd{};
     end_->kind = NodeEnd::Kind::kDeparted;
     marks.left.reach();
     end_->summary = job_.summary();
-    ended_at_ = at.now;
     return;
   }
   const report::Closed closed = *job_.closed();
@@ -158,7 +178,7 @@ void Node::finish(Moment at) {
     end_ = end_with(job_);
   } else {
     marks.folded_anew.reach();
-    end_ = end_with(fold_anew(closed));
+    end_ = end_with(fold_anew(closed, job_.closed_by()));
   }
   depart_by_ = Instant::never();
   if (config_.events) events_.closed({elapsed(at), at.wall_ms}, end_->summary, end_->reason);
@@ -214,6 +234,7 @@ bool Node::somebody_lacks(Instant now) const {
 void Node::interrupt(Moment at) {
   if (end_) return;
   if (departing_) {
+    cut_short_ = true;
     depart_by_ = at.now;
     return;
   }

@@ -539,14 +539,19 @@ void Node::run_scheduler(Moment at) {
 void Node::close(report::Closed closed) {
   while (const mesh::LogBatch* batch = ledger_.flush()) to_forward_.push_back(*batch);
   closed.positions = ledger_.positions();
-  for (const auto& [id, member] : membership_.members()) {
-    if (member.state == mesh::MemberState::kDead && ledger_.length(id) > 0) {
-      closed.lost.push_back(id);
-    }
-  }
+  closed.lost = lost_nodes();
   deaf_ = closed.reason == report::CloseReason::kSlice;
   write(std::move(closed));
   flush_now_ = true;
+}
+
+// Those that took part.
+std::vector<NodeId> Node::lost_nodes() const {
+  std::vector<NodeId> lost;
+  for (const auto& [id, member] : membership_.members()) {
+    if (member.state == mesh::MemberState::kDead && ledger_.length(id) > 0) lost.push_back(id);
+  }
+  return lost;
 }
 
 void Node::advance_work(Moment at) {

@@ -62,6 +62,8 @@ bool wants_color(const PlaceOptions& place, bool in_ci);
 // From now on SIGINT, SIGTERM, unless it is ignored, SIGHUP, and `more` do not end the process but
 // are read from this descriptor (signalfd).
 int open_signals(std::initializer_list<int> more = {});
+// From now on those that end a process do so again.
+void release_signals();
 
 // This machine's name, for people.
 std::string host_name();

@@ -303,6 +303,36 @@ TEST_CASE("node: interrupted alone, it closes the job as interrupted", "[node]")
   CHECK(end.summary.status == report::JobStatus::kInterrupted);
 }
 
+TEST_CASE("node: interrupted twice, it waits for nothing and still tells what it knows", "[node]") {
+  Catalog catalog = small_suite();
+  for (int i = 0; i < 300; ++i) {
+    catalog["c.py"]["c.py::t" + std::to_string(i)] = {Outcome::kPassed};
+  }
+  Bench bench(std::move(catalog));
+  bench.collect();
+  while (bench.progress.empty()) bench.step();
+  bench.node.interrupt(bench.at);
+  bench.node.interrupt(bench.at);
+  bench.node.advance(bench.at);
+  REQUIRE(bench.node.end().has_value());
+  const NodeEnd& end = *bench.node.end();
+  CHECK(end.kind == NodeEnd::Kind::kClosed);
+  CHECK(end.reason == report::CloseReason::kInterrupted);
+  CHECK(end.summary.status == report::JobStatus::kInterrupted);
+  CHECK(end.summary.short_id == "j0101.1");
+  CHECK(end.summary.counts.passed + end.summary.counts.failed > 0);
+  CHECK(end.summary.counts.unfinished > 0);
+}
+
+TEST_CASE("node: interrupted twice before the job has a name, it just leaves", "[node]") {
+  Bench bench(small_suite());
+  bench.node.interrupt(bench.at);
+  bench.node.interrupt(bench.at);
+  bench.node.advance(bench.at);
+  REQUIRE(bench.node.end().has_value());
+  CHECK(bench.node.end()->kind == NodeEnd::Kind::kDeparted);
+}
+
 TEST_CASE("node: a test that asks for the end gets it", "[node]") {
   Bench bench(small_suite());
   bench.collect();

@@ -14,7 +14,15 @@ import xml.etree.ElementTree
 
 import pytest
 
-from job import ROOT, same_report
+from job import PATIENCE, ROOT, same_report
+
+
+def until(condition):
+    patience = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < patience
+        time.sleep(0.01)
+
 
 MIXED = """
 import os, signal, unittest, pytest
@@ -215,14 +223,64 @@ def test_interrupting_all_still_reports(job):
 
 def test_a_second_interrupt_stops_at_once(job):
     job.write("test_long.py", "import time\ndef test_long(): time.sleep(60)\ndef test_short(): pass\n")
-    node = job.start("-n", "2")
+    junit, events = job.folder / "junit.xml", job.folder / "events.jsonl"
+    node = job.start("-n", "2", "--junit", str(junit), "--events", str(events))
     node.wait_for_progress()
     node.send(signal.SIGINT)
     node.wait_for_error("interrupted: what runs may finish")  # two at the same moment are one
-    node.send(signal.SIGINT)
+    node.send(signal.SIGTERM)
     began = time.monotonic()
     assert node.wait() == 2
     assert time.monotonic() - began < 10
+    # And yet nothing is lost of what was known.
+    assert "INTERRUPTED" in node.summary() and "1 passed" in node.summary()
+    assert "1 not run of 2 tests" in node.summary()
+    assert xml.etree.ElementTree.parse(junit).getroot().tag == "testsuites"
+    assert json.loads(events.read_text().splitlines()[-1])["reason"] == "interrupted"
+    assert node.kept_report().splitlines() == node.report()
+
+
+def test_a_second_interrupt_of_all_nodes_reports_what_each_knows(job):
+    job.write("test_long.py", """
+import pathlib, time
+def test_long(): pathlib.Path("began").touch(); time.sleep(60)
+def test_short(): pass
+""")
+    files = [job.folder / f"events-{i}.jsonl" for i in range(2)]
+    nodes = [job.start("-n", "1", "--affinity", "none", "--events", str(file)) for file in files]
+    until(lambda: (job.suite / "began").exists())
+    for node in nodes:
+        node.send(signal.SIGINT)
+    # Each has to know that the other goes as well, as after a second or so.
+    until(lambda: all(file.read_text().count("node_left") == 2 for file in files))
+    for node in nodes:
+        node.send(signal.SIGTERM)
+    assert [node.wait() for node in nodes] == [2, 2]
+    assert all("INTERRUPTED" in node.summary() for node in nodes)
+
+
+def test_a_third_interrupt_kills(job):
+    job.write("test_long.py", "import time\ndef test_long(): time.sleep(60)\ndef test_short(): pass\n")
+    pipe = job.folder / "pipe"
+    os.mkfifo(pipe)
+    # Nobody ever reads what it has to write.
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    filler = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+    with pytest.raises(BlockingIOError):
+        while True:
+            os.write(filler, bytes(4096))
+    node = job.start("-n", "2", "--junit", str(pipe))
+    node.wait_for_progress()
+    node.send(signal.SIGINT)
+    node.wait_for_error("interrupted: what runs may finish")
+    node.send(signal.SIGINT)
+    node.wait_for_error("interrupted again")
+    node.send(signal.SIGINT)
+    began = time.monotonic()
+    assert node.wait() == -signal.SIGINT
+    assert time.monotonic() - began < 5
+    os.close(reader)
+    os.close(filler)
 
 
 STOPPING = """
