@@ -6,8 +6,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
+#include <filesystem>
 
 #include "commands/commands.hpp"
 #include "commands/ended_job.hpp"
@@ -101,8 +104,18 @@ Agent::~Agent() {
   if (signal_fd_ >= 0) close(signal_fd_);
 }
 
+// Who has closed the pipe wants no more; anybody else is told once.
+void Agent::flush() {
+  if (terminal_.flush() || output_lost_ || terminal_.error() == EPIPE) return;
+  output_lost_ = true;
+  std::fprintf(stderr,
+               "dagz: standard output could not be written: %s; a part of it is lost, and the job "
+               "goes on\n",
+               std::strerror(terminal_.error()));
+}
+
 void Agent::say(const std::string& line) {
-  terminal_.flush();
+  flush();
   std::fprintf(stderr, "dagz: %s\n", line.c_str());
 }
 
@@ -299,7 +312,7 @@ bool Agent::pauses(Instant now) const {
 }
 
 void Agent::wait(Instant until) {
-  terminal_.flush();
+  flush();
   std::vector<pollfd> items;
   for (const int fd : {transport_.poll_fd(), discovery_->poll_fd(), signal_fd_, keyboard_.fd()}) {
     if (fd >= 0) items.push_back({fd, POLLIN, 0});
@@ -470,8 +483,9 @@ void Agent::show(const NodeActions& actions, Moment at) {
   }
   for (const std::string& notice : actions.notices) say(notice);
   if (events_ && !events_->write(actions.events)) {
-    say("the events file " + options_.events +
-        " could not be written any further; the job goes on without it");
+    say("the events file " + report::visible(options_.events) +
+        " could not be written any further: " + events_->error() +
+        "; the job goes on without it");
   }
 }
 
@@ -524,6 +538,15 @@ void Agent::finish_runner(Moment) {
 
 // ---- the end ----------------------------------------------------------------------------------
 
+// As pytest does for its own JUnit file. Where that fails, so does the writing: it says why.
+void Agent::make_folder(const std::string& path) {
+  const auto folder = std::filesystem::path(path).parent_path();
+  std::error_code error;
+  if (folder.empty() || std::filesystem::exists(folder, error)) return;
+  std::filesystem::create_directories(folder, error);
+  if (error) say(report::visible(folder.string()) + " could not be made: " + error.message());
+}
+
 void Agent::write_file(const std::string& path, const char* what, const std::string& text) {
   const std::string problem = report::write_whole_file(path, text);
   if (problem.empty()) return;
@@ -553,8 +576,9 @@ void Agent::print_report(const report::JobSummary& summary) {
   if (!failures.empty()) terminal_.print(failures);
   const auto hash = [this](Bytes bytes) { return access_.crypto->hash(bytes); };
   terminal_.print(report::to_text(report::format_job_report(summary, hash), color_));
-  terminal_.flush();
+  flush();
   if (!options_.junit.empty()) {
+    make_folder(options_.junit);
     write_file(options_.junit, "JUnit file", report::format_junit(summary));
   }
   if (!options_.trace.empty()) write_file(options_.trace, "trace", report::format_trace(summary));
@@ -597,7 +621,7 @@ int Agent::conclude() {
 
   if (!runner_output_.empty()) terminal_.print(runner_output_);
   if (end.kind == NodeEnd::Kind::kDeparted) {
-    terminal_.flush();
+    flush();
     say("left the job; what had not begun was handed back");
     transport_.flush_and_close(Duration::milliseconds(500));
     return report::kExitInterrupted;
@@ -610,7 +634,7 @@ int Agent::conclude() {
         runner_failure_ ? runner_failure_->exit_code : static_cast<int>(end.unable_code);
     if (nobody && code == 0) {
       terminal_.print(text);
-      terminal_.flush();
+      flush();
     } else {
       say(text);
     }

@@ -65,7 +65,9 @@ class Agent {
   int exit_code_of(const report::JobSummary& summary);
   int code_of_session(const report::JobSummary& summary);
   bool open_files();
+  void make_folder(const std::string& path);
   void write_file(const std::string& path, const char* what, const std::string& text);
+  void flush();
   void say(const std::string& line);
   int fail(int code, const std::string& sentence);
 
@@ -101,6 +103,7 @@ class Agent {
   int runner_status_ = 0;              // of pytest's session
   std::optional<int> command_status_;  // of all that the command did
   bool lonely_told_ = false;
+  bool output_lost_ = false;
   int exit_code_ = 0;
   std::optional<int> failed_with_;
 };

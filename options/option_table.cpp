@@ -217,7 +217,7 @@ const OptionSpec kOptions[] = {
      "which verdict this node's exit code gives (default job)",
      kRunCommand, [](Text t, Settings& s) { return pick(t, kExitWords, s.run.exit); },
      '\0', kExitWords},
-    {"junit", "FILE", "a file", "Output", "write JUnit XML",
+    {"junit", "FILE", "a file", "Output", "write JUnit XML; its folder is made",
      kRunCommand, [](Text t, Settings& s) { return store_text(t, s.run.junit); },
      '\0', "", Completes::kFile},
     {"events", "FILE", "a file", "Output", "write events, one JSON object a line",

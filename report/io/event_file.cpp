@@ -42,6 +42,7 @@ bool EventFile::write(std::string_view lines) {
     size_ += static_cast<int64_t>(lines.size());
     return true;
   }
+  error_ = std::strerror(writer_->error());
   // No half of a line stays.
   if (regular_ && ::ftruncate(descriptor_, size_) != 0) errno = 0;
   writer_.reset();
@@ -53,6 +54,8 @@ std::optional<std::string> why_not_writable(const std::string& path) {
   if (::stat(path.c_str(), &status) == 0) {
     if (S_ISDIR(status.st_mode)) return "it is a directory";
     if (::access(path.c_str(), W_OK) != 0) return std::strerror(errno);
+    // Written to as it is: nothing new comes beside it.
+    if (!S_ISREG(status.st_mode)) return std::nullopt;
   }
   const std::size_t slash = path.rfind('/');
   const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);

@@ -19,7 +19,8 @@ class EventFile {
   EventFile(const EventFile&) = delete;
   EventFile& operator=(const EventFile&) = delete;
 
-  // Why it cannot be opened: a sentence for the user; empty when it is open.
+  // Why it cannot be opened: a sentence for the user; empty when it is open. Once a write has
+  // failed, why.
   const std::string& error() const { return error_; }
   // Another process on this host writes the same file: nothing is written here.
   bool is_taken() const { return taken_; }

@@ -100,9 +100,34 @@ def test_a_limit_of_file_sizes_is_a_full_disk(job):
     assert node.wait() == 1, node.everything()
     assert "1500 passed" in node.summary()
     assert node.errors.count(f"the JUnit file {junit} could not be written: File too large") == 1
-    assert node.errors.count("could not be written any further") == 1
+    assert node.errors.count("could not be written any further: File too large") == 1
     assert junit.read_text() == "old" and lines_of(events)
     assert [path.name for path in job.folder.glob("junit*")] == ["junit.xml"]
+
+
+def test_standard_output_that_cannot_be_written_is_told_once(job):
+    job.write("test_it.py", "import pytest\n@pytest.mark.parametrize('i', range(1500))\ndef test_a(i): pass\n")
+    limited = ["bash", "-c", 'ulimit -f 64; exec "$@"', "bash"]
+    with open(job.folder / "out", "w") as out:
+        node = job.start("-n", "1", prefix=limited, stdout=out.fileno())
+        assert node.wait() == 0, node.errors
+    assert node.errors.count("standard output could not be written: File too large") == 1
+    # Whoever closes a pipe knows it.
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    node = job.start("-n", "1", stdout=write_end)
+    os.close(write_end)
+    assert node.wait() == 0 and "standard output" not in node.errors
+
+
+def test_the_folder_of_a_junit_file_is_made(job):
+    job.write("test_it.py", "def test_a(): pass\n")
+    assert job.start("--junit", str(job.folder / "reports/of/x.xml")).wait() == 0
+    assert ElementTree.parse(job.folder / "reports/of/x.xml")
+    assert job.start("--junit", "here.xml").wait() == 0
+    assert (job.suite / "here.xml").exists()
+    node = job.start("--junit", str(job.suite / "test_it.py" / "x.xml"))
+    assert node.wait() == 0 and "x.xml could not be written: Not a directory" in node.errors
 
 
 def test_nodes_that_share_a_file_do_not_spoil_it(job):

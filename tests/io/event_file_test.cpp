@@ -1,5 +1,7 @@
 #include "report/io/event_file.hpp"
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
@@ -59,6 +61,19 @@ TEST_CASE("event file: a full disk is said once", "[events]") {
   REQUIRE(file.error().empty());
   CHECK_FALSE(file.write("{}\n"));
   CHECK(file.write("{}\n"));
+}
+
+TEST_CASE("event file: it tells why nothing can be written any more", "[events]") {
+  const Folder folder;
+  const std::string path = folder / "pipe";
+  REQUIRE(mkfifo(path.c_str(), 0600) == 0);
+  const int reader = open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  EventFile file(path);
+  REQUIRE(file.error().empty());
+  CHECK(file.write("{}\n"));
+  close(reader);
+  CHECK_FALSE(file.write("{}\n"));
+  CHECK(file.error() == "Broken pipe");
 }
 
 TEST_CASE("event file: whether a file can be put somewhere is known before", "[events]") {
