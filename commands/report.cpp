@@ -1,4 +1,6 @@
 
+#include <fmt/format.h>
+
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -25,6 +27,7 @@ namespace dagz {
 namespace {
 
 constexpr uint32_t kJobsListed = 20;
+constexpr uint32_t kJobsSearched = 100'000;
 
 bool in_ci() { return detect_ci(environment_variable).has_value(); }
 
@@ -54,9 +57,25 @@ Found find_live(const ReportOptions& options) {
   return {std::move(live.summary), "", 0};
 }
 
+// Jobs that begin at the same moment, or on several machines, may have one short id.
+std::string why_ambiguous(report::History& history, const std::string& job) {
+  std::vector<std::string> meant;
+  const auto rows = history.list(kJobsSearched);
+  for (const report::JobRow& row : rows.value) {
+    if (row.full_id == job) return {};
+    if (row.short_id == job) meant.push_back(report::visible(row.full_id));
+  }
+  if (meant.size() < 2) return {};
+  return fmt::format("{} jobs in {} are called {}; give the full id of one: {}", meant.size(),
+                     history.path(), report::visible(job), fmt::join(meant, ", "));
+}
+
 Found find_kept(const ReportOptions& options) {
   report::History history(options.place.state_dir);
   if (!exists(history)) return {};
+  if (std::string problem = why_ambiguous(history, options.job); !problem.empty()) {
+    return {std::nullopt, std::move(problem), report::kExitUsage};
+  }
   auto loaded = history.load(options.job);
   for (const std::string& message : history.take_messages()) say(message);
   if (loaded.problem) return {std::nullopt, *loaded.problem, report::kExitUsage};

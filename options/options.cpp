@@ -71,7 +71,8 @@ constexpr const char* kRunFooter =
     "differ,\n"
     "19 flaky with --flaky fail.";
 constexpr const char* kReportFooter =
-    "Exit codes: 0 printed, whatever became of the job; 4 there is no such job.";
+    "Exit codes: 0 printed, whatever became of the job; 4 there is no such job, or several are "
+    "meant.";
 constexpr const char* kLogsFooter =
     "SPAN is looked for in the live job, then in the history, the newest job first.\n\n"
     "Exit codes: 0 printed; 4 none or several tests are meant.";

@@ -90,6 +90,28 @@ def test_damaged_input_imports_nothing(kept, content, place):
     assert "a.py::t" not in history(kept, "export", "-", state="second").stdout
 
 
+def test_a_short_id_of_several_jobs_is_not_guessed(kept):
+    # As of jobs that begin at the same moment, or on two machines.
+    kept.start("-n", "1", "--state-dir", str(kept.folder / "second")).wait()
+    export = kept.folder / "export.jsonl"
+    assert history(kept, "export", str(export), state="second").returncode == 0
+    assert history(kept, "import", str(export)).returncode == 0
+    newest = json.loads(report(kept, "second"))
+    short = newest["id"]
+    if jobs(kept, "first").count(short) != 2:
+        return  # midnight has passed between the two
+    where = ["--state-dir", str(kept.folder / "first"), "--job", "another", "--no-beacon"]
+    asked = kept.nodes[0].ask("report", short, *where)
+    assert (asked.returncode, asked.stdout) == (4, "")
+    assert f"are called {short}; give the full id of one: " in asked.stderr
+    assert asked.stderr.count("\n") == 1
+    ids = asked.stderr.strip().rsplit(": ", 1)[1].split(", ")
+    assert len(ids) == 2 and newest["job"] in ids
+    for one in ids:
+        chosen = kept.nodes[0].ask("report", one, "--format", "json", *where)
+        assert json.loads(chosen.stdout)["job"] == one
+
+
 def test_prune(kept):
     for _ in range(2):
         kept.start("-n", "1", "--state-dir", str(kept.folder / "first")).wait()
