@@ -347,7 +347,8 @@ Invocation history_command_of(HistoryOptions options, const std::string& action,
                               const std::vector<std::string>& files) {
   const auto place = parse_choice(action, "export|import|prune|flaky");
   if (!place) {
-    return UsageError{"dagz history needs one of: export FILE, import FILE..., prune, flaky"};
+    return UsageError{"dagz history needs one of: export FILE, import FILE..., prune, flaky" +
+                      did_you_mean(action, {"export", "import", "prune", "flaky"})};
   }
   options.action = static_cast<HistoryAction>(*place);
   options.files = files;

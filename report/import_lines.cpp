@@ -152,6 +152,9 @@ std::optional<ImportProblem> import_durations(std::string_view text, const Impor
   } catch (const Json::parse_error& error) {
     return ImportProblem{line_of(text, error.byte), "this is no JSON"};
   }
+  if (json.empty()) {
+    return ImportProblem{1, "this holds nothing that dagz knows: no jobs and no durations"};
+  }
   for (const auto& [id, value] : json.items()) {
     const double seconds = value.is_number() ? value.get<double>() : -1.0;
     if (id.empty() || !(seconds >= 0) || seconds > kMostSeconds) {

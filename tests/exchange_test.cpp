@@ -89,7 +89,8 @@ TEST_CASE("exchange: durations of pytest-split", "[exchange]") {
   REQUIRE(import.durations.size() == 2);
   CHECK((import.durations[0].id == "t/a.py::test_x[a::b]" && import.durations[0].file == "t/a.py"));
   CHECK(import.durations[0].recent == decltype(RecentDurations::recent){{1'000, 250'000}});
-  CHECK(Import("{}").complaint() == "none");
+  CHECK(Import("{}").complaint() ==
+        "1: this holds nothing that dagz knows: no jobs and no durations");
   CHECK(Import("{\n\"a\": 1,\n\"b\": \"2\"}").complaint() ==
         "3: the duration of 'b' is no number of seconds");
   CHECK(Import("{\n\"a\": -1}").problem->line == 2);

@@ -76,6 +76,7 @@ def test_durations_of_pytest_split_are_imported(kept):
     ("<testsuite>\n<testcase name='a'>\n", ":"),
     ('{"dagz_history":1}\n{"tool":\n', ":2: "),
     ('{"a": 1,\n"b": "x"}', ":2: the duration of 'b'"),
+    ("{}", ":1: this holds nothing that dagz knows"),
     ("\x00\x01", ":1: this is no exported history"),
     ("", ":1: this is no exported history"),
 ])
