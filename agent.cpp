@@ -252,7 +252,7 @@ bool Agent::start_node() {
     fail(report::kExitUsage, error);
     return false;
   }
-  say("job " + job_label() + ", node " + short_name(node_->id()) + " at " + listening_on_ + ", " +
+  say("job " + report::visible(job_label()) + ", node " + short_name(node_->id()) + " at " + listening_on_ + ", " +
       std::to_string(workers_) + (workers_ == 1 ? " worker" : " workers"));
   say(access_.trust.description);
   for (const std::string& note : discovery_->notes()) say(note);

@@ -119,7 +119,17 @@ TrustRoot alone() {
                 "nobody can join");
 }
 
+bool is_no_directory(const std::string& path) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  return fs::exists(status) && !fs::is_directory(status);
+}
+
 TrustRoot resolve(const TrustRequest& request) {
+  if (!request.rendezvous_dir.empty() && is_no_directory(request.rendezvous_dir)) {
+    return refuse(TrustFailure::kUsage, "the rendezvous directory '" + request.rendezvous_dir +
+                                            "' is no directory; give one that all nodes share");
+  }
   if (const std::string parent = missing_parent(request.rendezvous_dir); !parent.empty()) {
     return refuse(TrustFailure::kUsage, "the rendezvous directory '" + request.rendezvous_dir +
                                             "' cannot be made: there is no directory '" + parent +

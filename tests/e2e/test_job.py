@@ -465,6 +465,23 @@ def test_commands_that_cannot_run(job, command, code, words):
     assert words in node.errors
 
 
+def test_a_rendezvous_directory_that_is_a_file_is_a_mistake(job):
+    job.write("test_it.py", "def test_a(): pass\n")
+    (job.folder / "file").touch()
+    node = job.start("--rendezvous", str(job.folder / "file"), "--listen", "127.0.0.1", "--no-beacon")
+    assert node.wait() == 4
+    assert f"the rendezvous directory '{job.folder}/file' is no directory" in node.errors
+    assert node.errors.count("\n") == 0
+
+
+def test_a_key_cannot_move_the_cursor(job):
+    job.write("test_it.py", "def test_a(): pass\n")
+    job.key = "one\x1b[31m\ntwo"
+    node = job.start()
+    assert node.wait() == 0
+    assert "job one\\x1b[31m\\x0atwo, node" in node.errors and "\x1b" not in node.everything()
+
+
 def test_another_secret_is_refused(job):
     job.write("test_slow.py", SLOW)
     first = job.start("-n", "1", DAGZ_SECRET="the secret of the first")
