@@ -78,7 +78,10 @@ int run_command(const RunOptions& options) {
     std::fprintf(stderr, "dagz: %s\n", access.error.c_str());
     return access.exit_code;
   }
-  if (options.on_isolation == IsolationPolicy::kSlice && !slice_of(access.run)) {
+  // A setting of the project, or of all jobs of a CI, also holds where there are no slices.
+  const bool slice_wanted =
+      options.on_isolation == IsolationPolicy::kSlice && options.on_isolation_given;
+  if (slice_wanted && !slice_of(access.run)) {
     std::fprintf(stderr,
                  "dagz: --on-isolation slice: this CI does not say which of how many nodes this "
                  "is; leave the option out, or run everything\n");

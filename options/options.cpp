@@ -381,6 +381,9 @@ Invocation finish_command(const CommandLine& line, const Parser& parser, const C
       parser.commands.at(command.name)->count("--format") > 0) {
     return UsageError{"--format is for --plan only; of a job: dagz report --format json"};
   }
+  if (command.bit == kRunCommand) {
+    run.on_isolation_given = parser.commands.at(command.name)->count("--on-isolation") > 0;
+  }
   if (!child.empty()) run.command = std::move(child);
   switch (command.bit) {
     case kRunCommand:

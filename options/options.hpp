@@ -71,6 +71,7 @@ struct RunOptions {
   bool speculation = true;
   bool strict_collection = false;
   IsolationPolicy on_isolation = IsolationPolicy::kRunAll;
+  bool on_isolation_given = false;  // on the command line
   ExitPolicy exit = ExitPolicy::kJob;
   std::string junit;  // files; empty = none
   std::string events;

@@ -167,6 +167,7 @@ TEST_CASE("options: every option of dagz run on the command line", "[options]") 
   CHECK(o.affinity == Affinity::kNone);
   CHECK((o.plan && o.format == Format::kJson && o.strict_collection));
   CHECK(o.on_isolation == IsolationPolicy::kSlice);
+  CHECK(o.on_isolation_given);
   CHECK(o.exit == ExitPolicy::kOwn);
   CHECK((o.junit == "j.xml" && o.events == "e" && o.trace == "t"));
   CHECK(o.status_interval == Duration::seconds(5));

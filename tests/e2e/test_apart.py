@@ -168,6 +168,11 @@ def test_a_slice_needs_a_place(job, place):
     node = start(job, place, "--on-isolation", "slice")
     assert node.wait() == 4
     assert "does not say which of how many nodes this is" in node.errors
+    # As a setting of the project it holds where there are slices.
+    job.write("dagz.toml", 'on-isolation = "slice"\n')
+    assert start(job, place).wait() == 0
+    assert ran(place) == 60
+    assert start(job, place, "--on-isolation", "slice").wait() == 4
 
 
 def test_what_is_no_report_is_passed_over(job, place):
