@@ -209,7 +209,8 @@ const OptionSpec kOptions[] = {
      "different collections on the nodes fail the job, which waits until all of them have collected",
      kRunCommand, [](Text t, Settings& s) { return store(parse_bool(t), s.run.strict_collection); }},
     {"on-isolation", kIsolationWords, kIsolationWords, "Collection and plan",
-     "when expected nodes are never met: run everything (default), or only this node's slice",
+     "when expected nodes are never met: run everything (default), or only this node's slice (a "
+     "setting is passed over where no CI counts nodes)",
      kRunCommand, [](Text t, Settings& s) { return pick(t, kIsolationWords, s.run.on_isolation); },
      '\0', kIsolationWords},
     // ---- Output
