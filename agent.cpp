@@ -255,8 +255,8 @@ bool Agent::start_node() {
     fail(report::kExitUsage, error);
     return false;
   }
-  say("job " + report::visible(job_label()) + ", node " + short_name(node_->id()) + " at " + listening_on_ + ", " +
-      std::to_string(workers_) + (workers_ == 1 ? " worker" : " workers"));
+  say("job " + report::visible(job_label()) + ", node " + short_name(node_->id()) + " at " +
+      listening_on_ + ", " + std::to_string(workers_) + (workers_ == 1 ? " worker" : " workers"));
   say(access_.trust.description);
   for (const std::string& note : discovery_->notes()) say(note);
   return true;
@@ -487,8 +487,7 @@ void Agent::show(const NodeActions& actions, Moment at) {
   for (const std::string& notice : actions.notices) say(notice);
   if (events_ && !events_->write(actions.events)) {
     say("the events file " + report::visible(options_.events) +
-        " could not be written any further: " + events_->error() +
-        "; the job goes on without it");
+        " could not be written any further: " + events_->error() + "; the job goes on without it");
   }
 }
 
@@ -553,7 +552,8 @@ void Agent::make_folder(const std::string& path) {
 void Agent::write_file(const std::string& path, const char* what, const std::string& text) {
   const std::string problem = report::write_whole_file(path, text);
   if (problem.empty()) return;
-  say(std::string("the ") + what + " " + report::visible(path) + " could not be written: " + problem);
+  say(std::string("the ") + what + " " + report::visible(path) +
+      " could not be written: " + problem);
 }
 
 // As the job calls this node; empty if it never got to know it.

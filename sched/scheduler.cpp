@@ -435,11 +435,10 @@ bool Scheduler::awaits_collections() const {
 }
 
 bool Scheduler::everything_known() const {
-  const bool any_collected =
-      std::any_of(live_.begin(), live_.end(), [this](const LiveNode& live) {
-        const NodeIndex index = job_.node_index(live.id);
-        return index != kNone && job_.nodes()[index].collected;
-      });
+  const bool any_collected = std::any_of(live_.begin(), live_.end(), [this](const LiveNode& live) {
+    const NodeIndex index = job_.node_index(live.id);
+    return index != kNone && job_.nodes()[index].collected;
+  });
   if (!any_collected || awaits_collections()) return false;
   const bool all_named = files_named_ == job_.files().size();
   const auto waits_for_names = [this](const auto& file) {

@@ -302,8 +302,7 @@ TEST_CASE("options: dagz history", "[options]") {
   CHECK(complaint({"history"}) ==
         "dagz history needs one of: export FILE, import FILE..., prune, flaky");
   CHECK(complaint({"history", "trim"}) == complaint({"history"}));
-  CHECK(complaint({"history", "exprot"}) ==
-        complaint({"history"}) + "; did you mean 'export'?");
+  CHECK(complaint({"history", "exprot"}) == complaint({"history"}) + "; did you mean 'export'?");
   CHECK(complaint({"history", "export"}).find("needs one FILE") != std::string::npos);
   CHECK(complaint({"history", "export", "a", "b"}) == complaint({"history", "export"}));
   CHECK(complaint({"history", "import"}) == "dagz history import needs at least one FILE");
