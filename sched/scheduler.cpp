@@ -532,7 +532,7 @@ void Scheduler::end(Instant now, Output& out) {
 }
 
 Instant Scheduler::drained_by() const {
-  return *draining_since_ + (stop_now_ ? config_.drain_within : config_.tear_down_within);
+  return *draining_since_ + (stop_reason_ ? config_.drain_within : config_.tear_down_within);
 }
 
 Instant Scheduler::next_deadline() const {

@@ -39,9 +39,9 @@ struct SchedulerConfig {
   Duration recall_within = Duration::seconds(2);
   // Who answered that it has nothing to give is not asked again for so long.
   Duration empty_answer_holds = Duration::milliseconds(100);
-  // How long workers may take to tear down at the end.
+  // How long workers may take to end what they run and to tear down when the job is stopped.
   Duration drain_within = Duration::seconds(10);
-  // At the end, unless what runs is ended, too: so long is waited for workers that tear down.
+  // And to tear down when all is done.
   Duration tear_down_within = Duration::seconds(65);
   // For so long after a takeover no mutex is granted: the one who held it may not have been heard.
   Duration mutex_after_takeover = Duration::seconds(2);

@@ -5,7 +5,6 @@
 #include <map>
 #include <set>
 
-#include "sched/test_hash.hpp"
 #include "tests/support/scheduler_bench.hpp"
 
 using namespace dagz;
@@ -759,108 +758,4 @@ TEST_CASE("scheduler: a node without workers is given nothing", "[sched]") {
   CHECK(bench.held(kB).empty());
   bench.ask(kA);
   CHECK(bench.held(kA).size() == 10);
-}
-
-namespace {
-
-EarlierAttempt earlier(const std::vector<std::string>& passed) {
-  EarlierAttempt attempt{"job/1", "j0101.1", 1000, {}};
-  for (const std::string& id : passed) attempt.passed.insert(test_hash(id));
-  return attempt;
-}
-
-}  // namespace
-
-TEST_CASE("scheduler: what passed in an earlier attempt is not run again", "[sched]") {
-  std::vector<KnownDuration> known;
-  for (const std::string& id : names_of("f", 5)) known.push_back({id, Duration::seconds(2)});
-  SchedulerBench bench({}, known, earlier({"f::t0", "f::t1", "f::t3", "gone::t0"}));
-  bench.join_ready(kA, 5);
-  bench.advance();
-  CHECK(bench.held(kA).size() == 2);
-  CHECK(bench.job.counts().redundant == 3);
-  CHECK(bench.job.counts().unfinished == 2);
-  bench.finish(kA);
-  bench.ask(kA);
-  bench.drain(kA);
-  bench.advance();
-  const report::JobSummary summary = bench.job.summary();
-  CHECK(summary.status == report::JobStatus::kPassed);
-  CHECK(bench.job.tests()[0].redundant_took == Duration::seconds(2));
-  // A successor that knows nothing of it leaves it at that.
-  SchedulerBench heir;
-  heir.self = kB;
-  for (const auto& [origin, entry] : bench.log) {
-    if (!std::holds_alternative<report::Closed>(entry)) heir.write(origin, entry);
-  }
-  CHECK(heir.job.counts().redundant == 3);
-}
-
-TEST_CASE("scheduler: a rerun in which everything is redundant ends, and passes", "[sched]") {
-  SchedulerBench bench({}, {}, earlier(names_of("f", 3)));
-  bench.join_ready(kA, 3);
-  bench.advance();
-  REQUIRE(bench.written<report::Draining>().size() == 1);
-  bench.drain(kA);
-  bench.advance();
-  REQUIRE(bench.closed.size() == 1);
-  CHECK(bench.job.summary().status == report::JobStatus::kPassed);
-}
-
-TEST_CASE("scheduler: what another node knows to have passed is taken back", "[sched]") {
-  const EarlierAttempt before = earlier({"f::t0", "f::t1", "f::t3"});
-  SchedulerBench bench;
-  bench.join_ready(kA, 5);
-  bench.advance();
-  REQUIRE(bench.held(kA).size() == 5);
-  // One has begun, and ends: its outcome counts.
-  bench.write(kA, finished(kFile, 0, report::Outcome::kFailed));
-  bench.write(kB, report::Opened{});
-  bench.write(kB, *Rerun(before).opening());
-  bench.write(kB, report::PassedBefore{before.full_id,
-                                       before.started_wall_ms,
-                                       {before.passed.begin(), before.passed.end()}});
-  bench.advance();
-  REQUIRE(bench.written<report::Redundant>().size() == 1);
-  CHECK(bench.job.counts().redundant == 2);
-  CHECK(bench.job.tests()[0].verdict == report::Verdict::kRetry);
-  // What was given up is not granted again.
-  bench.write(kA, report::GaveUp{0, {{kFile, 1, 1}, {kFile, 3, 1}}});
-  bench.advance();
-  CHECK(bench.written<report::Redundant>().size() == 1);
-  for (const report::Place& place : bench.held(kA)) {
-    CHECK((place.index != 1 && place.index != 3));
-  }
-}
-
-TEST_CASE("scheduler: what a newer attempt passed too is left out while all is torn down",
-          "[sched]") {
-  SchedulerBench bench({}, {}, earlier({"f::t0"}));
-  bench.write(kA, *bench.rerun.opening());
-  bench.join_ready(kA, 1);
-  bench.advance();
-  REQUIRE(bench.written<report::Draining>().size() == 1);
-  bench.write(kB, report::Remembered{"job/2", "j0101.2", 2000, 1});
-  bench.write(kB, report::PassedBefore{"job/2", 2000, {test_hash("f::t0")}});
-  bench.drain(kA);
-  bench.advance();
-  REQUIRE(bench.closed.size() == 1);
-  CHECK(bench.job.counts().redundant == 1);
-  CHECK(bench.job.counts().unfinished == 0);
-}
-
-TEST_CASE("scheduler: what was left out for an older attempt is granted after all", "[sched]") {
-  SchedulerBench bench({}, {}, earlier({"f::t0", "f::t1"}));
-  bench.write(kA, *bench.rerun.opening());
-  bench.join_ready(kA, 3);
-  bench.advance();
-  CHECK(bench.held(kA).size() == 1);
-  CHECK(bench.job.counts().redundant == 2);
-  bench.write(kB, report::Opened{});
-  bench.write(kB, report::Remembered{"job/2", "j0101.2", 2000, 1});
-  bench.write(kB, report::PassedBefore{"job/2", 2000, {test_hash("f::t1")}});
-  bench.advance();
-  bench.ask(kA);
-  CHECK(bench.job.counts().redundant == 1);
-  CHECK(bench.held(kA).size() == 2);
 }
