@@ -6,29 +6,12 @@
 #include <utility>
 
 #include "report/progress.hpp"
+#include "sched/runs.hpp"
 
 namespace dagz::sched {
 
 using report::kNone;
 using report::TestIndex;
-
-namespace {
-
-// Neighbouring places become one run; order is kept.
-std::vector<report::Run> runs_of(const std::vector<report::Place>& places) {
-  std::vector<report::Run> runs;
-  for (const report::Place& place : places) {
-    if (!runs.empty() && runs.back().file == place.file &&
-        runs.back().first + runs.back().count == place.index) {
-      ++runs.back().count;
-    } else {
-      runs.push_back({place.file, place.index, 1});
-    }
-  }
-  return runs;
-}
-
-}  // namespace
 
 void Vassal::offer(report::FileKey key, uint32_t file) { files_[key] = file; }
 
@@ -157,7 +140,9 @@ bool Vassal::steal_locally(Instant now, Slot slot) {
     if (keeps_retry(other)) continue;
     const Duration left = expected(other.group);
     if (victim != nullptr && left <= most) continue;
-    if (!worth_taking(workers_[slot], other.group.back(), left / 2)) continue;
+    // What waits behind a long test would end that much later there.
+    const Duration waits = other.sent.empty() ? Duration{} : running_left(other, now);
+    if (!worth_taking(workers_[slot], other.group.back(), waits + left / 2)) continue;
     victim = &other;
     most = left;
   }
@@ -570,9 +555,8 @@ void Vassal::give_up(const std::vector<Item>& items, uint64_t recall, Output& ou
 
 // Answers a grant that changes nothing: what is held already stays held.
 void Vassal::refuse(const std::vector<Item>& items, Output& out, uint64_t recall) {
-  std::vector<report::Place> places;
-  for (const Item& item : items) places.push_back(item.place);
-  std::vector<report::Run> runs = runs_of(places);
+  std::vector<report::Run> runs;
+  for (const Item& item : items) add_place(runs, item.place);
   const std::size_t limit = report::kRunsPerEntryMax / 8;
   std::size_t at = 0;
   do {

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "report/progress.hpp"
+#include "sched/runs.hpp"
 #include "sched/vassal.hpp"
 
 // The part of a vassal that deals with files which are collected where they run. The collection of
@@ -135,7 +136,7 @@ void Vassal::miss(const std::vector<Item>& items, Output& out) {
   report::Missing missing;
   for (const Item& item : items) {
     held_.erase(item.test);
-    missing.runs.push_back({item.place.file, item.place.index, 1});
+    add_place(missing.runs, item.place);
     if (missing.runs.size() < report::kRunsPerEntryMax / 8) continue;
     out.entries.emplace_back(std::exchange(missing, {}));
   }

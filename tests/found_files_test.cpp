@@ -213,11 +213,12 @@ struct Bench {
     advance();
   }
   // As a node has it: names first, then the answer.
-  void collected(Slot slot, uint32_t found, FileKey key, const std::string& path, uint32_t tests) {
+  void collected(Slot slot, uint32_t found, FileKey key, const std::string& path, uint32_t tests,
+                 Duration took = Duration::milliseconds(1)) {
     fold(kB, Offered{key, tests});
     fold(kB, listed(key, path, tests));
     WorkerCollected event{slot, {found, path, test::names_of(path, tests), {}}, {}, {}};
-    event.took = Duration::milliseconds(1);
+    event.took = took;
     Vassal::Output out;
     vassal.collected(now, event, {key}, out);
     take(std::move(out));
@@ -246,6 +247,24 @@ TEST_CASE("found files: a worker collects a file and runs its tests", "[sched]")
   REQUIRE(bench.runs.size() == 2);
   CHECK(bench.runs[1].slot == 0);
   CHECK((bench.runs[1].names[0].file == 0 && bench.runs[1].names[0].id == "x.py::t0"));
+}
+
+TEST_CASE("found files: what waits behind a long test is worth another collection", "[sched]") {
+  Bench bench(2);
+  bench.grant({{kFoundX, 0, 1}});
+  bench.event(WorkerReady{0});
+  bench.collected(0, 0, kX, "x.py", 3, Duration::milliseconds(40));
+  const LocalTest first = bench.runs.back().tests.front();
+  bench.event(WorkerReady{1});
+  // Two tests of a few milliseconds are not.
+  REQUIRE(bench.runs.back().slot == 0);
+  bench.now = bench.now + Duration::milliseconds(30);
+  bench.event(TakenBack{0, {}});
+  CHECK(bench.runs.back().slot == 0);
+  bench.now = bench.now + Duration::milliseconds(30);
+  bench.event(TakenBack{0, {{first.file, 1}}});
+  CHECK(bench.runs.back().slot == 1);
+  CHECK(bench.runs.back().tests.front() == LocalTest{0, kCollectAgain});
 }
 
 TEST_CASE("found files: a worker that helps another collects first", "[sched]") {
