@@ -4,6 +4,7 @@ PYTEST_DONT_REWRITE
 It is written beside dagz_pytest_driver.py as dagz_pytest_process.py.
 """
 
+import atexit
 import fcntl
 import hashlib
 import os
@@ -11,6 +12,7 @@ import shutil
 import signal
 import sys
 import threading
+import weakref
 
 FIRST_HIDDEN_FD = 200  # where tests that count or close descriptors seldom look
 
@@ -53,6 +55,24 @@ def why_not_fork():
     return "%d thread%s (%s), started by a conftest, a plug-in or an import, would not survive a fork" % (
         len(names), "s" if len(names) > 1 else "", shown,
     )  # fmt: skip
+
+
+def forget_exit_functions():
+    """In a forked process: what its parent has registered is the parent's to run, once."""
+    try:
+        atexit._clear()
+        for info in weakref.finalize._registry.values():
+            info.atexit = False
+        weakref.finalize._registered_with_atexit = False
+    except AttributeError:  # another Python than CPython
+        pass
+
+
+def run_exit_functions():
+    """As at the end of any Python: the worker leaves by a way that does not come by there."""
+    run = getattr(atexit, "_run_exitfuncs", None)
+    if run is not None:
+        run()
 
 
 def load_libc():

@@ -15,7 +15,9 @@ import pytest
 from dagz_pytest_collect import Files, is_order
 from dagz_pytest_connection import Connection
 from dagz_pytest_leaks import Leaks
-from dagz_pytest_process import Uncaptured, die_with, flush, redirect, span_of
+from dagz_pytest_process import (
+    Uncaptured, die_with, flush, forget_exit_functions, redirect, run_exit_functions, span_of,
+)  # fmt: skip
 from dagz_pytest_reports import (
     MESSAGE_MAX, UNCAPTURED_MAX, Shown, bounded, crash_report, frame, is_marked, mute, packed, packed_warning,
     replace_reporter, skip_message, verdict,
@@ -32,6 +34,7 @@ def run_forked(zygote, message, name, reports, parent):
     try:
         os.setpgid(0, 0)
         die_with(parent, zygote.libc)
+        forget_exit_functions()
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         zygote.connection.sock.close()
@@ -161,6 +164,10 @@ class Worker:
         except BaseException as error:
             self._say_late_error(error)
         self.save()
+        try:
+            run_exit_functions()
+        except BaseException:
+            traceback.print_exc()
         flush(sys.stdout)
         flush(sys.stderr)
         self.connection.send("bye")

@@ -103,3 +103,33 @@ def test_of_a_failure_is_told_what_is_wanted(write, options, there):
     if "--tb=line" in options:
         assert lines[:2] == ["%s/test_s.py:%d: %s" % (suite, n, what) for n, what in
                              ((12, "assert 1 == 2"), (7, "ValueError: torn"))]  # fmt: skip
+
+
+def test_exit_functions_of_tests_run_and_those_of_the_session_only_there(write):
+    suite = write(
+        conftest="""
+        import atexit, os, tempfile
+        def note(word):
+            with open("exits", "a") as file: print(word, os.getpid(), file=file)
+        atexit.register(note, "session")
+        kept = tempfile.TemporaryDirectory(dir=".", prefix="session-")
+        """,
+        test_e="""
+        import atexit, conftest, os, tempfile
+        own = tempfile.TemporaryDirectory(dir=".", prefix="worker-")
+        kept = []
+        def test_registers():
+            assert os.path.isdir(conftest.kept.name)
+            atexit.register(conftest.note, "test")
+            kept.append(tempfile.TemporaryDirectory(dir=".", prefix="test-"))
+        def test_raises():
+            def broken(): raise ValueError("broken at exit")
+            atexit.register(broken)
+        """,
+    )
+    agent = Agent(suite, "-q", workers=2).run()
+    assert agent.outcomes() == {"test_registers": "passed", "test_raises": "passed"}
+    lines = [line.split() for line in (suite / "exits").read_text().splitlines()]
+    assert sorted(word for word, _ in lines) == ["session", "test"]
+    assert len({pid for _, pid in lines}) == 2
+    assert not [path.name for path in suite.iterdir() if path.name.startswith(("session-", "test-"))]
