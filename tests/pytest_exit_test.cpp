@@ -96,6 +96,9 @@ TEST_CASE("pytest exit: a good end without a catalog is good if it was asked for
   CHECK(explain_command_end(end).exit_code == 1);
   end.argv = {"pytest"};
   CHECK(explain_command_end(end).exit_code == 3);
+  end.text_only = true;  // addopts = --setup-only
+  CHECK(explain_command_end(end).exit_code == 1);
+  end.text_only = false;
   end.wait_status = exited(0);
   end.connected = true;
   CHECK(explain_command_end(end).exit_code == 0);

@@ -42,6 +42,8 @@ class RunnerFiles {
   // From now on another pytest of the command is an ordinary one, or no longer so.
   void mark_taken() const;
   void unmark_taken() const;
+  // A pytest of the command has left word that it only shows something: --collect-only and its kin.
+  bool asked_for_text() const;
 
   int listen_fd() const { return listen_fd_.get(); }
   void stop_listening() { listen_fd_.reset(); }

@@ -606,7 +606,9 @@ void RunnerHost::on_done(Worker& worker, Slot slot, DoneLine& done) {
     worker.given.erase(given);
     worker.late_words = 0;
   }
-  if (!late_word && report::is_failure(done.outcome)) ++failed_runs_[done.test];
+  const bool may_run_again =
+      report::is_failure(done.outcome) || failed_runs_.contains(done.test);
+  if (!late_word && may_run_again) ++failed_runs_[done.test];
   worker.last_done = done.test;
   worker.cpu = std::min(done.cpu, Duration::seconds(1));  // sums of it must not overflow
   measure(worker, slot);
@@ -699,7 +701,7 @@ void RunnerHost::command_ended(int wait_status) {
   }
   const bool lost = was_lost();
   RunnerFailed failure = explain_command_end(
-      {config_.argv, wait_status, connected_, collected_, std::move(failure_), output});
+      {config_.argv, wait_status, connected_, collected_, files_.asked_for_text(), std::move(failure_), output});
   if (lost) return lose(wait_status, std::move(failure));
   end(std::move(failure));
 }

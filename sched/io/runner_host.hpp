@@ -212,7 +212,7 @@ class RunnerHost {
   bool same_pids_ = false;  // the zygote's pids mean the same to us
   bool connected_ = false;  // there was a zygote
   Workers workers_;
-  std::map<LocalTest, uint32_t> failed_runs_;  // only these may run here once more
+  std::map<LocalTest, uint32_t> failed_runs_;  // and those after them: only such tests run again
   Orphans orphans_;
   Instant looked_for_orphans_at_;
   Instant began_at_;  // to collect

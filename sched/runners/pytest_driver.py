@@ -10,6 +10,7 @@ dagz_pytest_connection.py has the protocol between these processes.
 """
 
 import collections
+import contextlib
 import os
 import select
 import signal
@@ -79,8 +80,11 @@ def pytest_cmdline_main(config):
     path, _socket_path = _socket_path, None  # one session: a second pytest.main() is an ordinary one
     if path is not None and _order is None and os.path.exists(path + ".taken"):
         path = None  # so is a second pytest of the command
-    if path is None or any(getattr(config.option, name, None) for name in _INSPECTION_OPTIONS):
+    if path is None:
         return
+    if any(getattr(config.option, name, None) for name in _INSPECTION_OPTIONS):
+        with contextlib.suppress(OSError), open(path + ".text", "w"):
+            return  # the agent sees only the command line, not pytest's own settings
     notes = neutralise(config)
     plugin = Zygote(config, path, _mode, notes) if _order is None else Spawned(config, path, _mode, _order)
     config.pluginmanager.register(plugin, "dagz-session")

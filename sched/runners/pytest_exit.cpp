@@ -54,8 +54,10 @@ std::string with_output(std::string sentence, const std::string& output) {
   return sentence + output;
 }
 
+bool is_text_only(const CommandEnd& end) { return end.text_only || asks_for_text_only(end.argv); }
+
 RunnerFailed ended_well(const CommandEnd& end) {
-  if (end.connected || asks_for_text_only(end.argv)) return {0, end.output};
+  if (end.connected || is_text_only(end)) return {0, end.output};
   return {kInternalError,
           with_output("the command ended without starting pytest (or with a pytest that does not "
                       "see PYTEST_PLUGINS: tox needs pass_env = DAGZ_*, PYTHONPATH and "
@@ -79,7 +81,7 @@ RunnerFailed explain_command_end(const CommandEnd& end) {
   }
   if (code == 0 && !end.collected && !end.failure) return ended_well(end);
 
-  const int first = asks_for_text_only(end.argv) ? kTestsFailed : kPytestCodeFirst;
+  const int first = is_text_only(end) ? kTestsFailed : kPytestCodeFirst;
   const bool pytest_code = code && *code >= first && *code <= kPytestCodeLast;
   std::string text = fmt::format("`{}` ended {} ({})", name,
                                  end.collected ? "before its tests were done" : "too early",

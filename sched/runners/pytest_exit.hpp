@@ -17,6 +17,7 @@ struct CommandEnd {
   int wait_status = 0;
   bool connected = false;  // the driver said hello: pytest was started and saw PYTEST_PLUGINS
   bool collected = false;  // the whole catalog was told
+  bool text_only = false;  // pytest was asked for text, and says so (its own options are not seen)
   std::optional<std::string> failure;  // what the driver said when it gave up
   std::string output;                  // standard output and error, bounded
 };

@@ -129,3 +129,15 @@ def test_a_tear_down_that_does_not_end_well_is_no_pass(job, body, options, outco
     assert [node.wait() for node in nodes] == [1, 1]
     same_report(nodes)
     assert any(line.startswith(outcome) and words in line for line in nodes[0].report()), nodes[0].report()
+
+
+@pytest.mark.parametrize("where", ["addopts", "PYTEST_ADDOPTS"])
+def test_to_show_tests_may_be_asked_for_anywhere(passing, where):
+    variables = {}
+    if where == "addopts":
+        passing.write("pytest.ini", "[pytest]\naddopts = --collect-only\n")
+    else:
+        variables = {where: "--collect-only"}
+    node = passing.start("-n", "1", **variables)
+    assert node.wait() == 0, node.errors
+    assert "test_fine" in node.everything() and "DAGZ job report" not in node.everything()
