@@ -606,8 +606,7 @@ void RunnerHost::on_done(Worker& worker, Slot slot, DoneLine& done) {
     worker.given.erase(given);
     worker.late_words = 0;
   }
-  const bool may_run_again =
-      report::is_failure(done.outcome) || failed_runs_.contains(done.test);
+  const bool may_run_again = report::is_failure(done.outcome) || failed_runs_.contains(done.test);
   if (!late_word && may_run_again) ++failed_runs_[done.test];
   worker.last_done = done.test;
   worker.cpu = std::min(done.cpu, Duration::seconds(1));  // sums of it must not overflow
@@ -700,8 +699,9 @@ void RunnerHost::command_ended(int wait_status) {
     return end(std::move(finished));
   }
   const bool lost = was_lost();
-  RunnerFailed failure = explain_command_end(
-      {config_.argv, wait_status, connected_, collected_, files_.asked_for_text(), std::move(failure_), output});
+  RunnerFailed failure =
+      explain_command_end({config_.argv, wait_status, connected_, collected_,
+                           files_.asked_for_text(), std::move(failure_), output});
   if (lost) return lose(wait_status, std::move(failure));
   end(std::move(failure));
 }

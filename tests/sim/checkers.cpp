@@ -253,9 +253,8 @@ void Checkers::check_reports(const World& world, uint32_t mesh) {
   std::map<NodeId, std::pair<const Process*, std::string>> jobs;
   // Who ends first has all logs: nobody had gone before.
   std::vector<const Process*> processes(world.mesh(mesh).begin(), world.mesh(mesh).end());
-  std::stable_sort(
-      processes.begin(), processes.end(),
-      [](const Process* a, const Process* b) { return a->exited_at < b->exited_at; });
+  std::stable_sort(processes.begin(), processes.end(),
+                   [](const Process* a, const Process* b) { return a->exited_at < b->exited_at; });
   for (const Process* one : processes) {
     const Process& process = *one;
     if (process.crashed) continue;
