@@ -27,6 +27,7 @@ from parity import BINARY, arguments_of, environment  # noqa: E402
 
 FREEZE = "import gc\ndef pytest_collection_finish(session):\n    gc.collect()\n    gc.freeze()\n"
 XDIST = ("load", "worksteal", "loadfile")
+PLAIN_XDIST = {f"xdist {mode}" for mode in XDIST}
 
 
 def write_trivial(folder: pathlib.Path) -> list[str]:
@@ -118,7 +119,7 @@ def bench(suite: str, rounds: int, memory: bool, only: list[str]) -> None:
         for _ in range(rounds if memory else 0):
             for row, found in sizes.items():
                 found.append(memory_of(folder, table[row]))
-    best = min(statistics.median(walls[row]) for row in table if row in {f"xdist {mode}" for mode in XDIST})
+    best = min(statistics.median(walls[row]) for row in table if row in PLAIN_XDIST)
     print(f"\n### {suite}, {rounds} rounds\n")
     print("| row | wall s, median | min to max | CPU s | to the best xdist |" + (" PSS MB, mean and peak |" if memory else ""))
     print("|---|---|---|---|---|" + ("---|" if memory else ""))
@@ -139,6 +140,8 @@ def main() -> None:
     parser.add_argument("--row", action="append", help="only these; one must be a mode of xdist without a frozen heap")
     parser.add_argument("suites", nargs="*", default=["indexing", "extension", "trivial"])
     options = parser.parse_args()
+    if options.row and not PLAIN_XDIST.intersection(options.row):
+        parser.error(f"--row: one must be of {', '.join(sorted(PLAIN_XDIST))}")
     print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}")
     for suite in options.suites:
         bench(suite, options.rounds, options.memory, options.row or [])
