@@ -680,7 +680,7 @@ int Agent::code_of_session(const report::JobSummary& summary) {
   const int status = command_status_.value_or(0);
   if (status != 0 && status != runner_status_) {
     say("`" + options_.command.front() + "` ended with status " + std::to_string(status) +
-        " on this node, after pytest's session: that was " + std::to_string(runner_status_));
+        " on this node, though its pytest session ended with " + std::to_string(runner_status_));
     return status;
   }
   return report::kExitPassed;
