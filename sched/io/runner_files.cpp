@@ -152,11 +152,11 @@ void RunnerFiles::mark_taken() const {
       open((socket_path() + ".taken").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
 }
 
+void RunnerFiles::unmark_taken() const { unlink((socket_path() + ".taken").c_str()); }
+
 bool RunnerFiles::asked_for_text() const {
   return access((socket_path() + ".text").c_str(), F_OK) == 0;
 }
-
-void RunnerFiles::unmark_taken() const { unlink((socket_path() + ".taken").c_str()); }
 
 void RunnerFiles::begin_log(Slot slot) {
   const UniqueFd file(

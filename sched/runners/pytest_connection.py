@@ -68,6 +68,9 @@ begun: its number. The worker draws the next one when it has to know what comes 
 tears the last test down, and passes over what lies between. The agent writes them before the message, and
 takes back what it finds in the pipe: those tests will not run here, unless they are sent again.
 
+Beside the socket two files say what no connection does: SOCKET.taken, by the agent, that the catalog is told and
+any further pytest of the command is an ordinary one; SOCKET.text, by a pytest that only shows something.
+
 Between worker and zygote a socket pair carries warnings, of tests and of files that nobody has collected
 before, word of such files that skip themselves, and finished tests' reports when a plug-in in
 the zygote wants them: all, with word of each start, or only those that bear the mark of such a plug-in.

@@ -83,8 +83,10 @@ def pytest_cmdline_main(config):
     if path is None:
         return
     if any(getattr(config.option, name, None) for name in _INSPECTION_OPTIONS):
-        with contextlib.suppress(OSError), open(path + ".text", "w"):
-            return  # the agent sees only the command line, not pytest's own settings
+        # The agent sees only the command line, not pytest's own settings.
+        with contextlib.suppress(OSError):
+            open(path + ".text", "w").close()
+        return
     notes = neutralise(config)
     plugin = Zygote(config, path, _mode, notes) if _order is None else Spawned(config, path, _mode, _order)
     config.pluginmanager.register(plugin, "dagz-session")

@@ -89,8 +89,9 @@ def test_what_did_not_run_stays_among_the_last_failed(job, collect):
 ])
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_test_that_ends_the_run_takes_no_other_down(job, body, reason, workers):
-    job.write("test_it.py", "import pytest\ndef test_1(): pass\n@pytest.mark.parametrize('i', range(30))\n"
-              f"def test_2(i, request):\n    if i == 3: {body}\n" "def test_3(): pass\n")
+    # Long enough for the stop to be heard before all is done.
+    job.write("test_it.py", "import pytest, time\ndef test_1(): pass\n@pytest.mark.parametrize('i', range(80))\n"
+              f"def test_2(i, request):\n    if i == 3: {body}\n    time.sleep(0.1)\n" "def test_3(): pass\n")
     nodes = [job.start("-n", workers) for _ in range(2)]
     codes = [node.wait() for node in nodes]
     same_report(nodes)

@@ -403,6 +403,16 @@ def test_a_socket_without_an_agent(write, tmp_path):
     assert run.returncode == 4 and b"dagz does not answer on its socket" in run.stdout
 
 
+def test_what_only_shows_tests_needs_no_agent(write, tmp_path):
+    suite = write(test_a="def test_a(): pass\n")
+    write_driver(tmp_path / "driver")
+    env = dict(os.environ, PYTHONPATH=str(tmp_path / "driver"), PYTEST_PLUGINS="dagz_pytest_driver")
+    env["DAGZ_SOCKET"] = str(tmp_path / "no such folder" / "s")
+    command = [sys.executable, "-m", "pytest", "-q", "--collect-only"]
+    run = subprocess.run(command, cwd=suite, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert run.returncode == 0 and b"test_a.py::test_a" in run.stdout
+
+
 def test_a_forked_process_that_escapes_from_its_test(write):
     suite = write(
         test_f="""
