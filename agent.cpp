@@ -33,8 +33,6 @@ namespace dagz {
 
 namespace {
 
-// So many messages at a time, then the clock and the children get their turn.
-constexpr std::size_t kMessagesPerTurn = 256;
 // Results of short tests come faster than they need to be handled: reading them in steps of this
 // keeps the agent off the CPU that the tests want. A worker that may be done with what it holds
 // within this is heard at once.
@@ -42,8 +40,6 @@ constexpr Duration kWorkerReadStep = Duration::milliseconds(5);
 constexpr Duration kPeersAnswerWithin = Duration::seconds(2);
 constexpr int64_t kTearDownTimesGrace = 6;
 constexpr Duration kDrawEvery = Duration::milliseconds(200);
-
-Moment moment_now() { return {mesh::monotonic_now(), mesh::wall_now().ms}; }
 
 std::string collect_word(CollectMode mode) {
   switch (mode) {
@@ -96,7 +92,7 @@ Agent::Agent(const RunOptions& options, MeshAccess access)
       traits_(report::read_terminal_traits(STDOUT_FILENO, access_.run.platform != "local")),
       terminal_(STDOUT_FILENO, report::may_draw_live(traits_), traits_.columns, traits_.rows),
       history_(options.place.state_dir),
-      transport_(*access_.keyring) {
+      carrier_(*access_.keyring) {
   color_ = wants_color(options.place, access_.run.platform != "local");
   for (const Endpoint& peer : options.network.peers) {
     given_addresses_.push_back(peer.host + ":" + std::to_string(peer.port));
@@ -186,12 +182,12 @@ bool Agent::open_files() {
 
 bool Agent::start_network() {
   mesh::raise_descriptor_limit();
-  if (const std::string error = transport_.open(); !error.empty()) {
+  if (const std::string error = carrier_.transport().open(); !error.empty()) {
     fail(report::kExitUnusableEnvironment, error);
     return false;
   }
   const Binding binding = choose_binding(options_.network, access_);
-  const mesh::Listen listen = transport_.listen(binding.host, binding.port);
+  const mesh::Listen listen = carrier_.transport().listen(binding.host, binding.port);
   if (!listen.error.empty()) {
     fail(options_.network.listen ? report::kExitUsage : report::kExitUnusableEnvironment,
          listen.error);
@@ -317,7 +313,8 @@ bool Agent::pauses(Instant now) const {
 void Agent::wait(Instant until) {
   flush();
   std::vector<pollfd> items;
-  for (const int fd : {transport_.poll_fd(), discovery_->poll_fd(), signal_fd_, keyboard_.fd()}) {
+  for (const int fd :
+       {carrier_.transport().poll_fd(), discovery_->poll_fd(), signal_fd_, keyboard_.fd()}) {
     if (fd >= 0) items.push_back({fd, POLLIN, 0});
   }
   const auto others = static_cast<std::ptrdiff_t>(items.size());
@@ -337,27 +334,14 @@ void Agent::wait(Instant until) {
 }
 
 void Agent::poll_network(Moment at) {
-  std::vector<mesh::TransportEvent> events;
-  transport_.drain(events, kMessagesPerTurn);
-  for (mesh::TransportEvent& event : events) {
-    if (auto* received = std::get_if<mesh::Received>(&event)) {
-      node_->receive(at, received->link, received->lane, received->bytes);
-    } else if (const auto* up = std::get_if<mesh::LinkUp>(&event)) {
-      node_->link_up(at, up->link);
-    } else if (const auto* down = std::get_if<mesh::LinkDown>(&event)) {
-      node_->link_down(at, down->link, link_loss(down->reason));
-      const auto dialled = dialled_.find(down->link);
-      if (dialled == dialled_.end()) continue;
-      const bool given = std::find(given_addresses_.begin(), given_addresses_.end(),
-                                   dialled->second) != given_addresses_.end();
-      if (down->reason == mesh::DownReason::kRejected && given && members_seen_ == 1) {
-        fail(report::kExitUsage,
-             "the peer at " + dialled->second +
-                 " refuses our key: it has another secret, or belongs to another job; give all "
-                 "nodes the same DAGZ_SECRET and --job");
-      }
-      dialled_.erase(dialled);
-    }
+  for (const std::string& address : carrier_.receive(*node_, at)) {
+    const bool given = std::find(given_addresses_.begin(), given_addresses_.end(), address) !=
+                       given_addresses_.end();
+    if (!given || members_seen_ > 1) continue;
+    fail(report::kExitUsage,
+         "the peer at " + address +
+             " refuses our key: it has another secret, or belongs to another job; give all nodes "
+             "the same DAGZ_SECRET and --job");
   }
 }
 
@@ -439,7 +423,7 @@ void Agent::tell_what_runs(Moment at) {
 
 void Agent::perform(Moment at) {
   NodeActions actions = node_->take_actions();
-  perform_links(at, actions.links);
+  carrier_.perform(*node_, at, actions.links);
   name_run(actions.commands);
   for (const sched::RunnerCommand& command : actions.commands) runner_.perform(command);
   show(actions, at);
@@ -460,21 +444,6 @@ void Agent::name_run(const std::vector<sched::RunnerCommand>& commands) {
   runner_.name_run(to_hex(hash).substr(0, 32));
 }
 
-void Agent::perform_links(Moment at, const mesh::LinkActions& actions) {
-  for (const auto& dial : actions.dials) {
-    const mesh::LinkId link = transport_.dial(dial.address, dial.lane);
-    if (link == 0) continue;
-    dialled_[link] = dial.address;
-    node_->dialled(at, dial.address, dial.lane, link);
-  }
-  for (const auto& send : actions.sends) transport_.send(send.link, send.bytes);
-  for (const mesh::LinkId link : actions.closes) {
-    transport_.close(link);
-    dialled_.erase(link);
-    node_->link_down(at, link, mesh::LinkLoss::kClosed);
-  }
-}
-
 void Agent::show(const NodeActions& actions, Moment at) {
   for (const report::ProgressEvent& event : actions.progress) {
     terminal_.print(report::format_progress(event, color_));
@@ -492,7 +461,7 @@ void Agent::show(const NodeActions& actions, Moment at) {
 }
 
 void Agent::check_formation(Moment at) {
-  const std::size_t members = node_->membership().live_count();
+  const std::size_t members = node_->membership().working_count();
   if (members == members_seen_ || node_->end()) return;
   members_seen_ = members;
   if (members > 1) lonely_told_ = true;  // whoever is lost later is no news of that kind
@@ -626,7 +595,7 @@ int Agent::conclude() {
   if (end.kind == NodeEnd::Kind::kDeparted) {
     flush();
     say("left the job; what had not begun was handed back");
-    transport_.flush_and_close(Duration::milliseconds(500));
+    carrier_.transport().flush_and_close(Duration::milliseconds(500));
     return report::kExitInterrupted;
   }
   // A node that could run nothing says why; when nobody could, that is the job's result.
@@ -643,7 +612,7 @@ int Agent::conclude() {
     }
     // Nothing was found and nothing can be: that sentence is the whole story.
     if (nobody && end.summary.counts.total == 0) {
-      transport_.flush_and_close(Duration::milliseconds(200));
+      carrier_.transport().flush_and_close(Duration::milliseconds(200));
       return code;
     }
   }
@@ -657,7 +626,7 @@ int Agent::conclude() {
       say(*problem);
     }
   }
-  transport_.flush_and_close(Duration::milliseconds(500));
+  carrier_.transport().flush_and_close(Duration::milliseconds(500));
   if (nobody) return static_cast<int>(end.unable_code);
   if (interrupts_ > 1) return report::kExitInterrupted;
   const int code = exit_code_of(end.summary);

@@ -1,14 +1,13 @@
 #pragma once
 
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "commands/carrier.hpp"
 #include "commands/mesh_access.hpp"
 #include "mesh/io/discovery.hpp"
-#include "mesh/io/transport.hpp"
 #include "node.hpp"
 #include "options/options.hpp"
 #include "report/io/event_file.hpp"
@@ -49,7 +48,6 @@ class Agent {
   void tell_what_runs(Moment at);
   void perform(Moment at);
   void name_run(const std::vector<sched::RunnerCommand>& commands);
-  void perform_links(Moment at, const mesh::LinkActions& actions);
   void show(const NodeActions& actions, Moment at);
   void check_formation(Moment at);
   void draw_live(Moment at);
@@ -79,7 +77,7 @@ class Agent {
   bool color_ = false;
   report::History history_;
   std::unique_ptr<report::EventFile> events_;
-  mesh::Transport transport_;
+  Carrier carrier_;
   std::unique_ptr<mesh::Discovery> discovery_;
   sched::RunnerHost runner_;
   std::unique_ptr<Node> node_;
@@ -88,7 +86,6 @@ class Agent {
 
   int signal_fd_ = -1;
   int interrupts_ = 0;
-  std::map<mesh::LinkId, std::string> dialled_;
   std::vector<std::string> given_addresses_;  // by --peers
   std::optional<sched::EarlierAttempt> earlier_;
   std::size_t members_seen_ = 1;

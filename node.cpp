@@ -10,6 +10,7 @@ namespace dagz {
 using mesh::Lane;
 using mesh::Member;
 using mesh::MemberChange;
+using mesh::Role;
 
 namespace {
 
@@ -26,9 +27,9 @@ constexpr uint32_t kViewsAskedMax = 3;
 constexpr std::size_t kViewUnit = 32;
 
 mesh::Profile signed_profile(const Crypto& crypto, mesh::Profile profile, int64_t wall_ms,
-                             bool observer) {
+                             mesh::Role role) {
   profile.birth_wall_ms = wall_ms;
-  profile.observer = observer;
+  profile.role = role;
   mesh::sign_profile(crypto, profile);
   return profile;
 }
@@ -40,7 +41,7 @@ Node::Node(NodeConfig config, const Crypto& crypto,
     : config_(std::move(config)),
       crypto_(crypto),
       rng_(config_.seed),
-      self_(signed_profile(crypto, config_.profile, at.wall_ms, config_.observer)),
+      self_(signed_profile(crypto, config_.profile, at.wall_ms, config_.role)),
       started_at_(at.now),
       started_wall_ms_(at.wall_ms),
       links_(config_.mesh, crypto_, rng_, self_),
@@ -64,10 +65,12 @@ Node::Node(NodeConfig config, const Crypto& crypto,
       next_announce_at_(at.now),
       next_worker_report_at_(at.now + Duration::seconds(1)),
       next_status_at_(at.now + config_.status_every) {
-  if (!config_.observer) {
+  if (config_.role == Role::kVassal) {
     write(report::Opened{self_.host, config_.ci_url, self_.workers, at.wall_ms, config_.place,
                          config_.dashboard_url});
     if (const auto remembered = rerun_.opening()) write(*remembered);
+  } else {
+    next_worker_report_at_ = Instant::never();
   }
 }
 
@@ -98,11 +101,11 @@ void Node::receive(Moment at, mesh::LinkId link, Lane lane, Bytes bytes) {
 }
 
 void Node::on_new_peer(Moment at, const mesh::Profile& profile) {
-  if (config_.observer) {
+  if (config_.role == Role::kObserver) {
     if (query_ && asked_at_.emplace(profile.id, at.now).second) send(at.now, profile.id, *query_);
     return;
   }
-  if (profile.observer) return;
+  if (profile.role == Role::kObserver) return;
   const bool unheard_of = membership_.introduce(at.now, profile);
   // A newcomer asks its first few peers for their view; everybody else then hears of it by rumour.
   // Views on every link would cost the cube of the members. Who was given up for dead and comes
@@ -162,7 +165,9 @@ void Node::on_member_change(Instant now, const Member& member, MemberChange chan
 
 // Second-hand: the profile proves itself.
 void Node::meet(Moment at, mesh::Profile profile) {
-  if (profile.observer || membership_.find(crypto_.node_id_of(profile.key)) != nullptr) return;
+  if (profile.role == Role::kObserver ||
+      membership_.find(crypto_.node_id_of(profile.key)) != nullptr)
+    return;
   if (mesh::verify_profile(crypto_, profile)) membership_.introduce(at.now, profile);
 }
 
@@ -267,7 +272,7 @@ void Node::on(Moment at, const NodeId& from, const mesh::Relayed& message) {
 }
 
 void Node::handle(Moment at, const NodeId& from, const Message& message, bool from_observer) {
-  if (from_observer || config_.observer) {
+  if (from_observer || config_.role == Role::kObserver) {
     if (const auto* query = std::get_if<Query>(&message)) on(at, from, *query);
     if (const auto* reply = std::get_if<QueryAnswer>(&message)) on(at, from, *reply);
     return;
@@ -343,7 +348,7 @@ void Node::on(Moment at, const NodeId& from, const mesh::Announce& message) {
 }
 
 void Node::on(Moment at, const NodeId& from, const Query& message) {
-  if (config_.observer) return;
+  if (config_.role == Role::kObserver) return;
   send(at.now, from, QueryAnswer{answer_query(at, message)});
 }
 
@@ -522,7 +527,7 @@ void Node::advance_mesh(Moment at) {
 }
 
 void Node::advance(Moment at) {
-  if (!config_.observer) {
+  if (config_.role != Role::kObserver) {
     if (!goodbye_said_) advance_mesh(at);
     advance_work(at);
   }
@@ -531,7 +536,7 @@ void Node::advance(Moment at) {
 }
 
 Instant Node::next_deadline() const {
-  if (config_.observer) return links_.next_deadline();
+  if (config_.role == Role::kObserver) return links_.next_deadline();
   Instant next =
       std::min({links_.next_deadline(), membership_.next_deadline(), prober_.next_deadline(),
                 election_.next_deadline(), vassal_.next_deadline(), next_digest_at_,
@@ -557,7 +562,7 @@ NodeActions Node::take_actions() {
 }
 
 void Node::say_goodbye(Moment at) {
-  if (goodbye_said_ || config_.observer) return;
+  if (goodbye_said_ || config_.role == Role::kObserver) return;
   goodbye_said_ = true;
   membership_.leave(at.now);
   const mesh::Statement farewell = membership_.self().statement;

@@ -53,7 +53,7 @@ struct NodeConfig {
   std::string short_id;
   uint32_t expected_nodes = 0;  // a hint for the report; 0: nobody said
   uint64_t seed = 1;
-  bool observer = false;
+  mesh::Role role = mesh::Role::kVassal;
   bool events = false;  // tell what happens, line by line
   Duration status_every = Duration::seconds(30);
   // After the end: how long the scheduler stays for those that lack a part of the logs.
@@ -77,6 +77,7 @@ struct NodeEnd {
   enum class Kind : uint8_t {
     kClosed,    // the job is over and this node holds all of it
     kDeparted,  // this node left before the end
+    kForsaken,  // an archivist's: all others are gone, and nobody has closed the job
   } kind = Kind::kClosed;
   report::JobSummary summary;
   // Who closed the job, and with what words: a better closing may be heard of later, too late.
@@ -215,9 +216,11 @@ class Node {
   bool somebody_lacks(Instant now) const;
   bool others_hold_all() const;
   report::JobState fold_anew(const report::Closed& closed, const NodeId& closed_by) const;
-  std::optional<NodeEnd> end_of_all(Moment at) const;
+  std::optional<NodeEnd> end_with_what_is_known(Moment at, const std::string& detail) const;
+  void end_forsaken(Moment at);
   NodeEnd end_with(const report::JobState& state) const;
   bool everybody_departs() const;
+  bool is_forsaken(Moment at) const;
   bool has_departed() const { return end_ && end_->kind == NodeEnd::Kind::kDeparted; }
   bool is_handed_over() const;
   bool has_left(Moment at);

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "mesh/check.hpp"
 #include "mesh/mark.hpp"
 #include "mesh/planted.hpp"
 #include "node.hpp"
@@ -18,6 +19,7 @@ struct {
   Mark left{"work: a node leaves before the end"};
   Mark unheard{"work: a node leaves though nobody is known to hold its log"};
   Mark incomplete{"work: a node ends without all of the closed job's logs"};
+  Mark forsaken{"work: an archivist is left alone with a job that nobody has closed"};
   Mark folded_anew{"work: a node has more entries than the closing one names"};
 } marks;
 
@@ -29,6 +31,8 @@ constexpr Duration kHandOverAgain = Duration::milliseconds(100);
 constexpr std::size_t kHeirs = 3;
 // Whoever closed a job and is killed right then is known to be gone within this.
 constexpr Duration kLastLook = Duration::milliseconds(250);
+// Somebody was to be heard of where an archivist has joined.
+constexpr Duration kMeetsWithin = Duration::seconds(10);
 // Whoever lacks something asks more often than that.
 constexpr Duration kLastQuestion = Duration::milliseconds(1500);
 
@@ -36,9 +40,19 @@ constexpr Duration kLastQuestion = Duration::milliseconds(1500);
 
 bool Node::everybody_departs() const {
   for (const auto& [id, member] : membership_.members()) {
-    if (mesh::takes_part(member.state) && !departed_.contains(id)) return false;
+    if (mesh::works(member) && !departed_.contains(id)) return false;
   }
   return true;
+}
+
+// An archivist keeps nothing open for those who may come: they begin a job of their own.
+bool Node::is_forsaken(Moment at) const {
+  if (config_.role != mesh::Role::kArchivist || membership_.working_count() > 0) return false;
+  const auto& members = membership_.members();
+  const bool met_anybody = std::any_of(members.begin(), members.end(), [](const auto& one) {
+    return one.second.profile.role == mesh::Role::kVassal;
+  });
+  return met_anybody || at.now >= started_at_ + kMeetsWithin;
 }
 
 bool Node::is_handed_over() const {
@@ -129,15 +143,15 @@ NodeEnd Node::end_with(const report::JobState& state) const {
   return end;
 }
 
-// Everybody is told to go, and this node may wait for nobody: the job ends with what is known here,
-// as far as the scheduler has named it.
-std::optional<NodeEnd> Node::end_of_all(Moment at) const {
+// Nobody is there any more who could close the job: it ends with what is known here, as far as the
+// scheduler has named it.
+std::optional<NodeEnd> Node::end_with_what_is_known(Moment at, const std::string& detail) const {
   const mesh::Claim& claim = election_.claim();
-  if (!everybody_departs() || !job_.named() || !claim.exists()) return std::nullopt;
+  if (!job_.named() || !claim.exists()) return std::nullopt;
   report::Closed closed;
   closed.claim = claim;
   closed.reason = report::CloseReason::kInterrupted;
-  closed.detail = "interrupted twice: this is what this node knew by then";
+  closed.detail = detail;
   closed.duration = elapsed(at);
   closed.lost = lost_nodes();
   closed.positions = ledger_.positions();
@@ -149,13 +163,17 @@ std::optional<NodeEnd> Node::end_of_all(Moment at) const {
 void Node::finish(Moment at) {
   if (end_) return;
   if (!job_.closed()) {
+    if (is_forsaken(at)) return end_forsaken(at);
     if (!has_left(at)) return;
     depart_by_ = Instant::never();
     while (const mesh::LogBatch* batch = ledger_.flush()) to_forward_.push_back(*batch);
     flush_now_ = true;
     publish_logs(at);
     ended_at_ = at.now;
-    if (cut_short_ && (end_ = end_of_all(at))) {
+    // Everybody is told to go, and this node may wait for nobody.
+    if (cut_short_ && everybody_departs() &&
+        (end_ = end_with_what_is_known(at,
+                                       "interrupted twice: this is what this node knew by then"))) {
       if (config_.events) events_.closed({elapsed(at), at.wall_ms}, end_->summary, end_->reason);
       return;
     }
@@ -186,6 +204,14 @@ void Node::finish(Moment at) {
   publish_logs(at);
   const mesh::StateDigest digest{membership_.digest(), ledger_.digest()};
   for (const NodeId& id : links_.connected()) send(at.now, id, digest);
+}
+
+void Node::end_forsaken(Moment at) {
+  marks.forsaken.reach();
+  ended_at_ = at.now;
+  end_ = end_with_what_is_known(at, "all nodes were lost or left, and nobody closed the job")
+             .value_or(NodeEnd{});
+  end_->kind = NodeEnd::Kind::kForsaken;
 }
 
 bool Node::may_exit(Instant now) const {
@@ -232,6 +258,7 @@ bool Node::somebody_lacks(Instant now) const {
 
 // The others learn at once that this node takes no more; when all of them say so, the job is over.
 void Node::interrupt(Moment at) {
+  CHECK(config_.role == mesh::Role::kVassal);
   if (end_) return;
   if (departing_) {
     cut_short_ = true;

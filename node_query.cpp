@@ -25,6 +25,11 @@ std::string_view to_string(mesh::MemberState state) {
   return "unknown";
 }
 
+std::string_view role_of(const mesh::Member& member, bool is_scheduler) {
+  if (member.profile.role == mesh::Role::kArchivist) return "archivist";
+  return is_scheduler ? "scheduler" : "vassal";
+}
+
 }  // namespace
 
 std::string Node::answer_query(Moment at, const Query& query) const {
@@ -45,7 +50,7 @@ std::string Node::answer_query(Moment at, const Query& query) const {
     one["host"] = member.profile.host;
     one["state"] = to_string(member.state);
     one["incarnation"] = member.incarnation;
-    one["role"] = election_.is_scheduler(id) ? "scheduler" : "vassal";
+    one["role"] = role_of(member, election_.is_scheduler(id));
     one["workers"] = member.profile.workers;
     one["self"] = id == self_.id;
     if (index != report::kNone && job_.nodes()[index].enlisted) {

@@ -37,7 +37,7 @@ void Node::tell_earlier_attempt() {
   if (!rerun_.may_have_to_tell() || end_ || departing_) return;
   std::set<NodeId> live;
   for (const auto& [id, member] : membership_.members()) {
-    if (mesh::takes_part(member.state) && !departed_.contains(id)) live.insert(id);
+    if (mesh::works(member) && !departed_.contains(id)) live.insert(id);
   }
   for (report::PassedBefore& part : rerun_.tell(self_.id, live)) {
     write(std::move(part));

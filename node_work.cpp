@@ -60,8 +60,9 @@ report::FileKey key_of_found(const Crypto& crypto, const std::string& path) {
 
 }  // namespace
 
-// Whoever has left has said its last word.
+// Whoever has left has said its last word; an archivist has none.
 void Node::write(const Entry& entry) {
+  CHECK(config_.role == mesh::Role::kVassal);
   if (!has_departed()) ledger_.append(encode(entry));
 }
 
@@ -291,6 +292,7 @@ void Node::take_grants(Moment at) {
 // Only the scheduler that this node follows may end its work, whatever others have wished before it
 // or wish now: their logs may come late.
 void Node::drain(Moment at) {
+  if (config_.role != mesh::Role::kVassal) return;
   const mesh::Claim& claim = election_.claim();
   const report::NodeIndex scheduler = job_.node_index(claim.scheduler.node);
   if (!claim.exists() || scheduler == report::kNone || job_.closed()) return;
@@ -483,9 +485,7 @@ void Node::update_live_nodes() {
   std::vector<const mesh::Member*> members;
   const bool all_go = everybody_departs();
   for (const auto& [id, member] : membership_.members()) {
-    if (mesh::takes_part(member.state) && (all_go || !departed_.contains(id))) {
-      members.push_back(&member);
-    }
+    if (mesh::works(member) && (all_go || !departed_.contains(id))) members.push_back(&member);
   }
   if (all_go) scheduler_.stop(report::CloseReason::kInterrupted, "interrupted");
   std::sort(members.begin(), members.end(), [](const mesh::Member* a, const mesh::Member* b) {

@@ -10,8 +10,8 @@
 #include <set>
 #include <utility>
 
+#include "commands/carrier.hpp"
 #include "mesh/io/system_clock.hpp"
-#include "mesh/io/transport.hpp"
 #include "node.hpp"
 #include "report/exit_code.hpp"
 #include "report/json_report.hpp"
@@ -21,15 +21,12 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kMessagesPerTurn = 256;
 // Where everything stays on this host the answer takes milliseconds, and most ask after the end.
 constexpr Duration kAskHereWithin = Duration::milliseconds(500);
 
-Moment moment_now() { return {mesh::monotonic_now(), mesh::wall_now().ms}; }
-
 NodeConfig observer_config() {
   NodeConfig config;
-  config.observer = true;
+  config.role = mesh::Role::kObserver;
   config.profile.host = host_name();
   config.seed = static_cast<uint64_t>(mesh::monotonic_now().ns) ^ static_cast<uint64_t>(getpid());
   return config;
@@ -58,7 +55,7 @@ class Observer {
  public:
   Observer(const MeshAccess& access, Query::Kind kind)
       : kind_(kind),
-        transport_(*access.keyring),
+        carrier_(*access.keyring),
         discovery_(*access.keyring, looking_only(access.discovery)),
         node_(observer_config(), *access.crypto, {}, moment_now()) {
     node_.ask(moment_now(), {kind});
@@ -66,7 +63,7 @@ class Observer {
 
   MeshReply ask(Duration within) {
     MeshReply reply;
-    reply.error = transport_.open();
+    reply.error = carrier_.transport().open();
     reply.exit_code = report::kExitUnusableEnvironment;
     if (!reply.error.empty()) return reply;
     const Moment start = moment_now();
@@ -113,7 +110,9 @@ class Observer {
 
   void turn() {
     const Moment at = moment_now();
-    receive(at);
+    for (const std::string& address : carrier_.receive(node_, at)) {
+      if (given_.contains(address)) rejected_by_ = address;
+    }
     std::vector<mesh::Candidate> candidates;
     discovery_.poll(at.now, {at.wall_ms}, candidates);
     for (const mesh::Candidate& candidate : candidates) {
@@ -121,55 +120,22 @@ class Observer {
       node_.candidate(at, candidate.address);
     }
     node_.advance(at);
-    perform(at, node_.take_actions().links);
-  }
-
-  void receive(Moment at) {
-    std::vector<mesh::TransportEvent> events;
-    transport_.drain(events, kMessagesPerTurn);
-    for (mesh::TransportEvent& event : events) {
-      if (auto* received = std::get_if<mesh::Received>(&event)) {
-        node_.receive(at, received->link, received->lane, received->bytes);
-      } else if (const auto* up = std::get_if<mesh::LinkUp>(&event)) {
-        node_.link_up(at, up->link);
-      } else if (const auto* down = std::get_if<mesh::LinkDown>(&event)) {
-        node_.link_down(at, down->link, link_loss(down->reason));
-        const auto dialled = dialled_.extract(down->link);
-        if (dialled.empty() || down->reason != mesh::DownReason::kRejected) continue;
-        if (given_.contains(dialled.mapped())) rejected_by_ = dialled.mapped();
-      }
-    }
-  }
-
-  void perform(Moment at, const mesh::LinkActions& actions) {
-    for (const auto& dial : actions.dials) {
-      const mesh::LinkId link = transport_.dial(dial.address, dial.lane);
-      if (link == 0) continue;
-      dialled_[link] = dial.address;
-      node_.dialled(at, dial.address, dial.lane, link);
-    }
-    for (const auto& send : actions.sends) transport_.send(send.link, send.bytes);
-    for (const mesh::LinkId link : actions.closes) {
-      transport_.close(link);
-      dialled_.erase(link);
-      node_.link_down(at, link, mesh::LinkLoss::kClosed);
-    }
+    carrier_.perform(node_, at, node_.take_actions().links);
   }
 
   void wait(Instant until) const {
     const Instant now = mesh::monotonic_now();
     until = std::min({until, node_.next_deadline(), discovery_.next_deadline()});
     if (until <= now) return;
-    std::array<pollfd, 2> items{pollfd{transport_.poll_fd(), POLLIN, 0},
+    std::array<pollfd, 2> items{pollfd{carrier_.transport().poll_fd(), POLLIN, 0},
                                 pollfd{discovery_.poll_fd(), POLLIN, 0}};
     poll(items.data(), items.size(), static_cast<int>((until - now).ms() + 1));
   }
 
   Query::Kind kind_;
-  mesh::Transport transport_;
+  Carrier carrier_;
   mesh::Discovery discovery_;
   Node node_;
-  std::map<mesh::LinkId, std::string> dialled_;
   std::set<std::string> given_;  // by --peers
   std::string rejected_by_;
 };

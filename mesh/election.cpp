@@ -16,6 +16,12 @@ struct {
   Mark was_patient{"election: a younger node founds the lineage, no elder having come forward"};
 } marks;
 
+// Of those that may schedule.
+bool is_eldest(const Membership& membership) {
+  const Member* eldest = membership.eldest();
+  return eldest != nullptr && eldest->profile.id == membership.self().profile.id;
+}
+
 }  // namespace
 
 Election::Election(const Config& config, Instant started_at)
@@ -46,7 +52,7 @@ bool Election::is_vacant(const Membership& membership) const {
 bool Election::receive(Instant now, const Claim& claim, const Membership& membership) {
   if (!claim.exists() || claim.term > kTermMax) return false;
   const Member* claimant = membership.find(claim.scheduler.node);
-  if (claimant == nullptr || !takes_part(claimant->state)) return false;
+  if (claimant == nullptr || !works(*claimant)) return false;
   if (claimant->profile.birth() != claim.scheduler) return false;
   // Whoever founds a lineage is its first scheduler.
   if (claim.term == 1 && claim.scheduler != claim.lineage) return false;
@@ -75,7 +81,11 @@ bool Election::advance(Instant now, const Membership& membership) {
   }
   if (!claim_.exists()) {
     if (now < settle_at_) return false;
-    const bool eldest = membership.eldest().profile.id == me.profile.id;
+    if (!works(me)) {
+      settle_at_ = Instant::never();
+      return false;
+    }
+    const bool eldest = is_eldest(membership);
     if (!eldest && now < patience_ends_at_) {
       settle_at_ = patience_ends_at_;
       return false;
@@ -108,7 +118,7 @@ bool Election::take_over(Instant now, const Membership& membership) {
   if (!is_vacant(membership)) {
     if (!behind || claim_.scheduler.node != me.profile.id) return false;
     if (is_live(best_heard_) && !best_heard_lapsed_) return false;
-  } else if (membership.eldest().profile.id != me.profile.id) {
+  } else if (!is_eldest(membership)) {
     return false;
   }
   (behind ? marks.outbid : marks.succeeded).reach();

@@ -136,7 +136,7 @@ void Links::hang_up(Instant now, const NodeId& id) {
 // Some at once, then one by one, and slowly once a few have been met.
 Instant Links::next_stranger_at() const {
   if (strangers_.empty()) return Instant::never();
-  if (self_.observer) return Instant{};
+  if (self_.role == Role::kObserver) return Instant{};
   return next_stranger_at_ - config_.stranger_every * (config_.strangers_at_once - 1);
 }
 
@@ -362,7 +362,7 @@ void Links::forget_dial(LinkId id) {
 void Links::bind(LinkId id, Link& link, const Profile& profile) {
   link.peer = profile.id;
   link.key = profile.key;
-  link.observer = profile.observer;
+  link.observer = profile.role == Role::kObserver;
   if (link.dialled) {
     if (const auto candidate = candidates_.find(link.address); candidate != candidates_.end()) {
       name(candidate->first, candidate->second, profile.id);

@@ -34,4 +34,9 @@ inline bool takes_part(MemberState state) {
   return state == MemberState::kAlive || state == MemberState::kSuspect;
 }
 
+// Is here to run tests, and may schedule.
+inline bool works(const Member& member) {
+  return takes_part(member.state) && member.profile.role == Role::kVassal;
+}
+
 }  // namespace dagz::mesh

@@ -23,7 +23,7 @@ struct {
 
 Membership::Membership(const Config& config, const Crypto& crypto, Profile self, Listener listener)
     : config_(config), crypto_(crypto), self_(self.id), listener_(std::move(listener)) {
-  live_by_birth_.insert(self.birth());
+  set_live(self, true);
   members_[self_] = Member{std::move(self), 0, MemberState::kAlive, Instant{}, {}, {}};
 }
 
@@ -40,16 +40,27 @@ uint64_t Membership::digest() const {
   return digest.value();
 }
 
-const Member& Membership::eldest() const {
-  return live_by_birth_.empty() ? self() : members_.at(live_by_birth_.begin()->node);
+const Member* Membership::eldest() const {
+  for (const Birth& birth : live_by_birth_) {
+    const Member& member = members_.at(birth.node);
+    if (works(member)) return &member;
+  }
+  return nullptr;
+}
+
+void Membership::set_live(const Profile& profile, bool live) {
+  const bool changed = live ? live_by_birth_.insert(profile.birth()).second
+                            : live_by_birth_.erase(profile.birth()) > 0;
+  if (!changed || profile.role != Role::kArchivist) return;
+  live ? ++archivists_ : --archivists_;
 }
 
 bool Membership::introduce(Instant now, const Profile& profile) {
-  CHECK(!profile.observer);
+  CHECK(profile.role != Role::kObserver);
   if (members_.contains(profile.id) || members_.size() >= kMembersMax) return false;
   Member& member = members_[profile.id];
   member = Member{profile, 0, MemberState::kAlive, now, {}, {}};
-  live_by_birth_.insert(profile.birth());
+  set_live(profile, true);
   newcomers_.push(profile.id, profile);
   listener_(now, member, MemberChange::kJoined);
   return true;
@@ -149,7 +160,7 @@ void Membership::leave(Instant now) {
   if (me.state == MemberState::kLeft) return;
   me.state = MemberState::kLeft;
   me.since = now;
-  live_by_birth_.erase(me.profile.birth());
+  set_live(me.profile, false);
   me.statement = make_statement(crypto_, self_, me.incarnation, MemberState::kLeft);
   gossip_.push(self_, me.statement);
 }
@@ -171,11 +182,7 @@ void Membership::set_state(Instant now, Member& member, Incarnation incarnation,
   member.since = now;
   member.statement = statement;
   if (state == MemberState::kAlive) member.raised = statement;
-  if (takes_part(state)) {
-    live_by_birth_.insert(member.profile.birth());
-  } else {
-    live_by_birth_.erase(member.profile.birth());
-  }
+  set_live(member.profile, takes_part(state));
   if (state == MemberState::kSuspect) {
     Suspicion suspicion(now, config_);
     suspicion.confirm(statement.author, statement.refused);

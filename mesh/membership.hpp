@@ -31,11 +31,14 @@ class Membership {
   const Member* find(const NodeId& id) const;
   // Alive and suspected ones, this node included.
   std::size_t live_count() const { return live_by_birth_.size(); }
+  // Of these, those that work.
+  std::size_t working_count() const { return live_by_birth_.size() - archivists_; }
   // Of everything in this view.
   uint64_t digest() const;
   // The same in the order of birth.
   const std::set<Birth>& live_by_birth() const { return live_by_birth_; }
-  const Member& eldest() const;
+  // Of those that work; null if nobody does.
+  const Member* eldest() const;
 
   // A verified profile. True if it was new.
   bool introduce(Instant now, const Profile& profile);
@@ -62,6 +65,7 @@ class Membership {
  private:
   void set_state(Instant now, Member& member, Incarnation incarnation, MemberState state,
                  const Statement& statement);
+  void set_live(const Profile& profile, bool live);
   void refute(Instant now, Incarnation at_least);
   void confirm(Instant now, Member& member, const Statement& accusation);
   // Live members that could accuse another one.
@@ -75,6 +79,7 @@ class Membership {
   std::map<NodeId, Member> members_;
   std::map<NodeId, Suspicion> suspicions_;
   std::set<Birth> live_by_birth_;
+  std::size_t archivists_ = 0;  // of the live ones
   GossipQueue<Statement> gossip_;
   GossipQueue<Profile> newcomers_;
 };

@@ -38,7 +38,7 @@ std::set<NodeId> hubs(const Membership& membership, const NodeId& scheduler) {
   if (incumbent != nullptr && takes_part(incumbent->state)) found.insert(scheduler);
   for (const Birth& birth : membership.live_by_birth()) {
     if (found.size() >= kHubs) break;
-    found.insert(birth.node);
+    if (works(*membership.find(birth.node))) found.insert(birth.node);
   }
   return found;
 }

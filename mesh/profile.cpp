@@ -26,7 +26,7 @@ bool verify_profile(const Crypto& crypto, Profile& profile) {
 }
 
 bool verify_own_profile(const Crypto& crypto, Profile& profile) {
-  if (profile.workers > kWorkersMax) return false;
+  if (profile.workers > kWorkersMax || profile.role > Role::kObserver) return false;
   if (profile.endorsement != crypto.endorse(profile.key)) return false;
   profile.id = crypto.node_id_of(profile.key);
   return true;

@@ -12,10 +12,17 @@
 
 namespace dagz::mesh {
 
-inline constexpr uint32_t kProtocolVersion = 7;
+inline constexpr uint32_t kProtocolVersion = 8;
 inline constexpr std::size_t kAddressMax = 256;
 inline constexpr std::size_t kNameMax = 128;
 inline constexpr uint32_t kWorkersMax = 4096;
+
+// What a process has joined for.
+enum class Role : uint8_t {
+  kVassal = 0,     // runs tests, and may schedule
+  kArchivist = 1,  // a member that keeps what the others do: runs nothing, never schedules
+  kObserver = 2,   // asks, takes no part: never becomes a member
+};
 
 struct Profile {
   uint32_t version = kProtocolVersion;
@@ -28,7 +35,7 @@ struct Profile {
   uint32_t workers = 0;
   // Of one worker, by the node's own measure, to be compared with that of others; 0: not known.
   uint32_t speed = 0;
-  bool observer = false;  // asks, takes no part: never becomes a member
+  Role role = Role::kVassal;
   Signature signature;
 
   NodeId id;  // derived from the key by `verify_profile`, never sent
@@ -44,7 +51,7 @@ struct Profile {
   template <class Archive>
   void serialize_statement(Archive& archive) {
     archive(version, key, endorsement, birth_wall_ms, bounded(control_address, kAddressMax),
-            bounded(bulk_address, kAddressMax), bounded(host, kNameMax), workers, speed, observer);
+            bounded(bulk_address, kAddressMax), bounded(host, kNameMax), workers, speed, role);
   }
 };
 

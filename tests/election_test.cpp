@@ -360,6 +360,32 @@ TEST_CASE("election: who has left claims nothing", "[mesh]") {
   CHECK_FALSE(party.election.claim().exists());
 }
 
+TEST_CASE("election: an archivist claims nothing, succeeds nobody and is not believed", "[mesh]") {
+  const Actor archivist(1, 1, 1, Role::kArchivist);
+  const Actor a(2);
+  const Actor b(3);
+  Party keeper(archivist, {});
+  CHECK_FALSE(keeper.advance(250));
+  CHECK_FALSE(keeper.advance(100'000));
+  CHECK(keeper.election.next_deadline() == Instant::never());
+
+  keeper.meet(a);
+  Party first(a, {&archivist, &b});
+  Party second(b, {&archivist, &a});
+  // The archivist is the eldest of all, and nobody waits for it.
+  CHECK(first.advance(250));
+  CHECK_FALSE(second.hears(archivist.own_claim()));
+  CHECK(second.hears(a.own_claim()));
+  CHECK(keeper.hears(a.own_claim()));
+  second.lose(a, 60'000);
+  CHECK(second.advance(60'000));
+  keeper.lose(a, 60'000);
+  CHECK_FALSE(keeper.advance(60'000));
+  keeper.meet(b);
+  CHECK(keeper.hears(second.election.claim(), 60'001));
+  CHECK(keeper.follows(b));
+}
+
 TEST_CASE("election: any meshes that merge end with one scheduler, whatever the order", "[mesh]") {
   std::deque<Actor> actors;
   for (uint64_t i = 1; i <= 6; ++i) actors.emplace_back(i);

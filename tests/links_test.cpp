@@ -520,14 +520,14 @@ TEST_CASE("links: an observer is told apart", "[mesh]") {
   Net net;
   Host a(1);
   Host watcher(2);
-  watcher.actor.profile.observer = true;
+  watcher.actor.profile.role = Role::kObserver;
   sign_profile(watcher.actor.crypto, watcher.actor.profile);
   std::optional<Profile> new_peer;
   const Buffer hello = seal_envelope(watcher.actor.crypto, EnvelopeKind::kHello, {}, 1,
                                      encode(Hello{watcher.actor.profile, Lane::kControl, false}));
   a.links.receive(Instant{}, 1, Lane::kControl, hello, new_peer);
   REQUIRE(new_peer.has_value());
-  CHECK(new_peer->observer);
+  CHECK(new_peer->role == Role::kObserver);
   const auto received = a.links.receive(
       Instant{}, 1, Lane::kControl,
       seal_envelope(watcher.actor.crypto, EnvelopeKind::kMessage, a.id(), 2, words("?")), new_peer);

@@ -312,13 +312,31 @@ TEST_CASE("membership: the eldest is the first born of those that take part", "[
   const Actor eldest(9, 1);
   const Actor second(8, 2);
   View view(self, {&eldest, &second});
-  CHECK(view.membership.eldest().profile.id == eldest.id());
+  CHECK(view.membership.eldest()->profile.id == eldest.id());
   view.hears(says(second, eldest, 0, kSuspect));
-  CHECK(view.membership.eldest().profile.id == eldest.id());
+  CHECK(view.membership.eldest()->profile.id == eldest.id());
   view.membership.advance(at_ms(60'000));
-  CHECK(view.membership.eldest().profile.id == second.id());
+  CHECK(view.membership.eldest()->profile.id == second.id());
   view.hears(says(second, second, 0, kLeft));
-  CHECK(view.membership.eldest().profile.id == self.id());
+  CHECK(view.membership.eldest()->profile.id == self.id());
+}
+
+TEST_CASE("membership: an archivist takes part, but is not among those that work", "[mesh]") {
+  const Actor self(5);
+  const Actor archivist(1, 1, 1, Role::kArchivist);
+  View view(self, {&archivist});
+  CHECK(view.membership.live_count() == 2);
+  CHECK(view.membership.working_count() == 1);
+  CHECK(view.membership.eldest()->profile.id == self.id());
+  view.hears(says(archivist, archivist, 0, kLeft));
+  CHECK(view.membership.live_count() == 1);
+  CHECK(view.membership.working_count() == 1);
+  view.hears(says(archivist, archivist, 1, kAlive));
+  CHECK(view.membership.working_count() == 1);
+  view.membership.leave(at_ms(1));
+  CHECK(view.membership.live_count() == 1);
+  CHECK(view.membership.working_count() == 0);
+  CHECK(view.membership.eldest() == nullptr);
 }
 
 TEST_CASE("membership: who missed an incarnation believes its accusation with the owner's word",

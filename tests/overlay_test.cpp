@@ -20,8 +20,11 @@ struct Mesh {
   std::deque<Actor> actors;
   std::deque<Membership> views;
 
-  explicit Mesh(uint64_t size) {
-    for (uint64_t number = 1; number <= size; ++number) actors.emplace_back(number);
+  explicit Mesh(uint64_t size, uint64_t archivists = 0) {
+    for (uint64_t number = 1; number <= size; ++number) {
+      const Role role = number <= archivists ? Role::kArchivist : Role::kVassal;
+      actors.emplace_back(number, -1, 1, role);
+    }
     for (const Actor& actor : actors) {
       views.emplace_back(config, actor.crypto, actor.profile,
                          [](Instant, const Member&, MemberChange) {});
@@ -68,6 +71,15 @@ TEST_CASE("overlay: a small mesh is full", "[mesh]") {
     CHECK(found.size() == mesh.actors.size() - 1);
     CHECK_FALSE(found.contains(view.self().profile.id));
   }
+}
+
+TEST_CASE("overlay: an archivist is no hub, but is linked to as all others are", "[mesh]") {
+  const Mesh mesh(40, 2);
+  const NodeId first = mesh.actors[2].id();
+  const NodeId second = mesh.actors[3].id();
+  const NodeId third = mesh.actors[4].id();
+  CHECK(hubs(mesh.views[0], {}) == std::set<NodeId>{first, second, third});
+  CHECK(mesh.links(first).at(mesh.actors[0].id()).contains(first));
 }
 
 TEST_CASE("overlay: the hubs are the scheduler and the eldest others", "[mesh]") {

@@ -36,7 +36,7 @@ TEST_CASE("profile: every field is under the signature", "[mesh]") {
       [](Profile& p) { p.host = "other"; },
       [](Profile& p) { ++p.workers; },
       [](Profile& p) { ++p.speed; },
-      [](Profile& p) { p.observer = true; },
+      [](Profile& p) { p.role = Role::kArchivist; },
       [](Profile& p) { p.signature.bytes[5] ^= 1; },
   };
   for (std::size_t i = 0; i < changes.size(); ++i) {
@@ -62,6 +62,13 @@ TEST_CASE("profile: more workers than the limit are refused", "[mesh]") {
   sign_profile(a.crypto, a.profile);
   CHECK(verify_profile(a.crypto, a.profile));
   a.profile.workers = kWorkersMax + 1;
+  sign_profile(a.crypto, a.profile);
+  CHECK_FALSE(verify_profile(a.crypto, a.profile));
+}
+
+TEST_CASE("profile: a role that this version does not know is refused", "[mesh]") {
+  Actor a(1);
+  a.profile.role = static_cast<Role>(3);
   sign_profile(a.crypto, a.profile);
   CHECK_FALSE(verify_profile(a.crypto, a.profile));
 }

@@ -17,7 +17,7 @@
 
 // The jobs that this host remembers: history.db in the state directory, shared by all dagz
 // processes of the host. Writers queue up (20 s at most); what the first of them records of a job
-// stays.
+// stays, unless it was interrupted and another one knows how it ended.
 //
 // Nothing here throws, and no failure stops a job: every call says what went wrong in one sentence
 // for the user, and the next call starts afresh. A damaged file is moved aside, a new one begun,

@@ -426,9 +426,22 @@ void write_setups(const JobSummary& summary, Names& names, SampleWriter& samples
   }
 }
 
+// A job of which only a part was known, as whoever recorded it was cut short, makes way for the
+// whole.
+void drop_interrupted(Database& database, const JobSummary& summary) {
+  if (summary.status == JobStatus::kInterrupted) return;
+  Statement find(database, "SELECT id FROM jobs WHERE full_id = ? AND status = ?");
+  find.add(summary.full_id).add(static_cast<int64_t>(JobStatus::kInterrupted));
+  if (!find.next_row()) return;
+  const int64_t job = find.integer(0);
+  find.reset();
+  delete_job(database, job);
+}
+
 }  // namespace
 
 bool insert_job(Database& database, const JobSummary& summary) {
+  drop_interrupted(database, summary);
   if (!insert_head(database, summary)) return false;
   const int64_t job = database.last_id();
   insert_lists(database, job, summary);

@@ -216,6 +216,20 @@ TEST_CASE("history: the first record of a job stays", "[report]") {
   CHECK(history.durations().value.size() == 5);
 }
 
+TEST_CASE("history: what an interrupted node knew of a job makes way for the whole", "[report]") {
+  const Folder folder;
+  History history(folder.state());
+  JobSummary part = mixed_job();
+  part.status = JobStatus::kInterrupted;
+  part.tests.resize(1);
+  REQUIRE_FALSE(history.record(part));
+  REQUIRE_FALSE(history.record(mixed_job()));
+  CHECK(history.list(10).value.size() == 1);
+  CHECK(history.load("last").value->tests.size() == mixed_job().tests.size());
+  REQUIRE_FALSE(history.record(part));
+  CHECK(history.load("last").value->tests.size() == mixed_job().tests.size());
+}
+
 TEST_CASE("history: a running job is not kept", "[report]") {
   const Folder folder;
   History history(folder.state());

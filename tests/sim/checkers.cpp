@@ -65,6 +65,7 @@ void Checkers::after_event(const World& world, const Process& touched) {
   check_books(world, touched);
   check_fence(world, touched);
   check_scheduler(world, touched);
+  check_archivist(world, touched);
   check_incarnations(world, touched);
   check_news(world, touched);
   check_rest(world, touched);
@@ -158,6 +159,31 @@ void Checkers::check_scheduler(const World& world, const Process& process) {
   const Instant patience = std::max(since, world.faults_over_at());
   if (world.now() > patience + Duration::seconds(10)) {
     violated(world, &process, "two schedulers act in one term");
+  }
+}
+
+// It watches: whoever hands out work or writes a log is one of the others.
+void Checkers::check_archivist(const World& world, const Process& process) {
+  if (!world.is_archivist(process)) return;
+  const Node& node = *process.node;
+  if (node.is_scheduler()) violated(world, &process, "an archivist schedules");
+  if (node.ledger().length(node.id()) > 0) violated(world, &process, "an archivist writes a log");
+}
+
+// Where nobody is lost or cut off, an archivist that is there in time has the whole job.
+void Checkers::check_kept(const World& world, const Process& process) {
+  const Scenario& scenario = world.scenario();
+  const Faults& faults = scenario.faults;
+  if (!faults.crashes.empty() || !faults.cuts.empty() || !faults.pauses.empty()) return;
+  if (!faults.walls.empty() || faults.last_moment || scenario.alone) return;
+  Instant first_end = Instant::never();
+  for (const Process* other : world.mesh(process.mesh)) {
+    if (other != &process) first_end = std::min(first_end, other->exited_at);
+  }
+  const Duration meeting = Duration::seconds(scenario.chain_discovery ? 30 : 5);
+  if (first_end < process.starts_at + meeting) return;
+  if (process.end->kind != NodeEnd::Kind::kClosed) {
+    violated(world, &process, "an archivist has not got the end of the job");
   }
 }
 
@@ -262,7 +288,8 @@ void Checkers::check_reports(const World& world, uint32_t mesh) {
       violated(world, &process, "ended without an end");
       continue;
     }
-    if (process.end->kind == NodeEnd::Kind::kDeparted) continue;
+    if (world.is_archivist(process)) check_kept(world, process);
+    if (process.end->kind != NodeEnd::Kind::kClosed) continue;
     const std::string own = report_text(process.end->summary, *process.crypto);
     const auto [job, first] = jobs.try_emplace(process.end->closed_by, &process, own);
     if (first) {
@@ -299,7 +326,7 @@ bool Checkers::was_left_alone(const World& world, const Process& process) {
   const auto& mesh = world.mesh(process.mesh);
   return std::all_of(mesh.begin(), mesh.end(), [&](const Process* other) {
     return other == &process || other->crashed ||
-           (other->end && other->end->kind == NodeEnd::Kind::kDeparted);
+           (other->end && other->end->kind != NodeEnd::Kind::kClosed);
   });
 }
 

@@ -28,6 +28,8 @@ class Checkers {
   void check_fence(const World& world, const Process& process);
   void check_incarnations(const World& world, const Process& process);
   void check_scheduler(const World& world, const Process& process);
+  void check_archivist(const World& world, const Process& process);
+  void check_kept(const World& world, const Process& process);
   void check_news(const World& world, const Process& process);
   void check_rest(const World& world, const Process& process);
   void check_load(const World& world, const Process& process);

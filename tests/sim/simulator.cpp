@@ -137,6 +137,9 @@ Scenario draw_scenario(uint64_t seed, uint32_t nodes, uint32_t meshes) {
   }
   scenario.strict = seed % 13 == 12;
   if (seed % 7 == 3) scenario.suite.marked_percent = static_cast<uint32_t>(more.between(1, 25));
+  if (nodes > 2 && seed % 9 == 5 && !scenario.slices) {
+    scenario.archivist = static_cast<uint32_t>(more.below(nodes));
+  }
   if (nodes > 1 && seed % 14 == 10 && !scenario.slices) {
     faults.last_moment = {Duration::milliseconds(more.between(0, 150)),
                           static_cast<uint32_t>(more.between(0, 60))};
@@ -166,6 +169,7 @@ std::string describe(const Scenario& s) {
   if (s.slowest > 0) text += " history, slowest=1/" + std::to_string(s.slowest);
   if (s.rerun) text += " rerun";
   if (s.strict) text += " strict";
+  if (s.archivist) text += " archivist " + std::to_string(*s.archivist);
   if (s.slices) text += s.alone ? " slices, alone" : " slices";
   const auto ms = [](Instant at) { return std::to_string((at - Instant{}).ms()); };
   for (const Crash& crash : s.faults.crashes) {

@@ -106,6 +106,8 @@ struct Scenario {
   bool alone = false;
   // As --strict-collection.
   bool strict = false;
+  // This process is an archivist.
+  std::optional<uint32_t> archivist;
   // The tests have a history, and nodes differ in speed by up to this factor; 0: neither.
   uint32_t slowest = 0;
   // A later attempt: all, most or one of the nodes remember what passed before, or they differ.

@@ -51,7 +51,7 @@ World::World(const Scenario& scenario)
   }
   for (uint32_t i = 0; i < scenario_.leavers && i + 1 < scenario_.nodes; ++i) {
     Process& process = processes_[rng_.below(scenario_.nodes)];
-    if (process.leaves_at) continue;
+    if (process.leaves_at || is_archivist(process)) continue;
     process.leaves_at = process.starts_at + Duration::milliseconds(rng_.between(300, 6000));
     post(*process.leaves_at, process.number, Leave{});
   }
@@ -74,7 +74,7 @@ void World::draw_memories() {
 }
 
 std::optional<sched::EarlierAttempt> World::memory_of(const Process& process) const {
-  if (!scenario_.rerun) return std::nullopt;
+  if (!scenario_.rerun || is_archivist(process)) return std::nullopt;
   const uint32_t number = process.number;
   bool before = true;
   bool earlier = false;
@@ -213,6 +213,10 @@ void World::start(Process& process) {
   const GivenSuite* given = scenario_.given;
   config.profile.workers = static_cast<uint32_t>(rng_.between(1, scenario_.workers_max));
   if (given != nullptr) config.profile.workers = given->workers_each;
+  if (is_archivist(process)) {
+    config.role = mesh::Role::kArchivist;
+    config.profile.workers = 0;
+  }
   config.vassal.workers = config.profile.workers;
   config.mesh.full_mesh_max = scenario_.full_mesh_max;
   config.scheduler.max_fail = scenario_.max_fail;
@@ -242,7 +246,7 @@ void World::start(Process& process) {
         if (scenario_.given != nullptr) runs_.push_back({number, slot, now_, after});
         post(now_ + after, number, Ran{slot, life});
       });
-  process.runner->start();
+  if (!is_archivist(process)) process.runner->start();
   tell_addresses(process);
 }
 

@@ -63,6 +63,7 @@ class World {
   bool timed_out() const { return timed_out_; }
   // From when on nothing stands still, ends or is cut off any more, as far as is known by now.
   Instant faults_over_at() const;
+  bool is_archivist(const Process& process) const { return scenario_.archivist == process.number; }
   // They never hear each other but through others.
   bool is_walled(uint32_t one, uint32_t other) const;
   // Directly or through a third, as soon as nothing is cut off any more.

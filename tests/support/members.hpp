@@ -18,13 +18,15 @@ struct Actor {
   FakeCrypto crypto;
   mesh::Profile profile;
 
-  explicit Actor(uint64_t number, int64_t birth_wall_ms = -1, uint64_t mesh = 1)
+  explicit Actor(uint64_t number, int64_t birth_wall_ms = -1, uint64_t mesh = 1,
+                 mesh::Role role = mesh::Role::kVassal)
       : crypto(number, mesh) {
     profile.birth_wall_ms = birth_wall_ms >= 0 ? birth_wall_ms : static_cast<int64_t>(number);
     profile.control_address = "host" + std::to_string(number) + ":1";
     profile.bulk_address = "host" + std::to_string(number) + ":2";
     profile.host = "host" + std::to_string(number);
-    profile.workers = 2;
+    profile.workers = role == mesh::Role::kVassal ? 2 : 0;
+    profile.role = role;
     mesh::sign_profile(crypto, profile);
   }
 
