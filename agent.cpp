@@ -83,6 +83,7 @@ int run_command(const RunOptions& options) {
                  "is; leave the option out, or run everything\n");
     return report::kExitUsage;
   }
+  access.trust.key = mesh::Secret();
   return Agent(options, std::move(access)).run();
 }
 

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "mesh/io/address.hpp"
+#include "mesh/io/sealed_identity.hpp"
 #include "report/exit_code.hpp"
 #include "report/io/terminal.hpp"
 
@@ -180,6 +181,7 @@ MeshAccess open_mesh_access(const NetworkOptions& network, const PlaceOptions& p
 
   for (const Endpoint& peer : network.peers) access.discovery.peers.push_back(join(peer));
   access.discovery.rendezvous_dir = network.rendezvous;
+  access.discovery.sealed_identity = mesh::seal_identity(access.trust.key, access.identity);
   access.discovery.beacon = network.beacon;
   access.discovery.beacon_interface = network.beacon_interface;
   access.discovery.loopback_only = access.loopback_only;

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "commands/archivist.hpp"
 #include "commands/commands.hpp"
 #include "commands/console.hpp"
 #include "commands/mesh_access.hpp"
@@ -24,7 +25,8 @@
 #include "report/io/http_server.hpp"
 #include "report/text.hpp"
 
-// `dagz serve`: the dashboard, of the history and of the live job.
+// `dagz serve`: the dashboard, of the history and of the live job; with --join an archivist as
+// well.
 
 namespace dagz {
 namespace {
@@ -94,8 +96,12 @@ class LiveJobs {
 
 class Source : public report::DashboardSource {
  public:
-  Source(const ServeOptions& options, std::shared_ptr<const MeshAccess> access)
-      : history_(options.place.state_dir) {
+  // Of the live jobs it knows those that the archivist, if there is one, has joined; else that of
+  // its own key.
+  Source(const ServeOptions& options, std::shared_ptr<const MeshAccess> access,
+         Archivist* archivist)
+      : history_(options.place.state_dir), archivist_(archivist) {
+    if (archivist != nullptr) return;
     if (access->error.empty()) {
       live_.emplace(std::move(access), options.network);
     } else {
@@ -107,8 +113,10 @@ class Source : public report::DashboardSource {
     return exists() ? checked(history_.list(kJobsShown)) : std::vector<report::JobRow>();
   }
 
-  std::shared_ptr<const report::JobSummary> live() override {
-    return live_ ? live_->latest() : nullptr;
+  std::vector<std::shared_ptr<const report::JobSummary>> live() override {
+    if (archivist_ != nullptr) return archivist_->live();
+    const auto latest = live_ ? live_->latest() : nullptr;
+    return latest ? std::vector{latest} : std::vector<std::shared_ptr<const report::JobSummary>>{};
   }
 
   std::shared_ptr<const report::JobSummary> load(const std::string& job) override {
@@ -166,6 +174,7 @@ class Source : public report::DashboardSource {
   }
 
   report::History history_;
+  Archivist* archivist_;
   std::optional<LiveJobs> live_;
   std::vector<std::shared_ptr<const report::JobSummary>> loaded_;  // last used first
   std::string problem_;
@@ -208,7 +217,12 @@ int serve_command(const ServeOptions& options) {
   const int signals = open_signals();
   const auto access =
       std::make_shared<const MeshAccess>(open_mesh_access(options.network, options.place));
-  Source source(options, access);
+  std::optional<Archivist> archivist;
+  if (options.join) {
+    if (!access->error.empty()) return fail(access->exit_code, access->error);
+    archivist.emplace(access, options.network, options.place);
+  }
+  Source source(options, access, archivist ? &*archivist : nullptr);
   const auto& [host, port] = options.listen;
   std::unique_ptr<report::Dashboard> dashboard;
   report::HttpServer server([&](const report::HttpRequest& request) {
@@ -233,6 +247,11 @@ int serve_command(const ServeOptions& options) {
   const std::string behind = options.url.empty() ? ""
                                                  : ", listening on " + bracketed(host) + ":" +
                                                        std::to_string(server.port());
+  if (archivist) {
+    if (const std::string problem = archivist->start(); !problem.empty()) {
+      return fail(report::kExitUnusableEnvironment, problem);
+    }
+  }
   std::printf("dashboard: %s/jobs%s\n", config.url.c_str(), behind.c_str());
   std::fflush(stdout);
   server.run_until(signals);

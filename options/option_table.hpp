@@ -19,7 +19,6 @@ struct Settings {
   std::string bundle;
   HistoryOptions history;
   ServeOptions serve;
-  bool join = false;
 };
 
 enum CommandBit : unsigned {

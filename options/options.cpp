@@ -403,10 +403,6 @@ Invocation finish_command(const CommandLine& line, const Parser& parser, const C
       settings.history.format = settings.logs_format;
       return history_command_of(std::move(settings.history), word, parser.rest.at(command.name));
     case kServeCommand:
-      if (settings.join) {
-        return UsageError{
-            "--join is not built yet: without it, dagz serve shows the history and the live job"};
-      }
       settings.serve.place = run.place;
       settings.serve.network = run.network;
       return settings.serve;

@@ -112,7 +112,8 @@ struct ServeOptions {
   NetworkOptions network;
   Endpoint listen{"127.0.0.1", kDashboardPort};  // port 0: chosen by the system
   bool listen_given = false;
-  std::string url;  // how browsers reach it, when not there; empty = there
+  std::string url;    // how browsers reach it, when not there; empty = there
+  bool join = false;  // be an archivist as well
 };
 
 struct HistoryOptions {

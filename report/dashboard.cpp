@@ -103,22 +103,24 @@ bool Dashboard::is_known(const std::string& host) const {
 
 // A live job may have been recorded by one of its nodes while others still linger.
 std::vector<JobRow> Dashboard::rows() {
-  std::vector<JobRow> rows = source_.jobs();
-  const auto live = source_.live();
-  if (!live) return rows;
-  const bool over = std::any_of(rows.begin(), rows.end(),
-                                [&](const JobRow& row) { return row.full_id == live->full_id; });
-  if (!over) rows.insert(rows.begin(), row_of(*live));
+  const std::vector<JobRow> over = source_.jobs();
+  std::vector<JobRow> rows;
+  for (const auto& live : source_.live()) {
+    const bool recorded = std::any_of(
+        over.begin(), over.end(), [&](const JobRow& row) { return row.full_id == live->full_id; });
+    if (!recorded) rows.push_back(row_of(*live));
+  }
+  rows.insert(rows.end(), over.begin(), over.end());
   return rows;
 }
 
 std::shared_ptr<const JobSummary> Dashboard::find(const std::string& job) {
-  const auto live = source_.live();
-  if (!live) return source_.load(job);
-  const bool meant = job == "last" || job == live->full_id || job == live->short_id;
-  if (!meant) return source_.load(job);
-  auto over = source_.load(live->full_id);
-  return over ? over : live;
+  for (const auto& live : source_.live()) {
+    if (job != "last" && job != live->full_id && job != live->short_id) continue;
+    auto over = source_.load(live->full_id);
+    return over ? over : live;
+  }
+  return source_.load(job);
 }
 
 HttpResponse Dashboard::jobs(WallTime now) {

@@ -23,10 +23,10 @@ class DashboardSource {
  public:
   virtual ~DashboardSource() = default;
 
-  // Newest first, without the one that runs.
+  // Newest first, without those that run.
   virtual std::vector<JobRow> jobs() = 0;
-  // The one that runs, as of about a second ago; null when there is none.
-  virtual std::shared_ptr<const JobSummary> live() = 0;
+  // Those that run, as of about a second ago, newest first.
+  virtual std::vector<std::shared_ptr<const JobSummary>> live() = 0;
   // A short id, a full id or "last", of those that are over; null when there is none.
   virtual std::shared_ptr<const JobSummary> load(const std::string& job) = 0;
   // The test in all jobs that are over, newest first.

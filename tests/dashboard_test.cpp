@@ -29,7 +29,9 @@ struct FakeSource : DashboardSource {
     for (const auto& job : kept) rows.push_back(row_of(*job));
     return rows;
   }
-  std::shared_ptr<const JobSummary> live() override { return running; }
+  std::vector<std::shared_ptr<const JobSummary>> live() override {
+    return running ? std::vector{running} : std::vector<std::shared_ptr<const JobSummary>>{};
+  }
   std::shared_ptr<const JobSummary> load(const std::string& job) override {
     for (const auto& one : kept) {
       if (job == "last" || job == one->short_id || job == one->full_id) return one;

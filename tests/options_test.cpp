@@ -343,7 +343,8 @@ TEST_CASE("options: dagz serve", "[options]") {
   CHECK(parsed<ServeOptions>({"serve", "--url", "https://d.example:8/"}).url ==
         "https://d.example:8");
   CHECK(complaint({"serve", "--url", "https://d.example/dagz"}).starts_with("--url: '"));
-  CHECK(complaint({"serve", "--join"}).starts_with("--join is not built yet"));
+  CHECK(parsed<ServeOptions>({"serve", "--join"}).join);
+  CHECK_FALSE(parsed<ServeOptions>({"serve"}).join);
   CHECK(complaint({"serve", "--workers", "2"}).starts_with("unknown option '--workers'"));
 }
 

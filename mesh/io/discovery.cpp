@@ -203,6 +203,7 @@ std::string Discovery::Impl::open_directories(const OwnNode& own) {
   entry.host_id = here = this_host();
   entry.pid = getpid();
   entry.addresses = own.addresses;
+  entry.sealed_identity = config.sealed_identity;
   if (entry.addresses.size() > kEntryAddressesMax) entry.addresses.resize(kEntryAddressesMax);
   ScanRequest request;
   request.prefix = to_hex(keyring.run_tag());

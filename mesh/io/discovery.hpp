@@ -48,6 +48,8 @@ struct DiscoveryConfig {
   bool loopback_only = true;
   // For those who take no part: listens and reads, but writes no entry and sends nothing.
   bool look_only = false;
+  // Left in the directories beside the addresses, for archivists; empty: nothing is said.
+  std::string sealed_identity;
 };
 
 struct OwnNode {

@@ -16,6 +16,7 @@
 #include <memory>
 
 #include "mesh/io/descriptor.hpp"
+#include "mesh/io/sealed_identity.hpp"
 #include "mesh/profile.hpp"
 
 namespace dagz::mesh {
@@ -79,6 +80,7 @@ void DirectoryEntry::serialize(Archive& archive) {
   if (count > kEntryAddressesMax) throw WireError("too many addresses");
   addresses.resize(count);
   for (std::string& address : addresses) archive(bounded(address, kAddressMax));
+  archive(bounded(sealed_identity, kSealedIdentityMax));
 }
 
 HostId this_host() {
@@ -103,10 +105,16 @@ std::optional<DirectoryEntry> open_entry(const Keyring& keyring, Bytes bytes) {
   Mac mac;
   if (bytes.size() < mac.size() || bytes.size() > kEntryBytesMax) return std::nullopt;
   std::copy_n(bytes.begin(), mac.size(), mac.begin());
-  const Bytes content = bytes.subspan(mac.size());
-  if (!keyring.verify_mac(labelled(content), mac)) return std::nullopt;
+  if (!keyring.verify_mac(labelled(bytes.subspan(mac.size())), mac)) return std::nullopt;
+  return read_unverified_entry(bytes);
+}
+
+std::optional<DirectoryEntry> read_unverified_entry(Bytes bytes) {
+  if (bytes.size() < sizeof(Mac) || bytes.size() > kEntryBytesMax) return std::nullopt;
   DirectoryEntry entry;
-  if (!decode(content, entry) || entry.version != 1) return std::nullopt;
+  if (!decode(bytes.subspan(sizeof(Mac)), entry) || entry.version != kEntryVersion) {
+    return std::nullopt;
+  }
   return entry;
 }
 

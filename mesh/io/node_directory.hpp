@@ -24,13 +24,16 @@ inline constexpr int64_t kEntryStaleSeconds = 600;  // by the directory's own cl
 using HostId = FixedBytes<struct HostIdTag, 16>;
 HostId this_host();
 
+inline constexpr uint32_t kEntryVersion = 2;
+
 struct DirectoryEntry {
-  uint32_t version = 1;
+  uint32_t version = kEntryVersion;
   NodeId node_id;
   int64_t birth_wall_ms = 0;
   HostId host_id;
   int64_t pid = 0;
   std::vector<std::string> addresses;  // of the control lane
+  std::string sealed_identity;         // of the run (mesh/io/sealed_identity.hpp); may be empty
 
   template <class Archive>
   void serialize(Archive& archive);
@@ -40,6 +43,8 @@ struct DirectoryEntry {
 Buffer seal_entry(const Keyring& keyring, const DirectoryEntry& entry);
 // Nothing if the MAC is not by this run's keys or the rest is malformed.
 std::optional<DirectoryEntry> open_entry(const Keyring& keyring, Bytes bytes);
+// Of a run whose keys are not known yet: anybody may have written it.
+std::optional<DirectoryEntry> read_unverified_entry(Bytes bytes);
 // It says that it is from here, and its process is gone.
 bool is_dead(const DirectoryEntry& entry, const HostId& here);
 

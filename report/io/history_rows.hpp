@@ -37,6 +37,11 @@ struct HistoryLimits {
   uint32_t jobs = 100;
   Duration age = Duration::seconds(30LL * 24 * 3'600);
   uint64_t bytes = 1ULL << 30;
+
+  // For whoever is there to keep: nothing goes by itself.
+  static constexpr HistoryLimits none() {
+    return {UINT32_MAX, Duration{INT64_MAX / 2}, UINT64_MAX / 2};
+  }
 };
 
 // Brings a schema of this or an older version up to date, in one transaction.

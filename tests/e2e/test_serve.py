@@ -15,6 +15,7 @@ import urllib.request
 
 import pytest
 
+from dashboard import Dashboard
 from job import BINARY, PATIENCE
 
 HOSTILE = "\\\"><script>alert(1)</script><!--"
@@ -29,65 +30,18 @@ def test_fails(x):
 """
 
 
-class Dashboard:
-    """A running `dagz serve` for one job key and one history."""
-
-    def __init__(self, job, *options):
-        node = job.nodes[0]
-        self.process = subprocess.Popen(
-            [BINARY, "serve", "--job", job.key, "--state-dir", str(node.state), "--no-beacon",
-             "--listen", "127.0.0.1:0", *options],
-            cwd=node.suite, env=node.environment, text=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )
-        line = self.process.stdout.readline()
-        self.line = line
-        match = re.search(r"127\.0\.0\.1:(\d+)", line)
-        assert match, (line, self.process.stderr.read() if self.process.poll() is not None else "")
-        self.port = int(match[1])
-        self.url = f"http://127.0.0.1:{self.port}"
-
-    def get(self, path, status=200, **headers):
-        request = urllib.request.Request(self.url + path, headers=headers)
-        try:
-            answer = urllib.request.urlopen(request, timeout=PATIENCE)
-        except urllib.error.HTTPError as error:
-            answer = error
-        with answer:
-            assert answer.status == status
-            return answer.read().decode()
-
-    def wait_for(self, path, pattern):
-        """The page once this is on it."""
-        give_up = time.monotonic() + PATIENCE
-        while True:
-            page = self.get(path)
-            if re.search(pattern, page):
-                return page
-            assert time.monotonic() < give_up, page
-            time.sleep(0.1)
-
-    def end(self, number=signal.SIGINT):
-        self.process.send_signal(number)
-        output, errors = self.process.communicate(timeout=PATIENCE)
-        return self.process.returncode, output, errors
-
-
 @pytest.fixture
 def serve(job):
     started = []
 
     def start(*options):
-        started.append(Dashboard(job, *options))
+        node = job.nodes[0]
+        started.append(Dashboard(job.key, node.state, node.suite, node.environment, *options))
         return started[-1]
 
     yield start
     for one in started:
-        if one.process.poll() is None:
-            one.process.kill()
-        one.process.wait()
-        one.process.stdout.close()
-        one.process.stderr.close()
+        one.kill()
 
 
 @pytest.fixture

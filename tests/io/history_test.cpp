@@ -365,6 +365,15 @@ TEST_CASE("history: bounded by bytes, the newest job always stays", "[report]") 
   CHECK(fs::file_size(history.path()) < 300'000);
 }
 
+TEST_CASE("history: without limits every job stays", "[report]") {
+  const Folder folder;
+  History history(folder.state(), HistoryLimits::none());
+  for (int number = 1; number <= 120; ++number) {
+    REQUIRE_FALSE(history.record(numbered(number, number * 30)));
+  }
+  CHECK(history.list(1000).value.size() == 120);
+}
+
 TEST_CASE("history: tests that nobody has run for long are forgotten", "[report]") {
   const Folder folder;
   HistoryLimits limits;
