@@ -37,6 +37,8 @@ namespace {
 // keeps the agent off the CPU that the tests want. A worker that may be done with what it holds
 // within this is heard at once.
 constexpr Duration kWorkerReadStep = Duration::milliseconds(5);
+// The directories have been read by then, however slow they are at the beginning.
+constexpr Duration kForeignersSeenWithin = Duration::seconds(3);
 constexpr Duration kPeersAnswerWithin = Duration::seconds(2);
 constexpr int64_t kTearDownTimesGrace = 6;
 constexpr Duration kDrawEvery = Duration::milliseconds(200);
@@ -162,11 +164,14 @@ void Agent::run_again(const report::JobSummary& earlier) {
 
 // What cannot be written should be known before anything starts.
 bool Agent::open_files() {
-  if (!options_.trace.empty()) {
-    if (const auto reason = report::why_not_writable(options_.trace)) {
-      fail(report::kExitUsage, "--trace: " + options_.trace + " cannot be written: " + *reason);
-      return false;
-    }
+  if (!options_.junit.empty()) make_folder(options_.junit);
+  for (const auto& [option, path] :
+       {std::pair("--junit", options_.junit), std::pair("--trace", options_.trace)}) {
+    const auto reason = path.empty() ? std::nullopt : report::why_not_writable(path);
+    if (!reason) continue;
+    fail(report::kExitUsage,
+         std::string(option) + ": " + report::visible(path) + " cannot be written: " + *reason);
+    return false;
   }
   if (options_.events.empty()) return true;
   events_ = std::make_unique<report::EventFile>(options_.events);
@@ -351,11 +356,17 @@ void Agent::poll_discovery(Moment at) {
   discovery_->poll(at.now, {at.wall_ms}, candidates);
   for (const mesh::Candidate& candidate : candidates) node_->candidate(at, candidate.address);
   if (members_seen_ > 1) return;
-  if (access_.trust.source == mesh::TrustSource::kSecret &&
-      discovery_->stats().entries_foreign > 0) {
-    fail(report::kExitUsage,
-         "other nodes of this job are here, but with another secret; give all nodes the same "
-         "DAGZ_SECRET");
+  const mesh::DiscoveryStats& seen = discovery_->stats();
+  if (access_.trust.source == mesh::TrustSource::kSecret && seen.entries_foreign > 0) {
+    // Who was here first goes on: anybody may leave a file that nobody can check.
+    if (seen.entries_foreign_elder > 0 && at.now < began_at_ + kForeignersSeenWithin) {
+      fail(report::kExitUsage,
+           "other nodes of this job are here, but with another secret; give all nodes the same "
+           "DAGZ_SECRET");
+    } else if (!std::exchange(foreigners_told_, true)) {
+      say("a node with another secret wants to take part in this job, and cannot; give all nodes "
+          "the same DAGZ_SECRET");
+    }
   } else if (!given_addresses_.empty() && !lonely_told_ &&
              at.now > began_at_ + kPeersAnswerWithin) {
     lonely_told_ = true;
@@ -513,10 +524,8 @@ void Agent::finish_runner(Moment) {
 // As pytest does for its own JUnit file. Where that fails, so does the writing: it says why.
 void Agent::make_folder(const std::string& path) {
   const auto folder = std::filesystem::path(path).parent_path();
-  std::error_code error;
-  if (folder.empty() || std::filesystem::exists(folder, error)) return;
-  std::filesystem::create_directories(folder, error);
-  if (error) say(report::visible(folder.string()) + " could not be made: " + error.message());
+  std::error_code ignored;  // that it fails shows when the file is written
+  if (!folder.empty()) std::filesystem::create_directories(folder, ignored);
 }
 
 void Agent::write_file(const std::string& path, const char* what, const std::string& text) {
@@ -551,7 +560,7 @@ void Agent::print_report(const report::JobSummary& summary) {
   terminal_.print(report::to_text(report::format_job_report(summary, hash), color_));
   flush();
   if (!options_.junit.empty()) {
-    make_folder(options_.junit);
+    make_folder(options_.junit);  // a test may have removed it
     write_file(options_.junit, "JUnit file", report::format_junit(summary));
   }
   if (!options_.trace.empty()) write_file(options_.trace, "trace", report::format_trace(summary));
@@ -631,12 +640,20 @@ int Agent::conclude() {
   if (nobody) return static_cast<int>(end.unable_code);
   if (interrupts_ > 1) return report::kExitInterrupted;
   const int code = exit_code_of(end.summary);
-  return code == report::kExitPassed ? code_of_session(end.summary) : code;
+  if (code != report::kExitPassed) return code;
+  // The others have done without this node, and yet somebody has to mend it.
+  const bool unusable =
+      runner_failure_ && (runner_failure_->exit_code == report::kExitUsage ||
+                          runner_failure_->exit_code == report::kExitUnusableEnvironment);
+  return unusable ? runner_failure_->exit_code : code_of_session(end.summary);
 }
 
 // No test failed, or none of this node where only its own count, and yet something may say no.
 int Agent::code_of_session(const report::JobSummary& summary) {
-  if (summary.counts.total == 0) return report::kExitPassed;
+  // The session is empty where others have found or run all there is.
+  if (summary.counts.total == 0 || runner_status_ == report::kExitEmpty) {
+    return report::kExitPassed;
+  }
   // The session is told of all failures of the job.
   const bool told_so = runner_status_ == report::kExitFailed &&
                        report::exit_code(summary, {}) == report::kExitFailed;

@@ -100,6 +100,7 @@ class Agent {
   int runner_status_ = 0;              // of pytest's session
   std::optional<int> command_status_;  // of all that the command did
   bool lonely_told_ = false;
+  bool foreigners_told_ = false;
   bool output_lost_ = false;
   int exit_code_ = 0;
   std::optional<int> failed_with_;

@@ -177,7 +177,7 @@ const OptionSpec kOptions[] = {
      kRunCommand, apply_max_fail},
     {"exitfirst", "", kBoolText, "Tests",
      "stop the whole job after the first failure, as --max-fail 1",
-     kRunCommand, apply_exit_first, 'x', "", Completes::kNothing, true},
+     kRunCommand, apply_exit_first, 'x'},
     {"test-timeout", "S", "a duration above nought (10, 10s, 2m)", "Tests",
      "kill a test that takes longer; collecting a file may take ten times as long",
      kRunCommand, [](Text t, Settings& s) { return apply_timeout(t, s.run.test_timeout); }},

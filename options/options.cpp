@@ -61,10 +61,10 @@ class HelpFormatter : public CLI::Formatter {
 };
 
 constexpr const char* kRunFooter =
-    "Every option but -x can also come from the environment (DAGZ_RETRIES for --retries) and from\n"
-    "dagz.toml at the project's root (retries = 1). The command line wins over the environment, "
-    "and\n"
-    "the environment over the file.\n\n"
+    "Every option can also come from the environment (DAGZ_RETRIES for --retries) and from "
+    "dagz.toml\n"
+    "at the project's root (retries = 1). The command line wins over the environment, and the\n"
+    "environment over the file.\n\n"
     "SIGUSR1, or t on a terminal, tells what each worker runs now.\n\n"
     "Exit codes: 0 passed, 1 failed, 2 interrupted, 3 internal error, 4 usage error, 5 nothing\n"
     "collected, 6 too many warnings, 16 environment unusable, 17 incomplete, 18 collections "

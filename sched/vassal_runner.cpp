@@ -7,7 +7,7 @@
 // When the runner is lost, its workers are gone with it, and one of the tests that ran may have
 // done it. If there was only one, the loss is its result. Else nobody knows: all of them run again,
 // alone on this node, so that the next loss tells. Nor does anybody know of one that has only just
-// begun: a signal takes its time, and the test before it may have sent it.
+// begun after another: a signal takes its time, and the test before it may have sent it.
 
 namespace dagz::sched {
 namespace {
@@ -35,7 +35,8 @@ void Vassal::on(Instant now, int64_t wall_ms, const RunnerLost& event, Output& o
   for (const Slot slot : busy) {
     Worker& worker = workers_[slot];
     Item& head = worker.sent.front();
-    const bool just_begun = head.excused < kExcusedMax && now < worker.last_finished + kSignalTakes;
+    const bool just_begun =
+        worker.last && head.excused < kExcusedMax && now < worker.last_finished + kSignalTakes;
     if (just_begun) ++head.excused;
     const bool known = worker.timed_out || (busy.size() == 1 && !just_begun && !cancelled);
     suspect(worker);

@@ -235,6 +235,17 @@ TEST_CASE("options: values of the file may be of any plain type", "[options]") {
   CHECK(o.network.rendezvous == "/nfs");
 }
 
+TEST_CASE("options: the first failure ends the job where anybody says so", "[options]") {
+  const auto max_fail = [](std::vector<std::string> arguments,
+                           std::map<std::string, std::string> environment, const char* file) {
+    return parsed<RunOptions>(std::move(arguments), std::move(environment), file).max_fail.count;
+  };
+  CHECK(max_fail({"run"}, {{"DAGZ_EXITFIRST", "1"}}, "") == 1);
+  CHECK(max_fail({"run"}, {}, "exitfirst = true\n") == 1);
+  CHECK(max_fail({"run"}, {{"DAGZ_EXITFIRST", "0"}}, "max-fail = 3\n") == 3);
+  CHECK(max_fail({"run", "--max-fail", "2"}, {{"DAGZ_EXITFIRST", "1"}}, "") == 2);
+}
+
 TEST_CASE("options: mistakes in the file are named with file and line", "[options]") {
   CHECK(complaint({"run"}, {}, "\nwrokers = 3\n") ==
         "dagz.toml:2: unknown key 'wrokers'; did you mean 'workers'?");
@@ -245,7 +256,7 @@ TEST_CASE("options: mistakes in the file are named with file and line", "[option
         "dagz.toml:1: 'run' must be a text, a number, true, false or a list of these; there are no "
         "sections");
   CHECK(complaint({"run"}, {}, "retries = \n").starts_with("dagz.toml:1: "));
-  CHECK(complaint({"run"}, {}, "exitfirst = true\n") == "dagz.toml:1: unknown key 'exitfirst'");
+  CHECK(complaint({"run"}, {}, "exitfirst = maybe\n").starts_with("dagz.toml:1: "));
   CHECK_FALSE(complaint({"run"}, {}, "retries = 1\nretries = 2\n").empty());
   CommandLine line = line_of({"run"}, {}, "retries = 1\n");
   line.config->readable = false;

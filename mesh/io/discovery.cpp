@@ -79,6 +79,7 @@ struct DirectorySource {
   Instant look_at = Instant::never();
   uint64_t seen = 0;
   uint64_t foreign = 0;
+  uint64_t foreign_elder = 0;
 };
 
 }  // namespace
@@ -113,6 +114,7 @@ struct Discovery::Impl {
   HostId here;
   std::set<std::string> own_addresses;
   Beacon own_beacon;
+  int64_t own_birth_wall_ms = 0;
   Instant started_at{};
   bool running = false;
 
@@ -322,12 +324,16 @@ void Discovery::Impl::take_scan(DirectorySource& directory, const ScanResult& sc
                                 std::vector<Candidate>& out) {
   directory.seen = 0;
   directory.foreign = 0;
+  directory.foreign_elder = 0;
   directory.request.remove.clear();
   std::vector<DirectoryEntry> entries;
   for (const RawEntry& raw : scan.entries) {
     auto entry = open_entry(keyring, raw.bytes);
     if (!entry || entry_name(keyring.run_tag(), entry->node_id) != raw.name) {
+      const auto word = read_unverified_entry(raw.bytes);
+      if (word && is_dead(*word, here)) continue;
       ++directory.foreign;
+      if (word && word->birth_wall_ms < own_birth_wall_ms) ++directory.foreign_elder;
     } else if (is_dead(*entry, here)) {
       ++stats.entries_stale;
       directory.request.remove.push_back(raw.name);
@@ -338,6 +344,7 @@ void Discovery::Impl::take_scan(DirectorySource& directory, const ScanResult& sc
   directory.seen = entries.size();
   stats.entries_seen = host.seen + rendezvous.seen;
   stats.entries_foreign = host.foreign + rendezvous.foreign;
+  stats.entries_foreign_elder = host.foreign_elder + rendezvous.foreign_elder;
   // The eldest first: everybody then starts with the same few, of whom one is the scheduler.
   std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) {
     return Birth{a.birth_wall_ms, a.node_id} < Birth{b.birth_wall_ms, b.node_id};
@@ -451,6 +458,7 @@ Discovery::~Discovery() { stop(); }
 std::string Discovery::start(const OwnNode& own, Instant now) {
   impl_->own_addresses.insert(own.addresses.begin(), own.addresses.end());
   impl_->own_beacon.node_id = impl_->keyring.node_id();
+  impl_->own_birth_wall_ms = own.birth_wall_ms;
   if (!own.addresses.empty()) {
     const auto address = parse_address(own.addresses[0]);
     if (!address) return "'" + own.addresses[0] + "' is no address to be found at";

@@ -494,6 +494,24 @@ def test_another_secret_is_refused(job):
     first.wait()
 
 
+def test_who_comes_with_another_secret_disturbs_nobody(job):
+    job.write("test_slow.py", SLOW)
+    first = job.start("-n", "1", DAGZ_SECRET="the secret of the first")
+    first.wait_for_progress()
+    other = job.start("-n", "1", DAGZ_SECRET="the secret of the other")
+    assert other.wait() == 4 and "another secret" in other.errors
+    assert not other.progress()
+    assert first.wait() == 0, first.everything()
+    assert "passed" in first.summary()
+    # What it leaves behind when it is killed is no word of anybody.
+    first = job.start("-n", "1", DAGZ_SECRET="the secret of the first")
+    first.wait_for_progress()
+    first.send(signal.SIGKILL)
+    first.wait()
+    other = job.start("-n", "1", DAGZ_SECRET="the secret of the other")
+    assert other.wait() == 0, other.everything()
+
+
 def test_a_port_in_use(job):
     job.write("test_one.py", "def test_one(): pass\n")
     with socket.socket() as taken:

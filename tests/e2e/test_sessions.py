@@ -55,6 +55,15 @@ def test_what_comes_after_pytest_is_waited_for(passing):
     assert (passing.suite / "done").exists()
 
 
+def test_a_session_without_tests_is_no_failure_where_others_have_some(job):
+    job.write("test_it.py", "import time\ndef test_it(): time.sleep(3)\n")
+    busy = job.start("-n", "1", pytest=["-q"])
+    idle = job.start("-n", "1", pytest=["-q", "-k", "nothing"])
+    assert [busy.wait(), idle.wait()] == [0, 0], idle.errors
+    assert "status 5" not in idle.errors
+    same_report([busy, idle])
+
+
 def test_with_exit_own_the_failures_of_others_do_not_count(job):
     job.write("test_it.py", "import pytest, time\n@pytest.mark.parametrize('i', range(12))\n"
               "def test_it(i):\n    time.sleep(0.3)\n    assert i != 5\n")

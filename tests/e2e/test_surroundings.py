@@ -26,6 +26,24 @@ def test_without_pytest_a_sentence_says_so(job):
     assert "pytest" in node.error_lines[-1] and "not found" in node.error_lines[-1]
 
 
+def test_a_node_that_can_run_nothing_says_so_though_the_job_passes(job):
+    job.write("test_slow.py", SLOW)
+    (job.folder / "empty").mkdir()
+    able = job.start("-n", "1")
+    able.wait_for_progress()
+    unable = job.start(command=[], PATH=str(job.folder / "empty"))
+    assert able.wait() == 0, able.errors
+    assert unable.wait() == 16
+    assert unable.report() == able.report()
+
+
+def test_a_junit_file_that_cannot_be_written_is_known_before(job):
+    job.write("test_one.py", "def test_one(): pass\n")
+    node = job.start("--junit", "/proc/nowhere/junit.xml")
+    assert node.wait() == 4
+    assert node.lines == [] and "--junit: /proc/nowhere/junit.xml cannot be written" in node.errors
+
+
 @pytest.mark.parametrize("secret", [{}, {"DAGZ_SECRET": "a secret that is long enough"}])
 def test_a_mistyped_rendezvous_directory_is_refused(job, secret):
     job.write("test_one.py", "def test_one(): pass\n")
