@@ -278,6 +278,8 @@ void Agent::start_runner() {
   config.collect = collect_word(options_.collect);
   config.measure_memory = options_.max_worker_memory.has_value();
   config.owns_orphans = true;
+  config.file_within =
+      options_.test_timeout.value_or(Duration{}) * sched::VassalConfig{}.collection_timeouts;
   runner_started_ = true;
   if (const auto failure = runner_.start(config)) {
     runner_failure_ = *failure;

@@ -331,7 +331,8 @@ void Node::runner_event(Moment at, const sched::RunnerEvent& event) {
     flush_now_ = true;
   } else if (const auto* slow = std::get_if<sched::CollectionSlow>(&event)) {
     const std::string time = report::format_duration(slow->since_start);
-    tell(slow->connected ? "pytest has been collecting for " + time +
+    const std::string where = slow->path.empty() ? "" : ", now " + slow->path;
+    tell(slow->connected ? "pytest has been collecting for " + time + where +
                                "; nothing runs on this node until it is done"
                          : "the command has not started pytest after " + time);
   } else if (const auto* failed = std::get_if<sched::RunnerFailed>(&event)) {

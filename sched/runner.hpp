@@ -86,6 +86,7 @@ struct CollectionDone {
 struct CollectionSlow {
   Duration since_start;
   bool connected = false;  // pytest has started
+  std::string path;        // of the file or directory that it is at; may be empty
 };
 
 // A worker has collected a file, as it was told by `kCollectFile` or `kCollectAgain`.

@@ -256,13 +256,14 @@ TEST_CASE("node: notes on the collection and how long it takes are for people", 
     for (std::string& notice : bench.node.take_actions().notices) told.push_back(std::move(notice));
   };
   hear(sched::CollectionSlow{Duration::seconds(30), false});
-  hear(sched::CollectionSlow{Duration::seconds(60), true});
+  hear(sched::CollectionSlow{Duration::seconds(60), true, "test_a.py"});
   sched::CollectionDone done;
   done.notes = {"two\nlines"};
   hear(done);
   REQUIRE(told.size() == 3);
   CHECK_THAT(told[0], Catch::StartsWith("the command has not started pytest after 30"));
   CHECK_THAT(told[1], Catch::StartsWith("pytest has been collecting for"));
+  CHECK_THAT(told[1], Catch::Contains(", now test_a.py; nothing runs"));
   CHECK(told[2].find('\n') == std::string::npos);
 }
 

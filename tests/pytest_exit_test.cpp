@@ -49,6 +49,16 @@ TEST_CASE("pytest exit: pytest's own codes pass through, others are internal err
         "`pytest` ended too early (exit status 4): Traceback\nERROR: no such option\n");
 }
 
+TEST_CASE("pytest exit: who dies while it collects names what it had begun with", "[sched]") {
+  CommandEnd end = ended(9);
+  end.connected = true;
+  end.collecting = "tests/test_a.py";
+  CHECK(explain_command_end(end).text ==
+        "`pytest` ended too early (SIGKILL); it had last begun to collect tests/test_a.py");
+  end.collected = true;
+  CHECK(explain_command_end(end).text == "`pytest` ended before its tests were done (SIGKILL)");
+}
+
 TEST_CASE("pytest exit: no pytest makes the environment unusable", "[sched]") {
   CommandEnd end = ended(exited(1), {"python3", "-m", "pytest"});
   end.output = "/usr/bin/python3: No module named pytest\n";

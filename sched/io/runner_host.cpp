@@ -21,6 +21,7 @@
 namespace dagz::sched {
 namespace {
 
+constexpr int kFailed = 1;
 constexpr int kInternalError = 3;
 constexpr int kUnusable = 16;
 constexpr std::size_t kReadMax = 1 << 20;  // bytes of one connection in one `poll`
@@ -139,7 +140,7 @@ Instant RunnerHost::next_deadline() const {
   if (process_ && process_->running() && process_->exit_fd() < 0) next = now_ + kReapInterval;
   if (phase_ == Phase::kEnded || phase_ == Phase::kLost) return next;
   if (phase_ == Phase::kFinishing && ask_at_ == Instant::never() && !asked_) return now_;
-  if (phase_ == Phase::kCollecting) next = std::min(next, slow_at_);
+  if (phase_ == Phase::kCollecting) next = std::min({next, slow_at_, collecting_until()});
   next = std::min({next, ask_at_, kill_at_});
   if (!workers_.empty()) next = std::min(next, wake_at_);
   for (const auto& connection : connections_) next = std::min(next, connection->hello_by);
@@ -183,9 +184,23 @@ void RunnerHost::tell_if_slow() {
     began_at_ = now_;
     slow_at_ = now_ + config_.slow_collection;
   }
+  if (now_ >= collecting_until()) return collects_too_long();
   if (now_ < slow_at_) return;
-  events_.emplace_back(CollectionSlow{now_ - began_at_, connected_});
+  events_.emplace_back(CollectionSlow{now_ - began_at_, connected_, collecting_});
   slow_at_ = now_ + (now_ - began_at_);
+}
+
+// Where a worker collects, it is the one that is ended, and its file fails alone.
+Instant RunnerHost::collecting_until() const {
+  const bool limited = config_.file_within.ns > 0 && !collecting_.empty() && !collected_;
+  return limited ? collecting_since_ + config_.file_within : Instant::never();
+}
+
+void RunnerHost::collects_too_long() {
+  kill_all();
+  end(RunnerFailed{kFailed, fmt::format("collecting {} has taken longer than {:.1f}s, ten times "
+                                        "--test-timeout: it hangs, or needs a longer limit",
+                                        collecting_, config_.file_within.to_seconds())});
 }
 
 // ---- lines come in ----------------------------------------------------------------------------
@@ -282,6 +297,9 @@ void RunnerHost::handle_zygote(DriverMessage& message) {
     on_file(*part);
   } else if (auto* found = std::get_if<FoundPart>(&message)) {
     on_found(*found);
+  } else if (auto* collecting = std::get_if<CollectingLine>(&message)) {
+    collecting_ = std::move(collecting->path);
+    collecting_since_ = now_;
   } else if (auto* collected = std::get_if<Collected>(&message)) {
     on_collected(*collected);
   } else if (const auto* forked = std::get_if<WorkerForked>(&message)) {
@@ -701,7 +719,7 @@ void RunnerHost::command_ended(int wait_status) {
   const bool lost = was_lost();
   RunnerFailed failure =
       explain_command_end({config_.argv, wait_status, connected_, collected_,
-                           files_.asked_for_text(), std::move(failure_), output});
+                           files_.asked_for_text(), std::move(failure_), collecting_, output});
   if (lost) return lose(wait_status, std::move(failure));
   end(std::move(failure));
 }

@@ -26,13 +26,14 @@ namespace dagz::sched {
 
 struct RunnerConfig {
   std::vector<std::string> argv = {"pytest"};
-  std::vector<EnvironmentEntry> extra_env;               // DAGZ_JOB, DAGZ_NODE
-  std::string cwd;                                       // empty: ours
-  std::string collect = "whole";                         // or "shared", "auto"
-  bool measure_memory = false;                           // of workers, after each test
-  bool owns_orphans = false;                             // they are told, and ended at the end
-  Duration grace = Duration::seconds(10);                // between the polite and the hard kill
-  Duration slow_collection = Duration::seconds(30);      // one that takes longer is told
+  std::vector<EnvironmentEntry> extra_env;           // DAGZ_JOB, DAGZ_NODE
+  std::string cwd;                                   // empty: ours
+  std::string collect = "whole";                     // or "shared", "auto"
+  bool measure_memory = false;                       // of workers, after each test
+  bool owns_orphans = false;                         // they are told, and ended at the end
+  Duration grace = Duration::seconds(10);            // between the polite and the hard kill
+  Duration slow_collection = Duration::seconds(30);  // one that takes longer is told
+  Duration file_within;  // of one file, by the zygote; nothing: no limit
   Duration finish_patience = Duration::seconds(120);     // for summaries and reports of plug-ins
   std::span<const DriverModule> driver = kPytestDriver;  // must outlive `start`
 };
@@ -167,6 +168,8 @@ class RunnerHost {
   void measure(Worker& worker, Slot slot);
   void look_for_orphans();
   void tell_if_slow();
+  Instant collecting_until() const;
+  void collects_too_long();
 
   void do_command(const StartWorker& start);
   void do_command(const RunTests& run);
@@ -217,6 +220,8 @@ class RunnerHost {
   Instant looked_for_orphans_at_;
   Instant began_at_;  // to collect
   Instant slow_at_ = Instant::never();
+  std::string collecting_;  // the zygote does, since then
+  Instant collecting_since_;
   std::vector<UniqueFd> dying_;  // pidfds of workers that were killed with their runner
 
   FileCollected file_;  // being told

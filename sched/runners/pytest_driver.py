@@ -43,6 +43,8 @@ _INSPECTION_OPTIONS = (
     "setuponly", "setupplan",
 )  # fmt: skip
 
+FILES_AND_DIRECTORIES = (pytest.File, getattr(pytest, "Directory", pytest.File))
+
 
 def _take_settings():
     """Returns the socket's path and how to collect; hides dagz from everything that this process starts."""
@@ -126,6 +128,7 @@ class Zygote(DriverSession):
         self.deselected = 0
         self.skipped = []  # ids of files and why they skipped themselves
         self.started = time.perf_counter()
+        self.collecting = False
         self.children = {}
         self.uses = collections.Counter()
         self.replay_broken = False
@@ -149,11 +152,17 @@ class Zygote(DriverSession):
 
     def about_to_collect(self):
         self.started = time.perf_counter()
+        self.collecting = True
         self.notes = self.seed.settle(self.config, self._name_of_job)
 
     def _name_of_job(self):
         message = self.connection.wait_for("job", NAME_PATIENCE)
         return message and message["name"]
+
+    def pytest_collectstart(self, collector):
+        # Workers are forked with this plug-in, and may collect.
+        if self.collecting and isinstance(collector, FILES_AND_DIRECTORIES):
+            self.connection.send("collecting", text=bounded(collector.nodeid or "."))
 
     def pytest_collectreport(self, report):
         if report.failed:
@@ -199,6 +208,7 @@ class Zygote(DriverSession):
     # -- serving
 
     def _serve(self, session):
+        self.collecting = False
         files = self.collection.files
         if files is None:
             self._send_catalog()

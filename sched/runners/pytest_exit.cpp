@@ -87,6 +87,8 @@ RunnerFailed explain_command_end(const CommandEnd& end) {
                                  end.collected ? "before its tests were done" : "too early",
                                  describe_exit(end.wait_status));
   if (end.failure) text += ": " + *end.failure;
+  const bool died = !pytest_code && !end.collected && !end.collecting.empty();
+  if (died) text += "; it had last begun to collect " + end.collecting;
   return {pytest_code ? *code : kInternalError, with_output(std::move(text), end.output)};
 }
 

@@ -19,6 +19,7 @@ struct CommandEnd {
   bool collected = false;  // the whole catalog was told
   bool text_only = false;  // pytest was asked for text, and says so (its own options are not seen)
   std::optional<std::string> failure;  // what the driver said when it gave up
+  std::string collecting;              // the file or directory that it last began to collect
   std::string output;                  // standard output and error, bounded
 };
 

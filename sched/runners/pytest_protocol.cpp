@@ -360,6 +360,7 @@ DriverMessage decode_small(std::string_view kind, JsonScanner& in) {
   if (kind == "bye") return ByeLine{};
   if (kind == "cancelled") return CancelledLine{};
   if (kind == "exit_requested") return ExitRequestLine{std::move(fields.text)};
+  if (kind == "collecting") return CollectingLine{std::move(fields.text)};
   if (kind == "failed") return ZygoteFailed{std::move(fields.text)};
   if (kind == "finished") return ZygoteFinished{fields.status};
   if (kind != "forked" && kind != "exit") return BadLine{"a message of an unknown kind"};

@@ -119,6 +119,11 @@ struct FiledLine {
   std::vector<CollectionError> errors;
 };
 
+// The zygote begins with this file or directory.
+struct CollectingLine {
+  std::string path;
+};
+
 struct MissingLine {
   LocalTest test;
 };
@@ -138,7 +143,7 @@ struct BadLine {
 using DriverMessage =
     std::variant<BadLine, DoneLine, WantLine, FilePart, Collected, WorkerForked, WorkerExited,
                  WorkerHello, ByeLine, CancelledLine, ExitRequestLine, ZygoteHello, ZygoteFailed,
-                 ZygoteFinished, FoundPart, FiledLine, MissingLine>;
+                 ZygoteFinished, FoundPart, FiledLine, MissingLine, CollectingLine>;
 
 // `line` without its line break.
 DriverMessage decode_driver_line(std::string_view line);

@@ -153,6 +153,16 @@ def test_a_collection_that_hangs_ends_with_the_job(job):
     assert "stopped at the deadline" in node.everything()
 
 
+@pytest.mark.parametrize("collect", ["whole", "shared"])
+def test_a_file_that_hangs_while_it_is_collected_has_a_limit(job, collect):
+    job.write("test_fine.py", "def test_fine(): pass\n")
+    job.write("test_hangs.py", "import time\ntime.sleep(1000)\n")
+    node = job.start("-n", "1", "--collect", collect, "--test-timeout", "0.3", "--grace", "1")
+    assert node.wait() == 1, node.everything()
+    assert "test_hangs.py" in node.everything()
+    assert collect == "whole" or "1 passed" in node.summary()
+
+
 def test_threads_where_workers_are_forked_are_told(job):
     job.write(
         "conftest.py",

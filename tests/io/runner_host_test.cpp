@@ -466,6 +466,16 @@ TEST_CASE("runner host: who takes long to collect is told of, and ended with the
   CHECK(bench.next<RunnerFinished>().status == 0);
 }
 
+TEST_CASE("runner host: a file that takes too long to collect is named, and ends the runner",
+          "[sched]") {
+  RunnerConfig config = fake("[]", "collects for ever");
+  config.file_within = Duration::milliseconds(300);
+  Bench bench(config);
+  const auto failed = bench.next<RunnerFailed>();
+  CHECK(failed.exit_code == 1);
+  CHECK_THAT(failed.text, Catch::StartsWith("collecting tests/slow.py has taken longer than 0.3s"));
+}
+
 TEST_CASE("runner host: a job that ends before there was a word of pytest has no status",
           "[sched]") {
   RunnerConfig config;

@@ -138,6 +138,7 @@ def zygote():
         print("ERROR: no such test")
         sys.exit(4)
     if MODE == "collects for ever":
+        link.say("collecting", text="tests/slow.py")
         time.sleep(600)
     tell_catalog(link)
     children = {}
