@@ -7,7 +7,8 @@ From its seed a run draws a suite with known outcomes, 2 to 5 nodes, and what ha
 the job runs: killed, stopped for a while, asked to leave, started late; in network namespaces, where
 every node is a host of its own, also cut off, one way or both ways, and connected again. One node is
 neither killed nor asked to leave. Then every node that was left in peace prints the same report, no
-verdict is lost, and each is the one that the suite is made to give.
+verdict is lost, and each is the one that the suite is made to give. On one host an archivist looks on:
+it has kept that report as well.
 
 Prints a line a run, and at the end how often each fault happened. Exit code 1 when anything is wrong.
 """
@@ -29,8 +30,9 @@ import tempfile
 import time
 
 os.environ.setdefault("DAGZ_BINARY", str(pathlib.Path(__file__).resolve().parents[2] / "build" / "dagz"))
+from dashboard import Dashboard  # noqa: E402
 from hosts import Hosts, why_not  # noqa: E402
-from job import Job, Node  # noqa: E402
+from job import PATIENCE, Job, Node, clean_environment  # noqa: E402
 
 BODIES = {
     "OK": "pass",
@@ -111,6 +113,11 @@ class Run:
         self.exited_at: dict[int, float] = {}
         self.apart_until = -MEETING_S  # as far as anybody was cut off or stood still
         self.told: collections.Counter[str] = collections.Counter()
+        self.archive = folder / "archive"
+        self.archivist: Dashboard | None = None
+        if not namespaces:
+            environment = clean_environment(folder / "user")
+            self.archivist = Dashboard("of-no-job", self.archive, self.job.suite, environment, "--join")
 
     def start(self, number: int) -> None:
         options = ["-n", str(self.plan.workers), "--retries", "1"]
@@ -218,6 +225,17 @@ class Run:
                 f"nodes {first} and {number} print different reports:\n"
                 + "\n".join(reports[first] + report)
             )
+        if self.archivist:
+            self.check_archive(self.nodes[first])
+
+    def check_archive(self, node: Node) -> None:
+        name = json.loads(self.kept(node))["job"]
+        give_up = time.monotonic() + PATIENCE
+        question = ["report", name, "--state-dir", str(self.archive), "--no-beacon", "--job", "of-no-job"]
+        while (answer := node.ask(*question)).returncode != 0:
+            assert time.monotonic() < give_up, "the archivist has not kept the job: " + answer.stderr
+            time.sleep(0.1)
+        assert answer.stdout.splitlines() == node.report(), "the archivist has another report:\n" + answer.stdout
 
     @staticmethod
     def kept(node: Node) -> str:
@@ -240,6 +258,8 @@ def chaos(seed: int, namespaces: bool, folder: pathlib.Path, delay_s: float = 0)
         for node in run.nodes.values():
             if node.process.poll() is None:
                 node.process.kill()
+        if run.archivist:
+            run.archivist.kill()
         run.job.end()
     return run
 
