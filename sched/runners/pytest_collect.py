@@ -21,6 +21,7 @@ import time
 import traceback
 
 import pytest
+import dagz_pytest_heap as heap
 from dagz_pytest_marks import told_of
 from dagz_pytest_reports import bounded, module_of
 
@@ -32,7 +33,6 @@ ERRORS_TOLD = 10_000  # in one message
 PATH_MAX, ID_MAX = 4096, 16 * 1024  # characters: no log has more
 INDEX_SIZE, NEED_SIZE = 10, 80  # bytes of a message that they take at the most
 FOUND_MAX = 2000  # files in one message
-GC_THRESHOLD = 100_000
 AGAIN = -1  # in place of a test: collect the file, its tests are known
 # With fewer files than this a walk and separate collections gain nothing.
 FEW_FILES = 50
@@ -421,11 +421,11 @@ class Files:
         start = time.perf_counter()
         self.errors = []
         threshold = gc.get_threshold()
-        if gc.isenabled() and 0 < threshold[0] < GC_THRESHOLD:
-            gc.set_threshold(GC_THRESHOLD, *threshold[1:])
+        if gc.isenabled() and 0 < threshold[0] < heap.THRESHOLD:
+            gc.set_threshold(heap.THRESHOLD, *threshold[1:])
         if f not in self.items:
             self.items[f] = self._collect(f)
-            gc.freeze()
+            heap.freeze()
         gc.set_threshold(*threshold)
         if len(entry) == 1 and self.items[f]:
             send_file(connection, f, self.files[f][0], self.items[f], self.errors)

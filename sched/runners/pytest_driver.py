@@ -21,6 +21,7 @@ import traceback
 import warnings
 
 import pytest
+import dagz_pytest_heap as heap
 from dagz_pytest_collect import ZYGOTE_ERRORS_MAX, few_errors, send_file, send_found
 from dagz_pytest_connection import Connection
 from dagz_pytest_coverage import kept_until_the_end
@@ -237,6 +238,7 @@ class Zygote(DriverSession):
             if before is not None:
                 signal.signal(signal.SIGINT, before)
         self._kill_children()
+        heap.stop_searching()
         for note in skip_notes(sorted(self.skipped[told:])):  # by workers: those that come with all else went before
             sys.stderr.write("dagz: %s\n" % note)
         self.coverage.gather(finish)

@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 import threading
 import weakref
 
@@ -144,17 +145,21 @@ def flush(stream):
 
 
 def redirect(config, log):
-    """Points all output at the log and takes the standard input away. The capture starts afresh: its
-    temporary files came with the fork and share their offsets with all other workers."""
+    """Points all output at the log and takes the standard input away. The capture begins afresh."""
     capture = config.pluginmanager.getplugin("capturemanager")
-    if capture is not None and capture._global_capturing is not None:
-        capture._global_capturing.stop_capturing()
-        capture._global_capturing = None
+    streams = capture and capture._global_capturing
+    if streams:
+        capture.suspend_global_capture(in_=True)
     fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.dup2(fd, 1)
     os.dup2(fd, 2)
+    if streams:
+        for part in (streams.in_, streams.out, streams.err):
+            _begin_afresh(part)
+        capture.resume_global_capture()
+        capture.suspend_global_capture()
     _offer_stacks(fd)
     for spare in (null, fd):
         if spare > 2:
@@ -163,9 +168,22 @@ def redirect(config, log):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(line_buffering=True)  # a crash must not take lines along
     _redirect_faulthandler(config)
-    if capture is not None:
-        capture.start_global_capturing()
-        capture.suspend_global_capture()
+
+
+def _begin_afresh(part):
+    """Of a suspended capture, one stream. Its temporary file came with the fork and shares its offset with all other
+    workers', so another one is put in its place; but the object stays: modules may have bound sys.stdout when they
+    were imported."""
+    if part is None:
+        return
+    if hasattr(part, "targetfd_save"):
+        os.dup2(part.targetfd, part.targetfd_save, inheritable=False)
+        if part.targetfd != 0:
+            with tempfile.TemporaryFile(buffering=0) as own:
+                os.dup2(own.fileno(), part.tmpfile.fileno(), inheritable=False)
+    elif hasattr(part.tmpfile, "getvalue"):
+        part.tmpfile.seek(0)
+        part.tmpfile.truncate()
 
 
 class Uncaptured:

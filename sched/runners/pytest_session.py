@@ -7,7 +7,8 @@ import gc
 import os
 
 import pytest
-from dagz_pytest_collect import GC_THRESHOLD, Collection
+import dagz_pytest_heap as heap
+from dagz_pytest_collect import Collection
 from dagz_pytest_marks import register_markers
 from dagz_pytest_coverage import Coverage
 from dagz_pytest_plugins import SharedSeed, XdistFixtures, forget_stepwise, set_options
@@ -17,6 +18,7 @@ class DriverSession:
     """A plug-in that lets pytest configure and collect as the user's command says, for dagz to run the tests."""
 
     def __init__(self, config, path, mode):
+        heap.be_honest()
         self.config = config
         self.path = path  # of the agent's socket
         self.collection = Collection(mode)
@@ -52,16 +54,15 @@ class DriverSession:
     def pytest_collection(self):
         if gc.isenabled() and gc.get_threshold()[0]:
             self.user_threshold = gc.get_threshold()
-            gc.set_threshold(GC_THRESHOLD, *self.user_threshold[1:])
+            gc.set_threshold(heap.THRESHOLD, *self.user_threshold[1:])
         self.about_to_collect()
 
     def about_to_collect(self):
         """Whatever else is due before anything is collected."""
 
     def settle_heap(self):
-        """What was collected lives as long as the process: no garbage collection need look at it again."""
-        gc.collect()
-        gc.freeze()
+        """All that stays is there."""
+        heap.freeze()
         if self.user_threshold is not None:
-            if gc.get_threshold()[0] == GC_THRESHOLD:
+            if gc.get_threshold()[0] == heap.THRESHOLD:
                 gc.set_threshold(*self.user_threshold)

@@ -31,6 +31,37 @@ def test_several_failures_of_one_test_are_told_apart(write):
     assert "\n_ " not in "\n" + agent.of("test_down")["x"]
 
 
+@pytest.mark.parametrize("method", ["fd", "sys", "tee-sys", "no"])
+def test_streams_that_were_bound_at_import_are_those_of_the_test(write, method):
+    bound = """
+        import logging, sys
+        from sys import stderr, stdout
+        logger = logging.getLogger("bound")
+        logger.addHandler(logging.StreamHandler(sys.stdout))
+        """
+    suite = write(
+        conftest=bound,
+        test_b=bound
+        + """
+        import conftest
+        print("while it is collected")
+        def test_same():
+            assert stdout is sys.stdout and conftest.stderr is sys.stderr
+            print("of another test")
+        def test_fails():
+            print("printed")
+            logger.warning("logged")
+            print("to the bound one", file=conftest.stderr)
+            assert 0
+        """,
+    )
+    agent = Agent(suite, "-q", "--capture=" + method, workers=2, window=2).run()
+    assert agent.outcomes() == {"test_same": "passed", "test_fails": "failed"}, agent.done
+    text = agent.of("test_fails")["x"]
+    assert "printed" in text and "logged" in text and "to the bound one" in text
+    assert "Logging error" not in text and "of another test" not in text and "while it is" not in text
+
+
 def test_a_failure_has_what_pytest_did_not_capture(write):
     suite = write(
         test_o="""
