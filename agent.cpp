@@ -220,6 +220,7 @@ bool Agent::start_network() {
   config.scheduler.tear_down_within = config.vassal.tear_down_within + options_.grace;
   config.scheduler.speculation = options_.speculation;
   config.scheduler.strict_collection = options_.strict_collection;
+  config.scheduler.flaky_fails = options_.flaky == FlakyPolicy::kFail;
   config.earlier = earlier_;
   if (options_.on_isolation == IsolationPolicy::kSlice) {
     config.scheduler.slice = slice_of(access_.run);
@@ -570,10 +571,20 @@ void Agent::print_report(const report::JobSummary& summary) {
   for (const std::string& message : history_.take_messages()) say(message);
 }
 
+// The job's scheduler decided otherwise, and this node's exit code is that of the job.
+void Agent::tell_what_is_not_in_force(const report::JobSummary& summary) {
+  const char* otherwise = " is not in force: the node that named the job did without it";
+  if (options_.flaky == FlakyPolicy::kFail && !summary.flaky_fails && summary.counts.flaky > 0) {
+    say(std::string("--flaky fail") + otherwise);
+  }
+  if (options_.strict_collection && !summary.strict_collection && summary.collections_differ) {
+    say(std::string("--strict-collection") + otherwise);
+  }
+}
+
 int Agent::exit_code_of(const report::JobSummary& summary) {
+  tell_what_is_not_in_force(summary);
   report::ExitPolicy policy;
-  policy.flaky_fails = options_.flaky == FlakyPolicy::kFail;
-  policy.collections_differ = options_.strict_collection && summary.collections_differ;
   if (options_.exit == ExitPolicy::kOwn) policy.own_node = node_ ? own_name() : "nobody";
   policy.max_warnings = runner_status_ == report::kExitMaxWarnings;
   return report::exit_code(summary, policy);

@@ -60,6 +60,7 @@ class Agent {
   void run_again(const report::JobSummary& earlier);
   report::KnownFlaky known_flaky(const report::JobSummary& summary);
   void print_report(const report::JobSummary& summary);
+  void tell_what_is_not_in_force(const report::JobSummary& summary);
   int exit_code_of(const report::JobSummary& summary);
   int code_of_session(const report::JobSummary& summary);
   bool open_files();

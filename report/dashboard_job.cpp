@@ -186,8 +186,14 @@ std::string errors_tab(const JobPage& page) {
   if (!text.empty()) return text;
   const uint64_t known = page.summary.counts.failed + page.summary.counts.errors;
   if (known > 0) return "<p>The failures of this job are not listed: it is too large.</p>\n";
-  return page.summary.status == JobStatus::kRunning ? "<p>Nothing has failed so far.</p>\n"
-                                                    : "<p>Nothing failed.</p>\n";
+  switch (page.summary.status) {
+    case JobStatus::kRunning:
+      return "<p>Nothing has failed so far.</p>\n";
+    case JobStatus::kFailed:
+      return "<p>No test failed for good: what fails the job stands above.</p>\n";
+    default:
+      return "<p>Nothing failed.</p>\n";
+  }
 }
 
 std::string flaky_tab(const JobPage& page) {

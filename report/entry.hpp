@@ -136,18 +136,20 @@ struct Unable {
   }
 };
 
-// The scheduler names the job.
+// The scheduler names the job, and says what its verdict depends on besides the tests.
 struct Named {
   std::string short_id;
   std::string full_id;
   int64_t started_wall_ms = 0;
-  uint32_t retries = 0;         // tries of a failing test after the first
-  uint32_t expected_nodes = 0;  // 0: nobody said
+  uint32_t retries = 0;            // tries of a failing test after the first
+  uint32_t expected_nodes = 0;     // 0: nobody said
+  bool flaky_fails = false;        // a flaky test fails the job
+  bool strict_collection = false;  // so do different collections; all nodes' are waited for
 
   template <class Archive>
   void serialize(Archive& archive) {
     archive(bounded(short_id, kPathMax), bounded(full_id, kPathMax), started_wall_ms, retries,
-            expected_nodes);
+            expected_nodes, flaky_fails, strict_collection);
   }
 };
 

@@ -29,17 +29,20 @@ Counts own_counts(const JobSummary& summary, std::string_view node) {
 int exit_code(const JobSummary& summary, const ExitPolicy& policy) {
   const bool whole = policy.own_node.empty();
   const Counts counts = whole ? summary.counts : own_counts(summary, policy.own_node);
-  const bool failed = counts.failed + counts.errors > 0 || !summary.collection_errors.empty() ||
-                      (whole && summary.status == JobStatus::kFailed);
+  const bool differ = fails_by_collections(summary);
+  const bool unexplained =
+      whole && summary.status == JobStatus::kFailed && !differ && !fails_by_flaky_tests(summary);
+  const bool failed =
+      counts.failed + counts.errors > 0 || !summary.collection_errors.empty() || unexplained;
 
   if (summary.status == JobStatus::kInterrupted) return kExitInterrupted;
   if (failed) return kExitFailed;
-  if (policy.collections_differ) return kExitCollectionsDiffer;
+  if (differ) return kExitCollectionsDiffer;
   if (summary.status == JobStatus::kIncomplete || summary.status == JobStatus::kRunning) {
     return kExitIncomplete;
   }
   if (summary.status == JobStatus::kEmpty) return kExitEmpty;
-  if (policy.flaky_fails && counts.flaky > 0) return kExitFlaky;
+  if (summary.flaky_fails && counts.flaky > 0) return kExitFlaky;
   return policy.max_warnings ? kExitMaxWarnings : kExitPassed;
 }
 

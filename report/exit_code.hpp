@@ -23,15 +23,14 @@ enum ExitCode : int {
 };
 
 struct ExitPolicy {
-  bool flaky_fails = false;         // --flaky fail
-  bool collections_differ = false;  // set only under --strict-collection
-  bool max_warnings = false;        // pytest said so, on any node
-  std::string own_node;             // --exit own: judge only what this node ran; empty: the job
+  bool max_warnings = false;  // pytest said so, on any node
+  std::string own_node;       // --exit own: judge only what this node ran; empty: the job
 };
 
 // The first that applies: interrupted, failed (collection errors too, also under --exit own:
-// they belong to nobody), collections differ, incomplete, empty, flaky, max warnings, passed. A job
-// that is still running is incomplete.
+// they belong to nobody), collections differ (--strict-collection), incomplete, empty, flaky
+// (--flaky fail), max warnings, passed. A job that is still running is incomplete. Whether the job
+// is that strict is in its summary, so that all nodes exit alike, and as its status says.
 int exit_code(const JobSummary& summary, const ExitPolicy& policy);
 
 }  // namespace dagz::report

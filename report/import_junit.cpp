@@ -200,7 +200,7 @@ class JunitReader {
       job_.tests.push_back(std::move(test));
     }
     job_.counts = count_tests(job_.tests, job_.collection_errors.size());
-    job_.status = final_status(job_.counts, false);
+    job_.status = final_status(job_, false);
     context_.sink(std::move(job_));
   }
 

@@ -694,16 +694,30 @@ bool JobState::is_found_empty() const {
          });
 }
 
-// Of a closed job.
-JobStatus JobState::status_of(const Counts& counts) const {
+// Of a closed job, in the order of `final_status`.
+JobStatus JobState::status_of(const JobSummary& summary) const {
+  const Counts& counts = summary.counts;
   if (closed_->reason == CloseReason::kInterrupted) return JobStatus::kInterrupted;
-  if (counts.failed + counts.errors > 0) return JobStatus::kFailed;
+  if (counts.failed + counts.errors > 0 || fails_by_collections(summary)) return JobStatus::kFailed;
   // A slice may hold none of the suite's tests.
   if (counts_.total == 0 && uncollected_ == 0 && !too_large_) {
     return is_found_empty() ? JobStatus::kEmpty : JobStatus::kIncomplete;
   }
   if (counts.unfinished > 0 || uncollected_ > 0 || too_large_) return JobStatus::kIncomplete;
-  return JobStatus::kPassed;
+  return fails_by_flaky_tests(summary) ? JobStatus::kFailed : JobStatus::kPassed;
+}
+
+// Where it may be that no test did.
+void JobState::tell_why_failed(JobSummary& summary) {
+  if (summary.status != JobStatus::kFailed) return;
+  if (fails_by_collections(summary)) {
+    summary.notes.emplace_back("--strict-collection: different collections fail the job");
+  }
+  if (fails_by_flaky_tests(summary)) {
+    const uint64_t flaky = summary.counts.flaky;
+    summary.notes.push_back("--flaky fail: " + std::to_string(flaky) +
+                            (flaky == 1 ? " flaky test fails" : " flaky tests fail") + " the job");
+  }
 }
 
 JobSummary JobState::summary() const {
@@ -712,6 +726,8 @@ JobSummary JobState::summary() const {
     out.full_id = named_->full_id;
     out.short_id = named_->short_id;
     out.started = {named_->started_wall_ms};
+    out.strict_collection = named_->strict_collection;
+    out.flaky_fails = named_->flaky_fails;
   }
   std::vector<const NodeState*> nodes;
   for (const NodeState& node : nodes_) {
@@ -761,13 +777,14 @@ JobSummary JobState::summary() const {
   for (const auto& [path, text] : collection_errors_) out.collection_errors.push_back({path, text});
   summarize_times(out);
   if (!closed_) return out;
-  out.status = status_of(out.counts);
+  note_differences(nodes, out);
+  out.status = status_of(out);
+  tell_why_failed(out);
   if (!closed_->detail.empty()) out.notes.push_back(closed_->detail);
   if (uncollected_ > 0) {
     out.notes.push_back(std::to_string(uncollected_) +
                         (uncollected_ == 1 ? " file was" : " files were") + " never collected");
   }
-  note_differences(nodes, out);
   std::sort(out.notes.begin(), out.notes.end());
   return out;
 }

@@ -211,7 +211,8 @@ class JobState {
   TestSummary summarize(const Test& test, int64_t started_wall_ms) const;
   void summarize_times(JobSummary& summary) const;
   bool is_found_empty() const;
-  JobStatus status_of(const Counts& counts) const;
+  JobStatus status_of(const JobSummary& summary) const;
+  static void tell_why_failed(JobSummary& summary);
   struct Files {
     bool whole = false;
     std::set<uint32_t> all;

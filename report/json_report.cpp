@@ -74,6 +74,8 @@ Json head_of(const JobSummary& summary) {
         {{"path", json_text(error.path)}, {"text", json_text(error.text)}});
   }
   json["collections_differ"] = summary.collections_differ;
+  json["strict_collection"] = summary.strict_collection;
+  json["flaky_fails"] = summary.flaky_fails;
   return json;
 }
 
@@ -247,6 +249,8 @@ void read_head(const Json& json, JobSummary& summary) {
     summary.collection_errors.push_back({text_in(one, "path"), text_in(one, "text")});
   }
   summary.collections_differ = bool_in(json, "collections_differ");
+  summary.strict_collection = bool_in(json, "strict_collection");
+  summary.flaky_fails = bool_in(json, "flaky_fails");
 }
 
 }  // namespace

@@ -21,6 +21,7 @@
 //   "nodes": [{"name","host","ci_url","workers","lost","id"}],
 //   "notes": [""],
 //   "collection_errors": [{"path","text"}], "collections_differ": false,
+//   "strict_collection": false, "flaky_fails": false,
 //   "tests": [{"id","file","verdict","attempts": [{"outcome","node","worker","started_after_s",
 //              "duration_s","cpu_percent","run", and when not empty "message","output"}]}] }
 //

@@ -75,11 +75,22 @@ Counts count_tests(const std::vector<TestSummary>& tests, std::size_t collection
   return counts;
 }
 
-JobStatus final_status(const Counts& counts, bool interrupted) {
+bool fails_by_collections(const JobSummary& summary) {
+  return summary.strict_collection && summary.collections_differ;
+}
+
+bool fails_by_flaky_tests(const JobSummary& summary) {
+  return summary.flaky_fails && summary.counts.flaky > 0;
+}
+
+JobStatus final_status(const JobSummary& summary, bool interrupted) {
+  const Counts& counts = summary.counts;
   if (interrupted) return JobStatus::kInterrupted;
   if (counts.failed + counts.errors > 0) return JobStatus::kFailed;
+  if (fails_by_collections(summary)) return JobStatus::kFailed;
   if (counts.unfinished > 0) return JobStatus::kIncomplete;
-  return counts.total == 0 ? JobStatus::kEmpty : JobStatus::kPassed;
+  if (counts.total == 0) return JobStatus::kEmpty;
+  return fails_by_flaky_tests(summary) ? JobStatus::kFailed : JobStatus::kPassed;
 }
 
 const AttemptSummary* shown_attempt(const TestSummary& test) {

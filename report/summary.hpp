@@ -91,6 +91,8 @@ struct JobSummary {
   std::vector<TestSummary> tests;                         // sorted by id
   std::vector<CollectionErrorSummary> collection_errors;  // sorted by path
   bool collections_differ = false;  // some node collected other tests than the rest
+  bool strict_collection = false;   // which fails the job
+  bool flaky_fails = false;         // a flaky test fails the job
   std::vector<std::string> notes;   // e.g. differing collections, fewer nodes than expected; sorted
   std::string ci_url;
   std::string dashboard_url;  // empty when nobody serves one
@@ -99,8 +101,13 @@ struct JobSummary {
 // Counts every test in its bucket, and every collection error as an error.
 Counts count_tests(const std::vector<TestSummary>& tests, std::size_t collection_errors);
 
-// The status of a job that is over. Interrupted comes before failed, as in pytest's exit codes.
-JobStatus final_status(const Counts& counts, bool interrupted);
+// The job failed though no test did for good: its nodes collected different tests; some were flaky.
+bool fails_by_collections(const JobSummary& summary);
+bool fails_by_flaky_tests(const JobSummary& summary);
+
+// The status, from its counts and the above, of a job that is over. Interrupted comes before
+// failed, as in pytest's exit codes; what is unfinished before what is flaky.
+JobStatus final_status(const JobSummary& summary, bool interrupted);
 
 // The attempt that a report shows for a test: for a failure the last one that came to the verdict,
 // for a flaky test its last failure, else the last one. Null when there was none.

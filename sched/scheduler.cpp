@@ -302,6 +302,8 @@ void Scheduler::skip_redundant(Output& out) {
 void Scheduler::name_and_enlist(Output& out) {
   if (!job_.named() && name_) {
     name_->retries = config_.retries;
+    name_->flaky_fails = config_.flaky_fails;
+    name_->strict_collection = config_.strict_collection;
     out.entries.emplace_back(*name_);
     name_.reset();
   }
@@ -431,7 +433,8 @@ bool Scheduler::all_collected() const {
 }
 
 bool Scheduler::awaits_collections() const {
-  return config_.strict_collection && !stop_reason_ && !all_collected();
+  const bool strict = job_.named() && job_.named()->strict_collection;
+  return strict && !stop_reason_ && !all_collected();
 }
 
 bool Scheduler::everything_known() const {

@@ -52,8 +52,10 @@ struct SchedulerConfig {
   Duration copy_saves_min = Duration::seconds(1);
   // Until it is certain that a suspect is dead.
   Duration suspicion_takes = Duration::seconds(3);
-  // The collections of all nodes are compared, so none is left out because others were faster.
+  // These two, and the retries, are the job's if this node names it. Strict: the collections of all
+  // nodes are compared, so none is left out because others were faster.
   bool strict_collection = false;
+  bool flaky_fails = false;
   // What it runs as long as it has met nobody; nothing: everything.
   std::optional<Slice> slice;
 };

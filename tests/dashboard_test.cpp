@@ -188,6 +188,23 @@ TEST_CASE("dashboard: a passed job opens with all its tests", "[report]") {
   CHECK(has(fix.get("/jobs/last?spanTypes=failures").body, "Nothing failed."));
 }
 
+TEST_CASE("dashboard: a job that fails for its flaky tests says so, also where none failed",
+          "[report]") {
+  Fixture fix;
+  JobSummary summary = job(
+      {test::test("t/a.py::test_flaky", {attempt(Outcome::kFailed), attempt(Outcome::kPassed)})});
+  summary.flaky_fails = true;
+  summary.notes = {"--flaky fail: 1 flaky test fails the job"};
+  recount(summary);
+  fix.keep(summary);
+  const std::string page = fix.get("/jobs/last?spanTypes=failures").body;
+  CHECK(has(page, "--flaky fail: 1 flaky test fails the job"));
+  CHECK((has(page, ">FAILED<") && !has(page, "Nothing failed")));
+  CHECK(has(page, "No test failed for good"));
+  CHECK(has(fix.get("/jobs").body, "FAILED"));
+  CHECK(nlohmann::json::parse(fix.get("/api/jobs/last").body)["status"] == "FAILED");
+}
+
 TEST_CASE("dashboard: each tab has what it says", "[report]") {
   Fixture fix;
   JobSummary summary = mixed_job();

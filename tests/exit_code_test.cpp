@@ -30,12 +30,28 @@ TEST_CASE("exit code: each state of a job has its own", "[report]") {
 }
 
 TEST_CASE("exit code: flaky tests fail only when asked to", "[report]") {
+  CHECK(exit_code(job({kFlakyTest}), {}) == 0);
+  const auto strict = [](std::vector<TestSummary> tests) {
+    JobSummary summary = job(std::move(tests));
+    summary.flaky_fails = true;
+    recount(summary);
+    return std::pair(summary.status, exit_code(summary, {}));
+  };
+  CHECK(strict({kFlakyTest}) == std::pair(JobStatus::kFailed, 19));
+  CHECK(strict({kFailedTest, kFlakyTest}) == std::pair(JobStatus::kFailed, 1));
+  CHECK(strict({kFlakyTest, test("a.py::open", {})}) == std::pair(JobStatus::kIncomplete, 17));
+  CHECK(strict({kOkTest}) == std::pair(JobStatus::kPassed, 0));
+}
+
+TEST_CASE("exit code: of a node's own, the flaky tests of others do not count", "[report]") {
+  JobSummary summary = job({kFlakyTest});
+  summary.flaky_fails = true;
+  recount(summary);
   ExitPolicy policy;
-  CHECK(exit_code(job({kFlakyTest}), policy) == 0);
-  policy.flaky_fails = true;
-  CHECK(exit_code(job({kFlakyTest}), policy) == 19);
-  CHECK(exit_code(job({kFailedTest, kFlakyTest}), policy) == 1);
-  CHECK(exit_code(job({kOkTest}), policy) == 0);
+  policy.own_node = "node-2";
+  CHECK(exit_code(summary, policy) == 19);
+  policy.own_node = "node-1";
+  CHECK(exit_code(summary, policy) == 0);
 }
 
 TEST_CASE("exit code: a collection error fails the job", "[report]") {
@@ -48,18 +64,31 @@ TEST_CASE("exit code: a collection error fails the job", "[report]") {
 
 TEST_CASE("exit code: an interruption comes before failures", "[report]") {
   JobSummary summary = job({kFailedTest});
-  summary.status = final_status(summary.counts, true);
+  summary.status = final_status(summary, true);
   CHECK(exit_code(summary, {}) == 2);
 }
 
 TEST_CASE("exit code: differing collections and warnings", "[report]") {
   ExitPolicy policy;
-  policy.collections_differ = true;
   policy.max_warnings = true;
-  CHECK(exit_code(job({kOkTest}), policy) == 18);
-  CHECK(exit_code(job({kFailedTest}), policy) == 1);
-  policy.collections_differ = false;
-  CHECK(exit_code(job({kOkTest}), policy) == 6);
+  const auto strict = [&policy](std::vector<TestSummary> tests) {
+    JobSummary summary = job(std::move(tests));
+    summary.strict_collection = summary.collections_differ = true;
+    recount(summary);
+    return std::pair(summary.status, exit_code(summary, policy));
+  };
+  CHECK(strict({kOkTest}) == std::pair(JobStatus::kFailed, 18));
+  CHECK(strict({kFailedTest}) == std::pair(JobStatus::kFailed, 1));
+  CHECK(strict({kOkTest, test("a.py::open", {})}) == std::pair(JobStatus::kFailed, 18));
+  JobSummary summary = job({kOkTest});
+  summary.collections_differ = true;
+  CHECK(exit_code(summary, policy) == 6);
+}
+
+TEST_CASE("exit code: a job that failed fails, whatever else is known of it", "[report]") {
+  JobSummary summary = job({kOkTest});
+  summary.status = JobStatus::kFailed;
+  CHECK(exit_code(summary, {}) == 1);
 }
 
 TEST_CASE("exit code: a node can answer for its own tests only", "[report]") {

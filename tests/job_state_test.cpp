@@ -518,6 +518,74 @@ TEST_CASE("job_state: the status of a closed job", "[report]") {
   CHECK(status(CloseReason::kComplete, std::nullopt, 0) == JobStatus::kEmpty);
 }
 
+TEST_CASE("job_state: where flaky tests fail the job, it says so", "[report]") {
+  const auto ended = [](bool flaky_fails, bool mended) {
+    JobState job;
+    Named name = named(1);
+    name.flaky_fails = flaky_fails;
+    job.apply(kA, name);
+    job.apply(kA, listed(1, "f", 1));
+    job.apply(kA, granted(kA, kA, {{1, 0, 1}}));
+    if (mended) job.apply(kA, finished(1, 0, Outcome::kFailed));
+    job.apply(kA, finished(1, 0, Outcome::kPassed));
+    job.apply(kA, test::closed(kA));
+    return job.summary();
+  };
+  const JobSummary failed = ended(true, true);
+  CHECK(failed.status == JobStatus::kFailed);
+  CHECK(failed.notes == std::vector<std::string>{"--flaky fail: 1 flaky test fails the job"});
+  for (const JobSummary& passed : {ended(true, false), ended(false, true)}) {
+    CHECK((passed.status == JobStatus::kPassed && passed.notes.empty()));
+  }
+}
+
+TEST_CASE("job_state: where different collections fail the job, it says so", "[report]") {
+  const auto ended = [](bool strict, bool same) {
+    JobState job;
+    Named name = named(0);
+    name.strict_collection = strict;
+    job.apply(kA, name);
+    uint32_t number = 0;
+    for (const NodeId& node : {kA, kB}) {
+      const FileKey key = same || node == kA ? 1 : 2;
+      job.apply(kA, Enlisted{node, number, number, 1});
+      job.apply(node, Offered{key, 1});
+      job.apply(node, listed(key, "f", 1));
+      job.apply(node, Collected{1, 1, 0});
+      ++number;
+    }
+    job.apply(kA, granted(kA, kA, {{1, 0, 1}}));
+    job.apply(kA, finished(1, 0, Outcome::kPassed));
+    job.apply(kA, test::closed(kA));
+    return job.summary();
+  };
+  const std::string difference = "node-1 collected other tests than node-0 in f";
+  const JobSummary failed = ended(true, false);
+  CHECK(failed.status == JobStatus::kFailed);
+  CHECK(failed.notes == std::vector<std::string>{
+                            "--strict-collection: different collections fail the job", difference});
+  CHECK(ended(false, false).notes == std::vector<std::string>{difference});
+  for (const JobSummary& passed : {ended(true, true), ended(false, false)}) {
+    CHECK(passed.status == JobStatus::kPassed);
+  }
+}
+
+TEST_CASE("job_state: of a job named twice, the earlier name decides how strict it is",
+          "[report]") {
+  Named first = named(1, 1000);
+  first.flaky_fails = true;
+  Named second = named(1, 2000, "other");
+  second.strict_collection = true;
+  for (const bool late : {false, true}) {
+    JobState job;
+    if (!late) job.apply(kA, first);
+    job.apply(kB, second);
+    if (late) job.apply(kA, first);
+    const JobSummary summary = job.summary();
+    CHECK((summary.flaky_fails && !summary.strict_collection));
+  }
+}
+
 TEST_CASE("job_state: a job that ends before anything is collected is not empty", "[report]") {
   const auto status = [](CloseReason reason, const std::vector<Entry>& told_by_b) {
     JobState job;

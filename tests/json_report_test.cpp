@@ -71,6 +71,8 @@ TEST_CASE("json: what is written can be read back", "[report]") {
   summary.ci_url = "https://ci/1";
   summary.dashboard_url = "https://dagz/j";
   summary.collections_differ = true;
+  summary.strict_collection = GENERATE(false, true);
+  summary.flaky_fails = !summary.strict_collection;
   summary.duration = Duration::microseconds(252'300'001);
   summary.status = GENERATE(JobStatus::kFailed, JobStatus::kRunning);
   summary.plan = GENERATE(Duration{}, Duration::seconds(248));
@@ -82,6 +84,8 @@ TEST_CASE("json: what is written can be read back", "[report]") {
   CHECK(back->duration == summary.duration);
   CHECK(back->started == summary.started);
   CHECK(back->collections_differ);
+  CHECK((back->strict_collection != back->flaky_fails));
+  CHECK(back->flaky_fails == summary.flaky_fails);
   CHECK(format_junit(*back) == format_junit(summary));
   CHECK(format_markdown(*back) == format_markdown(summary));
   const auto hash = [](dagz::Bytes) { return dagz::Hash{}; };

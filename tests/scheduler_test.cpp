@@ -441,6 +441,29 @@ TEST_CASE("scheduler: an empty suite ends once all have collected", "[sched]") {
   CHECK(bench.written<report::Draining>().size() == 1);
 }
 
+TEST_CASE("scheduler: how strict the job is, whoever names it decides", "[sched]") {
+  SchedulerConfig config;
+  config.strict_collection = config.flaky_fails = true;
+  Bench bench(config);
+  bench.join(kA);
+  bench.join(kB);
+  SECTION("this one does") {
+    bench.advance();
+    REQUIRE(bench.job.named());
+    CHECK((bench.job.named()->strict_collection && bench.job.named()->flaky_fails));
+  }
+  SECTION("another did, and nobody is waited for") {
+    bench.write(kB, named(0));
+    bench.collect(kA, kFile, "f", 1);
+    bench.collected(kA);
+    bench.advance();
+    bench.finish(kA);
+    bench.advance();
+    CHECK(bench.written<report::Draining>().size() == 1);
+    CHECK_FALSE((bench.job.named()->strict_collection || bench.job.named()->flaky_fails));
+  }
+}
+
 TEST_CASE("scheduler: collections that are compared are waited for", "[sched]") {
   SchedulerConfig config;
   config.strict_collection = true;

@@ -46,6 +46,10 @@ constexpr const char* kSteps[] = {
        ALTER TABLE results ADD COLUMN run INTEGER;)",
     // 2 -> 3
     "ALTER TABLE nodes ADD COLUMN step_place INTEGER;",
+    // 3 -> 4
+    R"(ALTER TABLE jobs ADD COLUMN collections_differ INTEGER;
+       ALTER TABLE jobs ADD COLUMN strict_collection INTEGER;
+       ALTER TABLE jobs ADD COLUMN flaky_fails INTEGER;)",
 };
 static_assert(std::size(kSteps) == kHistorySchema);
 
@@ -55,7 +59,8 @@ constexpr const char* kJobTables[] = {"nodes",   "places", "notes", "collection_
 constexpr const char* kJobColumns =
     "id, full_id, short_id, status, started_ms, duration_ns, plan_ns, ideal_ns, saved_ns, "
     "efficiency_permille, workers, steals, lost_nodes, passed, failed, flaky, errors, skipped, "
-    "redundant, unfinished, retrying, total, ci_url, dashboard_url";
+    "redundant, unfinished, retrying, total, ci_url, dashboard_url, collections_differ, "
+    "strict_collection, flaky_fails";
 
 int64_t integer(uint64_t value) { return static_cast<int64_t>(value); }
 
@@ -131,8 +136,8 @@ bool insert_head(Database& database, const JobSummary& summary) {
       "INSERT OR IGNORE INTO jobs(full_id, short_id, number, status, started_ms, "
       "duration_ns, plan_ns, ideal_ns, saved_ns, efficiency_permille, workers, steals, "
       "lost_nodes, passed, failed, flaky, errors, skipped, redundant, unfinished, "
-      "retrying, total, ci_url, dashboard_url) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-      "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+      "retrying, total, ci_url, dashboard_url, collections_differ, strict_collection, flaky_fails) "
+      "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   const Counts& counts = summary.counts;
   insert.add(summary.full_id).add(summary.short_id).add(number_of_short_id(summary.short_id));
   insert.add(static_cast<int64_t>(summary.status)).add(summary.started.ms);
@@ -144,7 +149,9 @@ bool insert_head(Database& database, const JobSummary& summary) {
         counts.unfinished, counts.retrying, counts.total}) {
     insert.add(integer(count));
   }
-  insert.add(summary.ci_url).add(summary.dashboard_url).run();
+  insert.add(summary.ci_url).add(summary.dashboard_url);
+  insert.add(summary.collections_differ ? 1 : 0).add(summary.strict_collection ? 1 : 0);
+  insert.add(summary.flaky_fails ? 1 : 0).run();
   return database.ok() && database.changed_rows() > 0;
 }
 
@@ -279,6 +286,9 @@ void read_head(const Statement& row, JobSummary& summary) {
                     count(18), count(19), count(20), count(21)};
   summary.ci_url = row.bytes(22);
   summary.dashboard_url = row.bytes(23);
+  summary.collections_differ = row.integer(24) != 0;
+  summary.strict_collection = row.integer(25) != 0;
+  summary.flaky_fails = row.integer(26) != 0;
 }
 
 void read_lists(Database& database, int64_t job, JobSummary& summary) {

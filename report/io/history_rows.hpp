@@ -24,7 +24,7 @@ namespace dagz::report {
 // "dagz" in ASCII: tells our files from others.
 inline constexpr int64_t kHistoryApplicationId = 0x6461677a;
 // Kept in user_version. Every version has a step that leads to it from the one before.
-inline constexpr int64_t kHistorySchema = 3;
+inline constexpr int64_t kHistorySchema = 4;
 
 // One whose id is the path of its file is of the set-up that the tests of the file share.
 struct TestDuration {

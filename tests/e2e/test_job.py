@@ -133,6 +133,55 @@ def test_fine(): pass
     assert node.wait() == 1
     assert "1 failed, 1 passed, 1 flaky" in node.summary()
     assert any(line.startswith("OK_FLAKY test_flaky.py::test_flaky") for line in node.report())
+    assert not any("fails the job" in line for line in node.report())
+
+
+SLOWLY_FLAKY = """
+import pathlib, time
+here = pathlib.Path(__file__).parent
+def test_flaky():
+    if not (here / "seen").exists():
+        (here / "seen").touch()
+        assert 0, "first time"
+def test_fine():
+    while not (here / "go").exists(): time.sleep(0.01)
+"""
+
+
+def two_nodes_of_a_flaky_job(job, first_options, second_options):
+    """The first names the job."""
+    job.write("test_flaky.py", SLOWLY_FLAKY)
+    first = job.start("-n", "1", *first_options)
+    until((job.suite / "seen").exists)
+    second = job.start("-n", "1", *second_options)
+    second.wait_for_error("2 nodes after")
+    job.write("go", "")
+    return first, second
+
+
+def test_a_flaky_test_fails_a_job_that_says_so(job):
+    """On all nodes, though only the one that named the job was told so, and wherever the job is shown."""
+    first, second = two_nodes_of_a_flaky_job(job, ["--flaky", "fail", "--color", "always"], [])
+    assert [first.wait(), second.wait()] == [19, 19]
+    report = second.report()
+    assert " FAILED: 0 failed, 1 passed, 1 flaky" in second.summary()
+    assert report.count("--flaky fail: 1 flaky test fails the job") == 1
+    red = [line for line in first.lines if line.startswith("\x1b[31m")]
+    assert [re.sub(r"\x1b\[\d*m", "", line) for line in red][-len(report):] == report
+    for node in first, second:
+        assert node.kept_report() == "\n".join(report) + "\n"
+        kept = json.loads(node.kept_report("json"))
+        assert (kept["status"], kept["flaky_fails"]) == ("FAILED", True)
+        assert "FAILED" in node.kept_report("markdown").splitlines()[0]
+        jobs = node.ask("jobs", "--state-dir", str(node.state)).stdout
+        assert re.search(r"^j\d{4}\.\d+ +FAILED ", jobs, re.M)
+
+
+def test_what_the_one_that_named_the_job_did_without_is_not_in_force(job):
+    first, second = two_nodes_of_a_flaky_job(job, [], ["--flaky", "fail"])
+    assert [first.wait(), second.wait()] == [0, 0]
+    assert " PASSED: 0 failed, 1 passed, 1 flaky" in same_report([first, second])[-3]
+    assert "--flaky fail is not in force: the node that named the job did without it" in second.errors
 
 
 RETRIED = """
@@ -415,9 +464,11 @@ def pytest_generate_tests(metafunc):
     job.write("test_it.py", "def test_it(number): open(f'ran-{number}', 'w')\n")
     nodes = [job.start("-n", "1", "--strict-collection", MINE=mine) for mine in "23"]
     assert [node.wait() for node in nodes] == [18, 18]
-    same_report(nodes)
-    assert "3 passed" in nodes[0].summary()
-    assert "collected other tests than" in "\n".join(nodes[0].report())
+    report = "\n".join(same_report(nodes))
+    assert " FAILED: 0 failed, 3 passed" in nodes[0].summary()
+    assert "\n--strict-collection: different collections fail the job\n" in report
+    assert "collected other tests than" in report
+    assert nodes[0].kept_report() == nodes[1].kept_report() == report + "\n"
 
 
 def test_nothing_collected(job):

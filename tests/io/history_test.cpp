@@ -77,6 +77,9 @@ TEST_CASE("history: a job comes back as it went in", "[report]") {
   summary.notes = {"a note", "b\n"};
   summary.ci_url = "https://ci";
   summary.dashboard_url = "https://dagz";
+  summary.collections_differ = true;
+  summary.strict_collection = GENERATE(false, true);
+  summary.flaky_fails = !summary.strict_collection;
   summary.tests[2].id += std::string("\0\xff[no utf-8]", 12);
   summary.tests[2].attempts[0].output = std::string("bin\0\x80", 5);
   summary.tests[4].file = "elsewhere.py";
@@ -185,6 +188,8 @@ TEST_CASE("history: one of the first schema is brought up to date", "[report]") 
     Database database;
     REQUIRE(database.open(folder.file("history.db"), Database::Mode::kWrite));
     database.execute(
+        "ALTER TABLE jobs DROP COLUMN flaky_fails; ALTER TABLE jobs DROP COLUMN "
+        "strict_collection; ALTER TABLE jobs DROP COLUMN collections_differ;"
         "ALTER TABLE nodes DROP COLUMN step_place; ALTER TABLE nodes DROP COLUMN short; ALTER "
         "TABLE results DROP COLUMN run;"
         "INSERT INTO jobs(full_id, short_id, status, started_ms) VALUES(CAST('old' AS BLOB), "
@@ -200,6 +205,8 @@ TEST_CASE("history: one of the first schema is brought up to date", "[report]") 
   REQUIRE_FALSE(old.problem);
   REQUIRE(old.value);
   CHECK((old.value->nodes.at(0).id.empty() && old.value->tests.at(0).attempts.at(0).run == 1));
+  CHECK(old.value->status == JobStatus::kPassed);
+  CHECK_FALSE((old.value->strict_collection || old.value->flaky_fails));
   REQUIRE_FALSE(history.record(numbered(1)));
   CHECK(history.list(9).value.size() == 2);
 }

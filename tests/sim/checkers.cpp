@@ -444,6 +444,10 @@ bool Checkers::was_copied(const World& world, uint32_t number, const std::string
 // Nothing lost, nothing invented, every verdict the one that the suite is made to give.
 void Checkers::check_verdicts(const World& world, uint32_t mesh, const report::JobSummary& summary,
                               bool part_elsewhere) {
+  const bool passed = summary.status == report::JobStatus::kPassed;
+  if (passed != (report::exit_code(summary, {}) == report::kExitPassed)) {
+    violated(world, nullptr, "the report says otherwise than the exit code");
+  }
   if (summary.status == report::JobStatus::kInterrupted) return;
   const auto expected = world.suite().expected(2);
   // What --max-fail cut short may not even have been collected.

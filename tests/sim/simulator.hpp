@@ -108,6 +108,8 @@ struct Scenario {
   bool strict = false;
   // This process is an archivist.
   std::optional<uint32_t> archivist;
+  // As --flaky fail, on every other node: the one that names the job decides.
+  bool flaky_fails = false;
   // The tests have a history, and nodes differ in speed by up to this factor; 0: neither.
   uint32_t slowest = 0;
   // A later attempt: all, most or one of the nodes remember what passed before, or they differ.

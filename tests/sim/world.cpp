@@ -222,6 +222,7 @@ void World::start(Process& process) {
   config.scheduler.max_fail = scenario_.max_fail;
   config.scheduler.max_fail_now = scenario_.max_fail_now;
   config.scheduler.strict_collection = scenario_.strict;
+  config.scheduler.flaky_fails = scenario_.flaky_fails && process.number % 2 == 0;
   config.earlier = memory_of(process);
   if (scenario_.slices) {
     config.scheduler.slice = sched::Slice{process.number % scenario_.nodes, scenario_.nodes};

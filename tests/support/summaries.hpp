@@ -37,7 +37,7 @@ inline report::TestSummary test(std::string id, std::vector<report::AttemptSumma
 
 inline void recount(report::JobSummary& summary) {
   summary.counts = report::count_tests(summary.tests, summary.collection_errors.size());
-  summary.status = report::final_status(summary.counts, false);
+  summary.status = report::final_status(summary, false);
 }
 
 // 17 May 2026, the tests in order of their ids.
