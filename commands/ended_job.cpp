@@ -189,8 +189,11 @@ std::unordered_set<std::string> passed_tests(const report::JobSummary& earlier) 
   if (earlier.status == report::JobStatus::kPassed) return passed;
   std::unordered_set<std::string> others;
   for (const report::TestSummary& test : earlier.tests) {
-    const bool unfinished = report::bucket_of(test.verdict) == report::Bucket::kUnfinished;
-    (unfinished || report::is_failure(test.verdict) ? others : passed).insert(test.id);
+    const report::Bucket bucket = report::bucket_of(test.verdict);
+    const bool flaky = bucket == report::Bucket::kFlaky && earlier.flaky_fails;
+    const bool again =
+        bucket == report::Bucket::kUnfinished || flaky || report::is_failure(test.verdict);
+    (again ? others : passed).insert(test.id);
   }
   // Two tests may have one id.
   for (const std::string& id : others) passed.erase(id);

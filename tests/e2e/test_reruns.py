@@ -46,6 +46,23 @@ def test_a_rerun_runs_what_did_not_pass(job, tmp_path):
     assert "41 redundant" not in third.summary() and "43 redundant of 44 tests" in third.summary()
 
 
+def test_a_flaky_test_that_failed_the_job_runs_again(job, tmp_path):
+    job.write("test_it.py", """
+import os, pathlib
+def test_flaky():
+    mark = pathlib.Path(__file__).parent / os.environ["ATTEMPT"]
+    if not mark.exists():
+        mark.touch()
+        assert os.environ["ATTEMPT"] == "2"
+def test_fine(): pass
+""")
+    options = ["-n", "1", "--listen", "127.0.0.1", "--no-beacon", "--flaky", "fail"]
+    assert job.start(*options, **github(1), state=tmp_path / "kept").wait() == 19
+    again = job.start(*options, **github(2), state=tmp_path / "kept")
+    assert again.wait() == 0
+    assert "0 failed, 1 passed, 0 flaky, 0 errors, 0 skipped, 1 redundant of 2 tests" in again.summary()
+
+
 def test_after_a_passed_attempt_everything_runs(job, tmp_path):
     job.write("test_it.py", "def test_a(): pass\ndef test_b(): pass\n")
     for attempt in (1, 2):
