@@ -304,7 +304,7 @@ void Agent::loop() {
     perform(at);
     check_formation(at);
     draw_live(at);
-    finish_runner(at);
+    finish_runner();
     if (node_->end() && (interrupts_ > 1 || (runner_ended_ && node_->may_exit(at.now)))) return;
     Instant next = std::min({node_->next_deadline(), discovery_->next_deadline(),
                              runner_.next_deadline(), at.now + Duration::seconds(1)});
@@ -498,7 +498,7 @@ void Agent::draw_live(Moment at) {
 }
 
 // Once the job is over, the runner's own session ends too: plug-ins print their summaries.
-void Agent::finish_runner(Moment) {
+void Agent::finish_runner() {
   if (!node_->end() || finish_asked_) return;
   finish_asked_ = true;
   if (runner_ended_) return;

@@ -51,7 +51,7 @@ class Agent {
   void show(const NodeActions& actions, Moment at);
   void check_formation(Moment at);
   void draw_live(Moment at);
-  void finish_runner(Moment at);
+  void finish_runner();
   std::string own_name() const;
   std::string job_label() const;
   int conclude();

@@ -66,8 +66,7 @@ Node::Node(NodeConfig config, const Crypto& crypto,
       next_worker_report_at_(at.now + Duration::seconds(1)),
       next_status_at_(at.now + config_.status_every) {
   if (config_.role == Role::kVassal) {
-    write(report::Opened{self_.host, config_.ci_url, self_.workers, at.wall_ms, config_.place,
-                         config_.dashboard_url});
+    write(report::Opened{self_.host, config_.ci_url, config_.place, config_.dashboard_url});
     if (const auto remembered = rerun_.opening()) write(*remembered);
   } else {
     next_worker_report_at_ = Instant::never();

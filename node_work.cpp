@@ -239,7 +239,7 @@ void Node::folded(Moment at, const NodeId& origin, const Entry& entry) {
   if (rerun_.seen(origin, entry)) rerun_changed(entry);
   sched::Vassal::Output out;
   if (const auto* enlisted = std::get_if<report::Enlisted>(&entry)) {
-    if (enlisted->node == self_.id) vassal_.enlisted(*enlisted, job_.workers_enlisted());
+    if (enlisted->node == self_.id) vassal_.enlisted(*enlisted);
   } else if (const auto* granted = std::get_if<report::Granted>(&entry)) {
     election_.heard(at.now, granted->claim);
     if (granted->to == self_.id) {
@@ -322,7 +322,7 @@ void Node::runner_event(Moment at, const sched::RunnerEvent& event) {
       write(report::CollectionFailed{error.path.substr(0, report::kPathMax),
                                      error.text.substr(0, report::kOutputMax)});
     }
-    write(report::Collected{done->files, done->tests, done->deselected});
+    write(report::Collected{});
     if (done->max_fail > 0) scheduler_.limit_failures(done->max_fail);
     if (!done->why.empty()) {
       tell(std::string("collection: ") + (done->shared ? "shared" : "whole") + ", " + done->why);
@@ -384,7 +384,7 @@ report::FileKey Node::offer(sched::FileCollected file) {
     if (id.size() > report::kTestIdMax) id.resize(report::kTestIdMax);
   }
   const report::FileKey key = key_of(crypto_, file);
-  write(report::Offered{key, static_cast<uint32_t>(file.ids.size())});
+  write(report::Offered{key});
   catalog_[key] = std::move(file);
   // The scheduler's names serve everybody; others are asked when theirs differ.
   if (is_scheduler()) list(key);
@@ -468,7 +468,7 @@ void Node::perform(Moment at, sched::Vassal::Output output) {
     if (is_scheduler()) {
       scheduler_.steal_requested(self_.id);
     } else {
-      send(at.now, scheduler, sched::StealRequest{*output.steal_request});
+      send(at.now, scheduler, sched::StealRequest{});
     }
   }
   if (output.stop_request) {

@@ -54,14 +54,12 @@ struct Run {
 struct Opened {
   std::string host;
   std::string ci_url;
-  uint32_t workers = 0;
-  int64_t wall_ms = 0;
   uint32_t place = 0;         // among the nodes of its CI step, from 1; 0: unknown
   std::string dashboard_url;  // whose /jobs/… is the job's page; empty: nobody said
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(bounded(host, kPathMax), bounded(ci_url, kPathMax), workers, wall_ms, place,
+    archive(bounded(host, kPathMax), bounded(ci_url, kPathMax), place,
             bounded(dashboard_url, kPathMax));
   }
 };
@@ -69,11 +67,10 @@ struct Opened {
 // "I can run these": one file of this node's collection.
 struct Offered {
   FileKey file = 0;
-  uint32_t count = 0;
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(file, count);
+    archive(file);
   }
 };
 
@@ -115,14 +112,8 @@ struct CollectionFailed {
 
 // This node has told all that it found or collected; it can run tests from here on.
 struct Collected {
-  uint32_t files = 0;
-  uint32_t tests = 0;
-  uint32_t deselected = 0;
-
   template <class Archive>
-  void serialize(Archive& archive) {
-    archive(files, tests, deselected);
-  }
+  void serialize(Archive&) {}
 };
 
 // This node will run nothing: its runner could not start or ended early.

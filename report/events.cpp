@@ -69,14 +69,14 @@ void EventLog::entry(When when, const JobState& job, const NodeId& origin, const
 // A node has joined once its own word and the scheduler's number for it are both here.
 void EventLog::tell_joined(When when, const JobState& job, NodeIndex index) {
   const NodeState& node = job.nodes()[index];
-  if (!node.enlisted || node.opened.wall_ms == 0 || !joined_.insert(node.id).second) return;
+  if (!node.enlisted || !node.opened || !joined_.insert(node.id).second) return;
   Json event = event_of("node_joined", when);
   event["node"] = name_of(node);
   event["node_id"] = short_name(node.id);
-  event["host"] = json_text(node.opened.host);
+  event["host"] = json_text(node.opened->host);
   event["workers"] = node.enlisted->workers;
   event["first_worker"] = node.enlisted->first_worker;
-  event["ci_url"] = json_text(node.opened.ci_url);
+  event["ci_url"] = json_text(node.opened->ci_url);
   lines_ += json_line(event) + "\n";
 }
 

@@ -707,19 +707,6 @@ JobStatus JobState::status_of(const JobSummary& summary) const {
   return fails_by_flaky_tests(summary) ? JobStatus::kFailed : JobStatus::kPassed;
 }
 
-// Where it may be that no test did.
-void JobState::tell_why_failed(JobSummary& summary) {
-  if (summary.status != JobStatus::kFailed) return;
-  if (fails_by_collections(summary)) {
-    summary.notes.emplace_back("--strict-collection: different collections fail the job");
-  }
-  if (fails_by_flaky_tests(summary)) {
-    const uint64_t flaky = summary.counts.flaky;
-    summary.notes.push_back("--flaky fail: " + std::to_string(flaky) +
-                            (flaky == 1 ? " flaky test fails" : " flaky tests fail") + " the job");
-  }
-}
-
 JobSummary JobState::summary() const {
   JobSummary out;
   if (named_) {
@@ -739,9 +726,10 @@ JobSummary JobState::summary() const {
   for (const NodeState* node : nodes) {
     NodeSummary& one = out.nodes.emplace_back();
     one.name = "node-" + std::to_string(node->enlisted->number);
-    one.host = node->opened.host;
-    one.ci_url = node->opened.ci_url;
-    one.place = node->opened.place;
+    const Opened opened = node->opened.value_or(Opened{});
+    one.host = opened.host;
+    one.ci_url = opened.ci_url;
+    one.place = opened.place;
     one.id = short_name(node->id);
     one.workers = node->enlisted->workers;
     one.lost = closed_ && std::find(closed_->lost.begin(), closed_->lost.end(), node->id) !=
@@ -749,8 +737,8 @@ JobSummary JobState::summary() const {
     out.workers += one.workers;
     if (one.lost) ++out.lost_nodes;
     if (out.ci_url.empty()) out.ci_url = one.ci_url;
-    if (out.dashboard_url.empty() && !node->opened.dashboard_url.empty() && named_) {
-      out.dashboard_url = node->opened.dashboard_url + "/jobs/" + named_->short_id;
+    if (out.dashboard_url.empty() && !opened.dashboard_url.empty() && named_) {
+      out.dashboard_url = opened.dashboard_url + "/jobs/" + named_->short_id;
     }
   }
   out.steals = steals_;

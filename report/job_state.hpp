@@ -93,7 +93,7 @@ struct FileVersion {
 
 struct NodeState {
   NodeId id;
-  Opened opened;
+  std::optional<Opened> opened;
   std::optional<Enlisted> enlisted;  // with workers as a profile may have
   NodeId enlisted_by;
   bool collected = false;
@@ -212,7 +212,6 @@ class JobState {
   void summarize_times(JobSummary& summary) const;
   bool is_found_empty() const;
   JobStatus status_of(const JobSummary& summary) const;
-  static void tell_why_failed(JobSummary& summary);
   struct Files {
     bool whole = false;
     std::set<uint32_t> all;

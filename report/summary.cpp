@@ -83,6 +83,18 @@ bool fails_by_flaky_tests(const JobSummary& summary) {
   return summary.flaky_fails && summary.counts.flaky > 0;
 }
 
+void tell_why_failed(JobSummary& summary) {
+  if (summary.status != JobStatus::kFailed) return;
+  if (fails_by_collections(summary)) {
+    summary.notes.emplace_back("--strict-collection: different collections fail the job");
+  }
+  if (fails_by_flaky_tests(summary)) {
+    const uint64_t flaky = summary.counts.flaky;
+    summary.notes.push_back("--flaky fail: " + std::to_string(flaky) +
+                            (flaky == 1 ? " flaky test fails" : " flaky tests fail") + " the job");
+  }
+}
+
 JobStatus final_status(const JobSummary& summary, bool interrupted) {
   const Counts& counts = summary.counts;
   if (interrupted) return JobStatus::kInterrupted;

@@ -105,6 +105,9 @@ Counts count_tests(const std::vector<TestSummary>& tests, std::size_t collection
 bool fails_by_collections(const JobSummary& summary);
 bool fails_by_flaky_tests(const JobSummary& summary);
 
+// As notes, of a job that has failed.
+void tell_why_failed(JobSummary& summary);
+
 // The status, from its counts and the above, of a job that is over. Interrupted comes before
 // failed, as in pytest's exit codes; what is unfinished before what is flaky.
 JobStatus final_status(const JobSummary& summary, bool interrupted);

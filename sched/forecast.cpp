@@ -15,7 +15,7 @@ void Forecast::add(const FileCollected& file) {
   const NodeId self{};
   const report::FileKey key = job_.files().size();
   const auto count = static_cast<uint32_t>(file.ids.size());
-  job_.apply(self, report::Offered{key, count});
+  job_.apply(self, report::Offered{key});
   for (const LocalGroup& group : file.groups) {
     job_.apply(self, report::Grouped{key, group.name, group.indexes});
   }

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "mesh/archive.hpp"
-#include "mesh/time.hpp"
 #include "report/entry.hpp"
 #include "report/status.hpp"
 
@@ -26,14 +25,10 @@ struct NamesWanted {
   }
 };
 
-// Node to scheduler: I shall run dry in about this time (per worker).
+// Node to scheduler: I shall soon run dry.
 struct StealRequest {
-  Duration left;
-
   template <class Archive>
-  void serialize(Archive& archive) {
-    archive(left);
-  }
+  void serialize(Archive&) {}
 };
 
 // Node to scheduler, each second: how my workers are.

@@ -72,9 +72,6 @@ struct CollectionError {
 
 // The whole catalog has been told.
 struct CollectionDone {
-  uint32_t files = 0;
-  uint32_t tests = 0;
-  uint32_t deselected = 0;
   uint32_t max_fail = 0;  // the runner's own --maxfail, 0 = none
   std::vector<CollectionError> errors;
   bool shared = false;             // files were found, not collected

@@ -35,7 +35,7 @@ std::optional<Vassal::Item> Vassal::item_at(report::FileKey file, uint32_t index
   return Item{test, {file, index}, {number, index}, false, batch_, found};
 }
 
-void Vassal::enlisted(const report::Enlisted& enlisted, uint32_t) {
+void Vassal::enlisted(const report::Enlisted& enlisted) {
   if (!enlisted_) enlisted_ = enlisted;
 }
 
@@ -268,7 +268,7 @@ void Vassal::advance(Instant now, Output& out) {
   if (left >= config_.ask_below) return;
   question_gap_ = std::min(config_.ask_every, std::max(question_gap_ * 2, config_.ask_again));
   next_question_at_ = now + question_gap_;
-  out.steal_request = left;
+  out.steal_request = true;
 }
 
 // The worker goes with its test: nothing inside it can be trusted to stop.
@@ -371,7 +371,7 @@ void Vassal::on(Instant now, int64_t wall_ms, const TestDone& event, Output& out
   }
   // Whatever it passed over it will not run any more.
   put_back(worker, found);
-  finish(now, wall_ms, event.slot, std::move(result), out);
+  finish(now, event.slot, std::move(result), out);
 }
 
 // The verdict counts the worst of a test's outcomes on the same worker run, so the failed tear-down
@@ -390,7 +390,7 @@ void Vassal::amend(const TestDone& event, const Worker& worker, report::Finished
 }
 
 // The head of the worker's queue has come to an end.
-void Vassal::finish(Instant now, int64_t, Slot slot, report::Finished result, Output& out) {
+void Vassal::finish(Instant now, Slot slot, report::Finished result, Output& out) {
   Worker& worker = workers_[slot];
   Item item = worker.sent.front();
   worker.sent.pop_front();
@@ -466,7 +466,7 @@ void Vassal::die_running(Instant now, int64_t wall_ms, Slot slot, const std::str
           ? "ran longer than " + report::format_duration(config_.test_timeout) + " and was ended"
           : message;
   result.output = output_budget_.take(output);
-  finish(now, wall_ms, slot, std::move(result), out);
+  finish(now, slot, std::move(result), out);
 }
 
 // As pytest has it, the worker's last test answers for fixtures of the session.

@@ -71,7 +71,7 @@ class Vassal {
   struct Output {
     std::vector<RunnerCommand> commands;
     std::vector<report::Entry> entries;
-    std::optional<Duration> steal_request;
+    bool steal_request = false;
     std::optional<std::string> stop_request;
     std::optional<std::string> notice;  // one line, for people
     bool has_finished_test = false;
@@ -94,7 +94,7 @@ class Vassal {
   // One of this node's workers has collected a file; `versions` are what it holds.
   void collected(Instant now, const WorkerCollected& event,
                  const std::vector<report::FileKey>& versions, Output& out);
-  void enlisted(const report::Enlisted& enlisted, uint32_t mesh_workers);
+  void enlisted(const report::Enlisted& enlisted);
   // `kFenced`: under an outdated claim, all of it goes back. `kTail`: retries for the end.
   // `kCopies`: of what another node runs.
   enum class GrantKind : uint8_t { kFenced, kWork, kTail, kCopies };
@@ -106,7 +106,8 @@ class Vassal {
   void drain(Output& out, bool now = false);
   // A new scheduler may still have work.
   void resume();
-  // Give everything back that has not begun; finish what runs.
+  // Give back what no worker was sent, for good. What one was sent still runs, the tests of its
+  // window behind the running one as well, and counts.
   void leave(Output& out);
   // The runner broke: nothing more will come of it.
   void runner_failed(Output& out);
@@ -181,7 +182,7 @@ class Vassal {
     bool oversized = false;        // gets no more tests, and ends with what it has
   };
 
-  void finish(Instant now, int64_t wall_ms, Slot slot, report::Finished result, Output& out);
+  void finish(Instant now, Slot slot, report::Finished result, Output& out);
   void on(Instant now, int64_t wall_ms, const WorkerReady& event, Output& out);
   void on(Instant now, int64_t wall_ms, const WorkerWants& event, Output& out);
   void on(Instant now, int64_t wall_ms, const TestDone& event, Output& out);

@@ -36,7 +36,7 @@ struct Told {
   }
   void open() {
     apply(kA, test::named(2));
-    apply(kA, Opened{"host-a", "https://ci/1", 2, 1000});
+    apply(kA, Opened{"host-a", "https://ci/1"});
     apply(kA, Enlisted{kA, 1, 0, 2});
     apply(kA, test::listed(kFile, "t.py", 2));
   }
@@ -48,8 +48,8 @@ TEST_CASE("events: a job opens and its nodes join, each once", "[events]") {
   Told told;
   told.open();
   told.apply(kA, Enlisted{kB, 2, 2, 1});
-  told.apply(kB, Opened{"host-b", "", 1, 1200});
-  told.apply(kB, Opened{"host-b", "", 1, 1200});
+  told.apply(kB, Opened{"host-b", ""});
+  told.apply(kB, Opened{"host-b", ""});
   told.apply(kB, Departed{"interrupted"});
   const auto events = told.events();
   REQUIRE(events.size() == 4);

@@ -54,10 +54,10 @@ Logs small_job() {
               Enlisted{kA, 0, 0, 1},
               Enlisted{kB, 1, 1, 1},
               kFound,
-              Collected{2, 0, 0},
+              Collected{},
               granted(kA, kA, {{kFoundX, 0, 1}}),
               granted(kA, kB, {{kFoundY, 0, 1}}),
-              Offered{kX, 3},
+              Offered{kX},
               listed(kX, "x.py", 3),
               Expanded{kFoundX, {kX}},
               test::finished(kX, 0),
@@ -66,8 +66,8 @@ Logs small_job() {
               granted(kA, kA, {{kX, 2, 1}}),
               test::finished(kX, 2)};
   logs[kB] = {kFound,
-              Collected{2, 0, 0},
-              Offered{kY, 2},
+              Collected{},
+              Offered{kY},
               listed(kY, "y.py", 2),
               Expanded{kFoundY, {kY}},
               test::finished(kY, 0),
@@ -106,8 +106,8 @@ TEST_CASE("found files: the order in which logs arrive does not matter", "[repor
 TEST_CASE("found files: a file is not collected as long as its tests are not known", "[report]") {
   // B has collected what A had listed before, and A is gone with its names.
   Logs logs;
-  logs[kB] = {kFound,         Enlisted{kB, 0, 0, 1},   granted(kB, kB, {{kFoundX, 0, 1}}),
-              Offered{kX, 3}, Expanded{kFoundX, {kX}}, test::finished(kX, 0)};
+  logs[kB] = {kFound,      Enlisted{kB, 0, 0, 1},   granted(kB, kB, {{kFoundX, 0, 1}}),
+              Offered{kX}, Expanded{kFoundX, {kX}}, test::finished(kX, 0)};
   Rng rng(1);
   JobState job = fold(logs, rng);
   CHECK(job.uncollected() == 2);
@@ -169,7 +169,7 @@ struct Bench {
     fold(kB, kFound);
     vassal.found({{"x.py", 2000}, {"y.py", 3000}});
     fold(kA, Enlisted{kB, 0, 0, workers});
-    vassal.enlisted({kB, 0, 0, workers}, workers);
+    vassal.enlisted({kB, 0, 0, workers});
   }
   static VassalConfig config(uint32_t workers) {
     VassalConfig config;
@@ -215,7 +215,7 @@ struct Bench {
   // As a node has it: names first, then the answer.
   void collected(Slot slot, uint32_t found, FileKey key, const std::string& path, uint32_t tests,
                  Duration took = Duration::milliseconds(1)) {
-    fold(kB, Offered{key, tests});
+    fold(kB, Offered{key});
     fold(kB, listed(key, path, tests));
     WorkerCollected event{slot, {found, path, test::names_of(path, tests), {}}, {}, {}};
     event.took = took;
@@ -356,7 +356,7 @@ TEST_CASE("found files: a worker whose order to collect is taken back has not co
   bench.vassal.recalled(1, Duration::seconds(100), recalled);
   bench.take(std::move(recalled));
   REQUIRE(bench.written<GaveUp>().size() == 1);
-  bench.fold(kA, Offered{kY, 2});
+  bench.fold(kA, Offered{kY});
   bench.fold(kA, listed(kY, "y.py", 2));
   bench.grant({{kY, 0, 2}});
   bench.event(TestDone{.slot = 0, .test = {first.file, 6}});
@@ -417,7 +417,7 @@ TEST_CASE("found files: a long import is no test that runs too long", "[sched]")
   config.test_timeout = Duration::seconds(1);
   Vassal strict(config, bench.job, bench.estimates);
   strict.found({{"x.py", 2000}, {"y.py", 3000}});
-  strict.enlisted({kB, 0, 0, 1}, 1);
+  strict.enlisted({kB, 0, 0, 1});
   Vassal::Output out;
   strict.granted({{kFoundX, 0, 1}}, Vassal::GrantKind::kWork, out);
   strict.advance(bench.now, out);

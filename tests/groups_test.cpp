@@ -36,7 +36,7 @@ struct File {
         if (change.kind == report::Change::Kind::kKnown) estimates.add(job.tests()[change.test]);
       }
     };
-    fold(kMe, report::Offered{kFile, count});
+    fold(kMe, report::Offered{kFile});
     fold(kMe, listed(kFile, "f", count));
     for (report::TestIndex test = 0; test < count; ++test) tests.push_back(test);
   }
@@ -101,7 +101,7 @@ TEST_CASE("groups: what is named runs in the order of its files, whichever is kn
   for (const char* path : {"b", "c", "a"}) {
     ++key;
     job.apply(kMe, report::Grouped{key, "in order", {0, 1}});
-    job.apply(kMe, report::Offered{key, 2});
+    job.apply(kMe, report::Offered{key});
     job.apply(kMe, listed(key, path, 2));
     for (const report::Change& change : job.take_changes()) {
       if (change.kind != report::Change::Kind::kKnown) continue;

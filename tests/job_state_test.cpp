@@ -72,8 +72,8 @@ Logs draw_job(Rng& rng) {
   logs[kB].emplace_back(named(2, 1200, "other"));
   uint32_t number = 0;
   for (const NodeId& node : nodes) {
-    logs[node].emplace_back(Opened{"host-" + short_name(node), "", 2, 900, 0,
-                                   node == kA ? "" : "https://" + short_name(node)});
+    logs[node].emplace_back(
+        Opened{"host-" + short_name(node), "", 0, node == kA ? "" : "https://" + short_name(node)});
     logs[kA].emplace_back(Enlisted{node, number, number * 2, 2});
     if (rng.chance(1, 2)) logs[kB].emplace_back(Enlisted{node, number + 5, number * 2 + 9, 2});
     ++number;
@@ -84,7 +84,7 @@ Logs draw_job(Rng& rng) {
     const auto count = static_cast<uint32_t>(1 + rng.below(6));
     for (const NodeId& node : nodes) {
       if (node != kA && rng.chance(1, 4)) continue;
-      logs[node].emplace_back(Offered{file, count});
+      logs[node].emplace_back(Offered{file});
       if (node == kA || rng.chance(1, 3)) logs[node].emplace_back(listed(file, path, count));
     }
     if (rng.chance(1, 2)) logs[kA].emplace_back(Grouped{file, "db", {0}});
@@ -108,7 +108,7 @@ Logs draw_job(Rng& rng) {
   for (const NodeId& node : nodes) {
     if (rng.chance(1, 4))
       logs[node].emplace_back(CollectionFailed{"bad", "at " + short_name(node)});
-    logs[node].emplace_back(Collected{static_cast<uint32_t>(files), 9, 0});
+    logs[node].emplace_back(Collected{});
     if (rng.chance(1, 5)) logs[node].emplace_back(Departed{"interrupted"});
   }
   logs[kA].emplace_back(Planned{Duration::seconds(3)});
@@ -147,11 +147,11 @@ TEST_CASE("job_state: any order between the logs gives the same report", "[repor
 
 TEST_CASE("job_state: the dashboard is that of the first node that knows one", "[report]") {
   Logs logs;
-  logs[kA] = {Opened{"a", "", 2, 900}, named(2), Enlisted{kA, 0, 0, 2}, Enlisted{kC, 1, 2, 2},
+  logs[kA] = {Opened{"a", ""}, named(2), Enlisted{kA, 0, 0, 2}, Enlisted{kC, 1, 2, 2},
               Enlisted{kB, 2, 4, 2}};
   CHECK(fold(logs).summary().dashboard_url.empty());
-  logs[kB] = {Opened{"b", "", 2, 900, 0, "https://b"}};
-  logs[kC] = {Opened{"c", "", 2, 900, 0, "https://c"}};
+  logs[kB] = {Opened{"b", "", 0, "https://b"}};
+  logs[kC] = {Opened{"c", "", 0, "https://c"}};
   const JobState job = fold(logs);
   CHECK(job.summary().dashboard_url == "https://c/jobs/" + job.named()->short_id);
   // Of one that takes no part nobody hears.
@@ -341,9 +341,9 @@ TEST_CASE("job_state: an id of two files is reported under the same one everywhe
 
 TEST_CASE("job_state: nodes that collected differently make one job", "[report]") {
   JobState job;
-  job.apply(kA, Offered{1, 2});
+  job.apply(kA, Offered{1});
   job.apply(kA, listed(1, "f", {"x", "y"}));
-  job.apply(kB, Offered{2, 2});
+  job.apply(kB, Offered{2});
   job.apply(kB, listed(2, "f", {"y", "z"}));
   CHECK(job.counts().total == 3);
   const NodeIndex a = job.node_index(kA);
@@ -549,9 +549,9 @@ TEST_CASE("job_state: where different collections fail the job, it says so", "[r
     for (const NodeId& node : {kA, kB}) {
       const FileKey key = same || node == kA ? 1 : 2;
       job.apply(kA, Enlisted{node, number, number, 1});
-      job.apply(node, Offered{key, 1});
+      job.apply(node, Offered{key});
       job.apply(node, listed(key, "f", 1));
-      job.apply(node, Collected{1, 1, 0});
+      job.apply(node, Collected{});
       ++number;
     }
     job.apply(kA, granted(kA, kA, {{1, 0, 1}}));
@@ -592,7 +592,7 @@ TEST_CASE("job_state: a job that ends before anything is collected is not empty"
     job.apply(kA, named(0));
     job.apply(kA, Enlisted{kA, 0, 0, 1});
     job.apply(kA, Enlisted{kB, 1, 1, 1});
-    job.apply(kA, Collected{0, 0, 0});
+    job.apply(kA, Collected{});
     for (const Entry& entry : told_by_b) job.apply(kB, entry);
     job.apply(kA, test::closed(kA, reason));
     return job.summary().status;
@@ -600,11 +600,11 @@ TEST_CASE("job_state: a job that ends before anything is collected is not empty"
   for (const auto reason : {CloseReason::kDeadline, CloseReason::kStopped}) {
     CHECK(status(reason, {}) == JobStatus::kIncomplete);
     // All have looked, but for those that cannot or are gone.
-    CHECK(status(reason, {Collected{0, 0, 0}}) == JobStatus::kEmpty);
+    CHECK(status(reason, {Collected{}}) == JobStatus::kEmpty);
     CHECK(status(reason, {Unable{16, "no pytest"}}) == JobStatus::kEmpty);
     CHECK(status(reason, {Departed{}}) == JobStatus::kEmpty);
     // Something was found, and nobody has told the names.
-    CHECK(status(reason, {Offered{1, 3}, Collected{1, 3, 0}}) == JobStatus::kIncomplete);
+    CHECK(status(reason, {Offered{1}, Collected{}}) == JobStatus::kIncomplete);
   }
   CHECK(status(CloseReason::kInterrupted, {}) == JobStatus::kInterrupted);
 }
@@ -647,7 +647,7 @@ TEST_CASE("job: a redundant test that runs all the same has its outcome", "[repo
   const auto redundant = report::Redundant{1000, {{test::kFile, 0, 2}}, {}};
   const auto fold = [&](bool late) {
     JobState job;
-    job.apply(kA, report::Offered{test::kFile, 2});
+    job.apply(kA, report::Offered{test::kFile});
     if (!late) job.apply(kA, redundant);
     job.apply(kA, test::listed(test::kFile, "f", 2));
     job.apply(kA, test::granted(kA, kB, {{test::kFile, 0, 1}}));

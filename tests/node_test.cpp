@@ -50,17 +50,16 @@ struct Bench {
   }
 
   void collect() {
-    sched::CollectionDone done;
+    uint32_t number = 0;
     for (const auto& [path, tests] : catalog) {
       sched::FileCollected file;
-      file.file = done.files++;
+      file.file = number++;
       file.path = path;
       for (const auto& [id, outcomes] : tests) file.ids.push_back(id);
       ids.push_back(file.ids);
-      done.tests += static_cast<uint32_t>(file.ids.size());
       events.emplace_back(std::move(file));
     }
-    events.emplace_back(done);
+    events.emplace_back(sched::CollectionDone{});
   }
 
   void complete(sched::Slot slot) {

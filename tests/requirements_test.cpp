@@ -44,7 +44,7 @@ std::optional<Slot> runs_on(VassalBench& bench, uint32_t index) {
 TEST_CASE("requirements: they are in the fold, whichever comes first", "[report]") {
   for (const bool names_first : {true, false}) {
     report::JobState job;
-    job.apply(kA, report::Offered{test::kFile, 4});
+    job.apply(kA, report::Offered{test::kFile});
     if (names_first) job.apply(kA, listed(test::kFile, "f", 4));
     job.apply(kA, Required{test::kFile, true, 3, "database", 5, {1, 99}});
     job.apply(kB, heavy(2, {1, 2}));

@@ -159,7 +159,7 @@ TEST_CASE("retry: what the node tries again at once is not given to others", "[s
 
 TEST_CASE("retry: a promise to try again counts only from a node that had the test", "[sched]") {
   report::JobState job;
-  job.apply(kA, report::Offered{kFile, 1});
+  job.apply(kA, report::Offered{kFile});
   job.apply(kA, test::listed(kFile, "f", 1));
   report::Finished first = test::finished(kFile, 0, Outcome::kFailed);
   first.again = true;
@@ -196,7 +196,7 @@ TEST_CASE("retry: out of proportion gets one retry, and its verdict then", "[sch
 
 TEST_CASE("retry: only the claimant settles a test, and a pass still makes up", "[sched]") {
   report::JobState job;
-  job.apply(kA, report::Offered{kFile, 1});
+  job.apply(kA, report::Offered{kFile});
   job.apply(kA, test::listed(kFile, "f", 1));
   job.apply(kA, test::named(2));
   job.apply(kA, test::granted(kA, kB, {{kFile, 0, 1}}));

@@ -133,7 +133,7 @@ TEST_CASE("scheduler: classes stay together, whatever their parameters contain",
     ids.push_back(std::string("f::Three::t_") + end);
   }
   for (const NodeId& id : {kA, kB}) {
-    bench.write(id, report::Offered{kFile, 12});
+    bench.write(id, report::Offered{kFile});
     bench.write(id, listed(kFile, "f", ids));
     bench.collected(id);
   }
@@ -384,7 +384,7 @@ TEST_CASE("scheduler: it does not end while nobody has collected, or names are m
   bench.join(kA, 1);
   bench.advance();
   CHECK(bench.written<report::Draining>().empty());
-  bench.write(kA, report::Offered{kFile, 2});
+  bench.write(kA, report::Offered{kFile});
   bench.collected(kA);
   bench.advance();
   CHECK(bench.written<report::Draining>().empty());
@@ -397,7 +397,7 @@ TEST_CASE("scheduler: while nobody can be asked for names it looks for them now 
           "[sched]") {
   Bench bench;
   bench.join(kA);
-  bench.write(kB, report::Offered{kFile, 1});  // and is not there
+  bench.write(kB, report::Offered{kFile});  // and is not there
   bench.advance();
   bench.join(kB);
   bench.now = bench.now + Duration::milliseconds(199);
@@ -412,7 +412,7 @@ TEST_CASE("scheduler: it asks one who offers a file for its names, and again lat
   Bench bench;
   bench.join(kA, 1);
   bench.join(kB, 1);
-  bench.write(kB, report::Offered{kFile, 2});
+  bench.write(kB, report::Offered{kFile});
   bench.advance();
   REQUIRE(bench.names_wanted.size() == 1);
   CHECK(bench.names_wanted[0].first == kB);
@@ -689,7 +689,7 @@ TEST_CASE("scheduler: when nobody can run anything the job closes as unable", "[
 TEST_CASE("scheduler: a job that is too large for its limits is stopped and says so", "[sched]") {
   Bench bench;
   bench.join_ready(kA, 1);
-  bench.write(kA, report::Offered{9, report::kTestsPerFileMax + 1});
+  bench.write(kA, report::Offered{9});
   bench.write(kA, report::Listed{9, "g", report::kTestsPerFileMax + 1, 0, {"g::1"}});
   bench.advance();
   bench.finish(kA);

@@ -570,9 +570,9 @@ void RunnerHost::on_collected(Collected& collected) {
   info_.collected_in = collected.took;
   std::vector<std::string> notes = info_.notes;
   std::move(collected.notes.begin(), collected.notes.end(), std::back_inserter(notes));
-  events_.emplace_back(CollectionDone{
-      collected.files, collected.tests, collected.deselected, collected.max_fail,
-      std::move(collected.errors), collected.shared, std::move(collected.why), std::move(notes)});
+  events_.emplace_back(CollectionDone{collected.max_fail, std::move(collected.errors),
+                                      collected.shared, std::move(collected.why),
+                                      std::move(notes)});
 }
 
 void RunnerHost::on_forked(const WorkerForked& forked) {

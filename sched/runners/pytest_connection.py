@@ -18,7 +18,7 @@ Zygote to agent
              one per file, f ascending from 0 in order of first appearance; path is the id up to "::".
              More than 512 KiB: several messages with the same f, "more" on all but the last. Each holds the
              groups (of xdist_group marks) and needs (of dagz marks) of its own tests.
-  collected  files, tests, deselected, skipped, seconds, maxfail, threads, replay, errors: [{path, text}],
+  collected  files, tests, skipped, seconds, maxfail, threads, replay, errors: [{path, text}],
              shared?, why?, notes?: [text]
              errors: at most 10,000, those of a file that say the same as one;
              skipped: collectors that skipped themselves; maxfail: the user's own, 0 = none; threads: how

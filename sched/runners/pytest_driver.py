@@ -126,7 +126,6 @@ class Zygote(DriverSession):
         super().__init__(config, path, mode)
         self.notes = notes
         self.errors = []
-        self.deselected = 0
         self.skipped = []  # ids of files and why they skipped themselves
         self.started = time.perf_counter()
         self.collecting = False
@@ -170,9 +169,6 @@ class Zygote(DriverSession):
             self.errors.append((report.nodeid, bounded(report.longreprtext)))
         elif report.skipped:
             self.skipped.append((report.nodeid, skip_message(report)))
-
-    def pytest_deselected(self, items):
-        self.deselected += len(items)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session):
@@ -226,7 +222,7 @@ class Zygote(DriverSession):
         told = len(self.skipped)
         self.connection.send(
             "collected", files=len(self.catalog if files is None else files),
-            tests=len(session.items), deselected=self.deselected, skipped=len(self.skipped),
+            tests=len(session.items), skipped=len(self.skipped),
             seconds=round(seconds, 6), maxfail=self.maxfail, threads=other_threads(),
             replay=bool(self.wanted), errors=few_errors(self.errors, ZYGOTE_ERRORS_MAX),
             shared=files is not None, why=self.collection.why, notes=self.notes + skip_notes(self.skipped),

@@ -302,8 +302,6 @@ DriverMessage decode_collected(JsonScanner& in) {
       collected.files = count(in);
     } else if (key == "tests") {
       collected.tests = count(in);
-    } else if (key == "deselected") {
-      collected.deselected = count(in);
     } else if (key == "skipped") {
       collected.skipped = count(in);
     } else if (key == "maxfail") {

@@ -61,7 +61,6 @@ struct FoundPart {
 struct Collected {
   uint32_t files = 0;
   uint32_t tests = 0;
-  uint32_t deselected = 0;
   uint32_t skipped = 0;   // files and classes that skipped themselves
   uint32_t max_fail = 0;  // the user's own
   uint32_t threads = 0;   // alive in the zygote when it begins to fork

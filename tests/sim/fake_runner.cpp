@@ -20,24 +20,22 @@ void FakeRunner::start() {
   if (shared_) {
     sched::FilesFound found;
     for (const SuiteFile& file : suite_.files) found.files.push_back({file.path, 1000});
-    sched::CollectionDone done{static_cast<uint32_t>(suite_.files.size())};
+    sched::CollectionDone done;
     done.shared = true;
     later_(collect_, std::move(found));
     later_(collect_ + Duration::microseconds(1), std::move(done));
     return;
   }
   uint32_t number = 0;
-  uint32_t tests = 0;
   for (const SuiteFile& file : suite_.files) {
     sched::FileCollected collected;
     collected.file = number++;
     collected.path = file.path;
     for (const SuiteTest& test : file.tests) collected.ids.push_back(test.id);
     collected.requirements = requirements_of(file);
-    tests += static_cast<uint32_t>(file.tests.size());
     later_(collect_, std::move(collected));
   }
-  later_(collect_ + Duration::microseconds(1), sched::CollectionDone{number, tests});
+  later_(collect_ + Duration::microseconds(1), sched::CollectionDone{});
 }
 
 void FakeRunner::perform(const sched::RunnerCommand& command) {

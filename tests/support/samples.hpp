@@ -21,12 +21,12 @@ inline std::vector<report::Entry> sample_entries() {
   end.detail = "stopped after 1 failure";
   end.lost = {b};
   end.positions = {{a, 12}, {b, 3}};
-  return {report::Opened{"host", "https://ci/1", 4, 1'700'000'000'000, 2, "https://dagz"},
-          report::Offered{77, 3},
+  return {report::Opened{"host", "https://ci/1", 2, "https://dagz"},
+          report::Offered{77},
           listed(77, "tests/test_a.py", 3),
           report::Grouped{77, "database", {0, 2}},
           report::CollectionFailed{"tests/test_b.py", "ImportError"},
-          report::Collected{1, 3, 2},
+          report::Collected{},
           report::Unable{4, "no pytest"},
           named(2),
           report::Enlisted{b, 1, 4, 4},
@@ -77,7 +77,7 @@ inline std::vector<Message> sample_messages() {
           mesh::LogDigest{false, {{a.id(), 12}, {b.id(), 300}}},
           mesh::LogPush{{sample_batch()}},
           sched::NamesWanted{{77, UINT64_MAX}},
-          sched::StealRequest{Duration::milliseconds(120)},
+          sched::StealRequest{},
           sched::WorkerReport{{status}},
           sched::StopRequest{"interrupted"},
           Query{Query::Kind::kReport},

@@ -59,10 +59,10 @@ struct SchedulerBench {
     scheduler.set_live(live);
   }
   void collect(const NodeId& id, report::FileKey file, const std::string& path, uint32_t tests) {
-    write(id, report::Offered{file, tests});
+    write(id, report::Offered{file});
     write(id, listed(file, path, tests));
   }
-  void collected(const NodeId& id) { write(id, report::Collected{1, 1, 0}); }
+  void collected(const NodeId& id) { write(id, report::Collected{}); }
   // Joins with the same file as everybody, and is enlisted.
   void join_ready(const NodeId& id, uint32_t tests, uint32_t workers = 1) {
     join(id, workers);

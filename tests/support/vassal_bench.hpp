@@ -29,7 +29,7 @@ struct VassalBench {
   Instant now = at_ms(1000);
   std::vector<report::Entry> entries;
   std::vector<RunnerCommand> commands;
-  std::optional<Duration> steal_request;
+  bool steal_request = false;
   std::map<Slot, std::deque<LocalTest>> queues;
   std::size_t drains_obeyed = 0;
 
@@ -37,14 +37,14 @@ struct VassalBench {
                        bool enlist = true, uint32_t deaths_max = 5, uint64_t max_memory = 0)
       : estimates(history(tests, each)),
         vassal(config(workers, deaths_max, max_memory), job, estimates) {
-    fold(kMe, report::Offered{kFile, tests});
+    fold(kMe, report::Offered{kFile});
     fold(kChief, named(2));
     fold(kChief, listed(kFile, "f", tests));
     vassal.offer(kFile, 0);
     if (!enlist) return;
     const report::Enlisted enlisted{kMe, 3, 10, workers};
     fold(kChief, enlisted);
-    vassal.enlisted(enlisted, workers);
+    vassal.enlisted(enlisted);
   }
 
   static VassalConfig config(uint32_t workers, uint32_t deaths_max, uint64_t max_memory) {
@@ -81,7 +81,7 @@ struct VassalBench {
       if (const auto* start = std::get_if<StartWorker>(&command)) queues[start->slot].clear();
       commands.push_back(std::move(command));
     }
-    if (out.steal_request) steal_request = out.steal_request;
+    steal_request = steal_request || out.steal_request;
   }
   template <class Call>
   void call(Call what) {
