@@ -12,6 +12,7 @@
 #include "mesh/ledger.hpp"
 #include "mesh/time.hpp"
 #include "report/outcome.hpp"
+#include "report/property.hpp"
 
 // What nodes write into their logs. The alternatives of `Entry` are numbered on the wire by their
 // place: append only. Lists and strings have limits, enforced as they are decoded.
@@ -228,15 +229,22 @@ struct Finished {
   uint32_t cpu_percent = 0;
   std::string message;
   std::string output;
+  Properties properties;
 
   // Without what it did for others.
   Duration own_duration() const { return std::max(Duration{}, duration - shared_setup); }
 
+  // Nearly all results have none of what the flags say: together they cost a byte.
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(file, index, outcome, amends, again, copy, worker, started_wall_ms, duration,
-            shared_setup, group_setup, cpu_percent, bounded(message, kMessageMax),
-            bounded(output, kOutputMax));
+    auto flags = static_cast<uint8_t>((amends ? 1 : 0) | (again ? 2 : 0) | (copy ? 4 : 0) |
+                                      (properties.empty() ? 0 : 8));
+    archive(file, index, outcome, flags, worker, started_wall_ms, duration, shared_setup,
+            group_setup, cpu_percent, bounded(message, kMessageMax), bounded(output, kOutputMax));
+    amends = (flags & 1) != 0;
+    again = (flags & 2) != 0;
+    copy = (flags & 4) != 0;
+    if ((flags & 8) != 0) archive(bounded(properties, kPropertiesMax));
   }
 };
 

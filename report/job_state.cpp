@@ -601,6 +601,7 @@ TestSummary JobState::summarize(const Test& test, int64_t started_wall_ms) const
     if (!result.amends && is_failure(result.outcome)) ++run;
     one.message = result.message;
     one.output = result.output;
+    one.properties = result.properties;
   }
   return out;
 }

@@ -33,6 +33,9 @@ Json attempt_of(const AttemptSummary& attempt) {
                {"run", attempt.run}};
   if (!attempt.message.empty()) json["message"] = json_text(attempt.message);
   if (!attempt.output.empty()) json["output"] = json_text(attempt.output);
+  for (const Property& one : attempt.properties) {
+    json["properties"].push_back({json_text(one.name), json_text(one.value)});
+  }
   return json;
 }
 
@@ -111,11 +114,12 @@ void drop_output(JobSummary& summary) {
   for (TestSummary& test : summary.tests) {
     for (AttemptSummary& attempt : test.attempts) {
       attempt.output.clear();
+      attempt.properties.clear();
       attempt.message = cut(attempt.message, 300);
     }
   }
   for (CollectionErrorSummary& error : summary.collection_errors) error.text = cut(error.text, 300);
-  summary.notes.push_back("the output of tests was too large to send");
+  summary.notes.push_back("the output of tests, and what they recorded, was too large to send");
 }
 
 void drop_tests(JobSummary& summary) {
@@ -202,6 +206,10 @@ bool read_attempt(const Json& json, AttemptSummary& attempt) {
   attempt.run = std::max<uint32_t>(1, whole_in<uint32_t>(json, "run"));
   attempt.message = text_in(json, "message");
   attempt.output = text_in(json, "output");
+  for (const Json& one : list_in(json, "properties")) {
+    if (!one.is_array() || one.size() != 2 || !one[0].is_string() || !one[1].is_string()) continue;
+    attempt.properties.push_back({one[0].get<std::string>(), one[1].get<std::string>()});
+  }
   return true;
 }
 

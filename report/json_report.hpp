@@ -23,7 +23,8 @@
 //   "collection_errors": [{"path","text"}], "collections_differ": false,
 //   "strict_collection": false, "flaky_fails": false,
 //   "tests": [{"id","file","verdict","attempts": [{"outcome","node","worker","started_after_s",
-//              "duration_s","cpu_percent","run", and when not empty "message","output"}]}] }
+//              "duration_s","cpu_percent","run", and when not empty "message","output",
+//              "properties": [["name","value"]]}]}] }
 //
 // Times are seconds, to the microsecond. Verdicts and outcomes are the words of verdict.hpp and
 // outcome.hpp. Bytes that are no UTF-8 appear as \xNN.

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "report/calendar.hpp"
 #include "report/progress.hpp"
 #include "report/text.hpp"
@@ -97,6 +99,20 @@ std::string children(const TestSummary& test) {
   }
 }
 
+// As pytest writes what was recorded: of several attempts, what the last that recorded anything
+// did.
+std::string recorded(const TestSummary& test) {
+  const auto last =
+      std::find_if(test.attempts.rbegin(), test.attempts.rend(),
+                   [](const AttemptSummary& attempt) { return !attempt.properties.empty(); });
+  if (last == test.attempts.rend()) return {};
+  std::string text = "<properties>";
+  for (const Property& one : last->properties) {
+    text += "<property" + attribute("name", one.name) + attribute("value", one.value) + "/>";
+  }
+  return text + "</properties>";
+}
+
 std::string testcase(const TestSummary& test) {
   const JunitAddress address = junit_address(test.id);
   const AttemptSummary* attempt = shown_attempt(test);
@@ -104,7 +120,7 @@ std::string testcase(const TestSummary& test) {
       "<testcase" + attribute("classname", address.class_name) + attribute("name", address.name) +
       attribute("time", seconds(attempt == nullptr ? Duration{} : attempt->duration));
   if (!test.file.empty()) text += attribute("file", test.file);
-  const std::string inside = children(test);
+  const std::string inside = recorded(test) + children(test);
   return text + (inside.empty() ? "/>\n" : fmt::format(">{}</testcase>\n", inside));
 }
 

@@ -7,6 +7,7 @@
 
 #include "mesh/time.hpp"
 #include "report/outcome.hpp"
+#include "report/property.hpp"
 #include "report/verdict.hpp"
 
 // The finished (or running) job as data: what the fold over the logs yields, what every report is
@@ -26,6 +27,7 @@ struct AttemptSummary {
   uint32_t run = 1;     // of this test on that node, as in its span id
   std::string message;  // one line
   std::string output;   // traceback and captured output of a failure, bounded; may be no UTF-8
+  Properties properties;
 };
 
 struct TestSummary {

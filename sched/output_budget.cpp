@@ -16,4 +16,19 @@ std::string OutputBudget::take(const std::string& output) {
   return kept;
 }
 
+report::Properties OutputBudget::take(report::Properties properties) {
+  const bool spent = properties_taken_ >= kPropertyBytes;
+  std::size_t size = 0;
+  report::Properties kept;
+  for (report::Property& one : properties) {
+    if (one.name.size() > report::kPropertyNameMax) one.name.resize(report::kPropertyNameMax);
+    if (one.value.size() > report::kPropertyValueMax) one.value.resize(report::kPropertyValueMax);
+    size += one.name.size() + one.value.size();
+    if (kept.size() == report::kPropertiesMax || (spent && size > kPropertyHead)) break;
+    properties_taken_ += one.name.size() + one.value.size();
+    kept.push_back(std::move(one));
+  }
+  return kept;
+}
+
 }  // namespace dagz::sched

@@ -8,6 +8,7 @@
 
 #include "mesh/time.hpp"
 #include "report/outcome.hpp"
+#include "report/property.hpp"
 
 // What the scheduling cores and a test runner say to one another. The real runner is a zygote
 // process that forks workers (sched/io/runner_host); the simulator has its own. Tests are named by
@@ -119,6 +120,7 @@ struct TestDone {
   Duration cpu;
   std::string message;  // one line
   std::string output;   // failures only; head and tail kept
+  report::Properties properties;
 };
 
 // A process has lost its parent and lives on. Told before the result of its test, if that has not

@@ -362,6 +362,7 @@ void Vassal::on(Instant now, int64_t wall_ms, const TestDone& event, Output& out
   }
   result.message = event.message.substr(0, report::kMessageMax);
   result.output = output_budget_.take(event.output);
+  result.properties = output_budget_.take(event.properties);
   worker.deaths_in_a_row = 0;
   idle_losses_ = 0;
   if (found == worker.sent.end()) {

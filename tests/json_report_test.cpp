@@ -70,6 +70,7 @@ TEST_CASE("json: what is written can be read back", "[report]") {
   summary.notes = {"node-2 collected 3 tests that others did not"};
   summary.ci_url = "https://ci/1";
   summary.dashboard_url = "https://dagz/j";
+  summary.tests[0].attempts[0].properties = {{"name", "value"}, {"b\n", ""}};
   summary.collections_differ = true;
   summary.strict_collection = GENERATE(false, true);
   summary.flaky_fails = !summary.strict_collection;
@@ -83,6 +84,7 @@ TEST_CASE("json: what is written can be read back", "[report]") {
   CHECK(back->plan == summary.plan);
   CHECK(back->duration == summary.duration);
   CHECK(back->started == summary.started);
+  CHECK(back->tests[0].attempts[0].properties == summary.tests[0].attempts[0].properties);
   CHECK(back->collections_differ);
   CHECK((back->strict_collection != back->flaky_fails));
   CHECK(back->flaky_fails == summary.flaky_fails);

@@ -74,6 +74,20 @@ TEST_CASE("junit: any bytes in any place stay valid XML", "[report]") {
   CHECK(is_valid(format_junit(summary)));
 }
 
+TEST_CASE("junit: what a test recorded stands first, of the last attempt that did", "[report]") {
+  AttemptSummary first = attempt(Outcome::kFailed);
+  first.properties = {{"tries", "1"}};
+  AttemptSummary second = attempt(Outcome::kPassed);
+  second.properties = {{"tries", "2"}, {"a<b", "\"\x01"}};
+  const std::string text =
+      "<properties><property name=\"tries\" value=\"2\"/><property "
+      "name=\"a&lt;b\" value=\"&quot;#x01\"/></properties>";
+  const std::string flaky = format_junit(job({test("a.py::t", {first, second})}));
+  CHECK(contains(flaky, "file=\"a.py\">" + text + "<flakyFailure"));
+  CHECK(is_valid(flaky));
+  CHECK(contains(format_junit(job({test("a.py::t", {second})})), ">" + text + "</testcase>"));
+}
+
 TEST_CASE("junit: one suite with the totals of the job", "[report]") {
   const std::string xml = format_junit(mixed_job());
   CHECK(contains(xml,

@@ -31,3 +31,22 @@ TEST_CASE("output budget: nothing is longer than a log takes", "[sched]") {
   const std::string flood(dagz::report::kOutputMax + 1, 'x');
   CHECK(budget.take(flood).size() == dagz::report::kOutputMax);
 }
+
+TEST_CASE("output budget: what tests record is bounded, each for itself and all together",
+          "[sched]") {
+  using namespace dagz::report;
+  OutputBudget budget;
+  const Properties large(kPropertiesMax + 1, {std::string(kPropertyNameMax + 1, 'n'),
+                                              std::string(kPropertyValueMax + 1, 'v')});
+  const std::size_t each = kPropertiesMax * (kPropertyNameMax + kPropertyValueMax);
+  for (std::size_t taken = 0; taken < OutputBudget::kPropertyBytes; taken += each) {
+    const Properties kept = budget.take(large);
+    REQUIRE(kept.size() == kPropertiesMax);
+    CHECK(kept[0].name.size() == kPropertyNameMax);
+    CHECK(kept[0].value.size() == kPropertyValueMax);
+  }
+  CHECK(budget.take(large).empty());
+  const Properties small{{"name", "value"},
+                         {"next", std::string(OutputBudget::kPropertyHead, 'v')}};
+  CHECK(budget.take(small) == Properties{{"name", "value"}});
+}

@@ -96,6 +96,22 @@ TEST_CASE("pytest protocol: what marks ask for", "[sched]") {
   }
 }
 
+TEST_CASE("pytest protocol: what a test recorded", "[sched]") {
+  const auto line = [](const std::string& properties) {
+    return R"({"t":"done","f":0,"k":1,"o":"passed","d":0.1,"p":[)" + properties + "]}";
+  };
+  CHECK(decode_as<DoneLine>(line(R"(["a","1"],["b\n",""])")).properties ==
+        report::Properties{{"a", "1"}, {"b\n", ""}});
+  CHECK(decode_as<DoneLine>(line("")).properties.empty());
+  std::string many = R"(["a","1"])";
+  for (std::size_t i = 0; i < report::kPropertiesMax; ++i) many += R"(,["a","1"])";
+  for (const std::string& bad : {std::string(R"(["a"])"), std::string(R"(["a","b","c"])"),
+                                 std::string(R"(["a",1])"), many}) {
+    INFO(bad);
+    CHECK(std::holds_alternative<BadLine>(decode_driver_line(line(bad))));
+  }
+}
+
 TEST_CASE("pytest protocol: the end of the collection", "[sched]") {
   const auto collected = decode_as<Collected>(
       R"({"t":"collected","files":2,"tests":30,"skipped":5,"seconds":1.5,"maxfail":1,)"

@@ -82,6 +82,30 @@ TEST_CASE("wire: kinds keep their numbers", "[wire]") {
   CHECK(encode(report::Entry{report::Closed{}})[0] == 2 * 17);
 }
 
+TEST_CASE("wire: what a test recorded is bounded, and costs nothing where it recorded nothing",
+          "[wire]") {
+  report::Finished entry = test::finished(1, 2);
+  entry.again = true;
+  const std::size_t bare = encode(report::Entry{entry}).size();
+  const auto travels = [&entry] {
+    report::Entry back;
+    if (!decode(encode(report::Entry{entry}), back)) return false;
+    const auto& finished = std::get<report::Finished>(back);
+    return finished.properties == entry.properties && finished.again && !finished.copy;
+  };
+  CHECK(travels());
+  entry.properties = {{"a", "b"}};
+  CHECK(encode(report::Entry{entry}).size() == bare + 5);
+  CHECK(travels());
+  entry.properties.assign(report::kPropertiesMax, {std::string(report::kPropertyNameMax, 'n'),
+                                                   std::string(report::kPropertyValueMax, 'v')});
+  CHECK(travels());
+  SECTION("in number") { entry.properties.emplace_back(); }
+  SECTION("in the length of a name") { entry.properties[0].name += 'n'; }
+  SECTION("in the length of a value") { entry.properties[0].value += 'v'; }
+  CHECK_FALSE(travels());
+}
+
 // After a change of format write the seeds anew: DAGZ_WRITE_CORPUS=1 build/tests/dagz_tests
 // [corpus]
 TEST_CASE("wire: the seeds of the fuzzer still mean something", "[wire][corpus]") {

@@ -49,12 +49,15 @@ constexpr const char* kSteps[] = {
     // 3 -> 4
     R"(ALTER TABLE jobs ADD COLUMN collections_differ INTEGER;
        ALTER TABLE jobs ADD COLUMN strict_collection INTEGER;
-       ALTER TABLE jobs ADD COLUMN flaky_fails INTEGER;)",
+       ALTER TABLE jobs ADD COLUMN flaky_fails INTEGER;
+       CREATE TABLE properties(
+         job INTEGER, test INTEGER, attempt INTEGER, position INTEGER, name BLOB, value BLOB,
+         PRIMARY KEY(job, test, attempt, position)) WITHOUT ROWID;)",
 };
 static_assert(std::size(kSteps) == kHistorySchema);
 
-constexpr const char* kJobTables[] = {"nodes",   "places", "notes", "collection_errors",
-                                      "results", "texts"};
+constexpr const char* kJobTables[] = {"nodes",   "places", "notes",     "collection_errors",
+                                      "results", "texts",  "properties"};
 
 constexpr const char* kJobColumns =
     "id, full_id, short_id, status, started_ms, duration_ns, plan_ns, ideal_ns, saved_ns, "
@@ -178,7 +181,8 @@ class ResultWriter {
       : job_(job),
         place_(database, "INSERT INTO places VALUES(?, ?, ?)"),
         result_(database, "INSERT OR IGNORE INTO results VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
-        text_(database, "INSERT OR IGNORE INTO texts VALUES(?, ?, ?, ?, ?)") {}
+        text_(database, "INSERT OR IGNORE INTO texts VALUES(?, ?, ?, ?, ?)"),
+        property_(database, "INSERT OR IGNORE INTO properties VALUES(?, ?, ?, ?, ?, ?)") {}
 
   // Tests without an attempt have one row, attempt 0, for their verdict.
   void write(int64_t number, const TestSummary& test) {
@@ -194,6 +198,11 @@ class ResultWriter {
       result_.add(static_cast<int64_t>(attempt.outcome)).add(place_of(attempt.node));
       result_.add(attempt.worker).add(attempt.started_after.ns).add(attempt.duration.ns);
       result_.add(attempt.cpu_percent).add(attempt.run).run();
+      int64_t place = 0;
+      for (const Property& one : attempt.properties) {
+        property_.add(job_).add(number).add(position).add(place++);
+        property_.add(one.name).add(one.value).run();
+      }
       if (attempt.message.empty() && attempt.output.empty()) continue;
       text_.add(job_).add(number).add(position).add(attempt.message).add(attempt.output).run();
     }
@@ -210,6 +219,7 @@ class ResultWriter {
   Statement place_;
   Statement result_;
   Statement text_;
+  Statement property_;
   Numbers places_;
 };
 
@@ -328,20 +338,34 @@ std::string full_name(const std::string& file, bool prefixed, std::string_view n
   return prefixed ? file + std::string(name) : std::string(name);
 }
 
-// Fills in messages and outputs. `place` maps a test's number to its index.
+// Fills in messages, outputs and properties. `place` maps a test's number to its index.
 void read_texts(Database& database, int64_t job,
                 const std::unordered_map<int64_t, std::size_t>& place,
                 std::vector<TestSummary>& tests) {
+  // Which attempt the first two columns name; null if it is not there.
+  const auto attempt_of = [&](const Statement& row) -> AttemptSummary* {
+    const auto test = place.find(row.integer(0));
+    if (test == place.end()) return nullptr;
+    std::vector<AttemptSummary>& attempts = tests[test->second].attempts;
+    const auto position = static_cast<std::size_t>(row.integer(1));
+    return position < 1 || position > attempts.size() ? nullptr : &attempts[position - 1];
+  };
   Statement texts(database, "SELECT test, attempt, message, output FROM texts WHERE job = ?");
   texts.add(job);
   while (texts.next_row()) {
-    const auto test = place.find(texts.integer(0));
-    if (test == place.end()) continue;
-    std::vector<AttemptSummary>& attempts = tests[test->second].attempts;
-    const auto position = static_cast<std::size_t>(texts.integer(1));
-    if (position < 1 || position > attempts.size()) continue;
-    attempts[position - 1].message = texts.bytes(2);
-    attempts[position - 1].output = texts.bytes(3);
+    AttemptSummary* attempt = attempt_of(texts);
+    if (attempt == nullptr) continue;
+    attempt->message = texts.bytes(2);
+    attempt->output = texts.bytes(3);
+  }
+  Statement properties(database,
+                       "SELECT test, attempt, name, value FROM properties WHERE job = ? "
+                       "ORDER BY test, attempt, position");
+  properties.add(job);
+  while (properties.next_row()) {
+    AttemptSummary* attempt = attempt_of(properties);
+    if (attempt != nullptr)
+      attempt->properties.push_back({properties.bytes(2), properties.bytes(3)});
   }
 }
 

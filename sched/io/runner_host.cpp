@@ -632,7 +632,7 @@ void RunnerHost::on_done(Worker& worker, Slot slot, DoneLine& done) {
   look_for_orphans();
   events_.emplace_back(TestDone{slot, done.test, done.outcome, done.duration, done.shared_setup,
                                 done.group_setup, done.cpu, std::move(done.message),
-                                std::move(done.output)});
+                                std::move(done.output), std::move(done.properties)});
 }
 
 // Once for all that it says at a time.

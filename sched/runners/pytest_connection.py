@@ -42,11 +42,12 @@ Worker to agent
   want       there is no ticket for me. Once at the start, in any case, and then at most once per test, before its
              tear-down, so that fixtures of wider scope survive if the next test comes as the answer.
              The test waits for the answer: give it at once.
-  done       f, k, o, d, s?, g?, c?, m?, x?     after tear-down, in one write
+  done       f, k, o, d, s?, g?, c?, m?, x?, p?     after tear-down, in one write
              o: passed failed error skipped xfailed xpassed; d: seconds, without waiting for the agent;
              s: of these the set-up of fixtures that outlive the test, g: of these all but the session's;
              c: CPU seconds with reaped children; m: one line, with what was left behind; x: text
-             of a failure with captured output, 64 KiB of head and tail
+             of a failure with captured output, 64 KiB of head and tail; p: [[name, value], ...] that the test
+             recorded (user_properties), 64 and 48 KiB at the most
   file       as above; a file that the worker was told to collect, if it holds tests
   filed      f, seconds, errors: [{path, text}]     the file is collected
   missing    f, k        the file holds no test of this name: it will not run here

@@ -89,6 +89,18 @@ DriverMessage decode_hello(JsonScanner& in) {
   return BadLine{"hello without a role"};
 }
 
+// [["name", "value"], ...]
+void read_properties(JsonScanner& in, report::Properties& out) {
+  if (!in.begin_array()) return;
+  while (in.next_element()) {
+    if (out.size() == report::kPropertiesMax) return in.fail("too many properties in one line");
+    std::vector<std::string> pair;
+    read_strings(in, pair, 2);
+    if (pair.size() < 2) return in.fail("a property without its value");
+    out.push_back({std::move(pair[0]), std::move(pair[1])});
+  }
+}
+
 DriverMessage decode_done(JsonScanner& in) {
   DoneLine done;
   done.test = {kMissing, kMissing};
@@ -122,6 +134,9 @@ DriverMessage decode_done(JsonScanner& in) {
         break;
       case 'x':
         in.read(done.output);
+        break;
+      case 'p':
+        read_properties(in, done.properties);
         break;
       default:
         in.skip();

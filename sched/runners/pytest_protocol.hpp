@@ -11,6 +11,7 @@
 
 #include "mesh/time.hpp"
 #include "report/outcome.hpp"
+#include "report/property.hpp"
 #include "sched/runner.hpp"
 
 // The lines that dagz and its pytest driver exchange: one JSON object a line, over a Unix stream
@@ -109,6 +110,7 @@ struct DoneLine {
   Duration cpu;
   std::string message;  // up to its first line break
   std::string output;
+  report::Properties properties;
 };
 
 // A file has been collected; its tests, if they were asked for, came before as `FilePart`s.

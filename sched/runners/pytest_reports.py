@@ -18,6 +18,10 @@ TEXT_MAX = 64 * 1024
 UNCAPTURED_MAX = 32 * 1024
 MESSAGE_MAX = 500
 SKIPS_TOLD = 20  # files
+PROPERTIES_MAX = 64  # of one test; these four are those of the agent, or less
+PROPERTY_NAME_MAX = 256  # bytes
+PROPERTY_VALUE_MAX = 4096
+PROPERTIES_BYTES_MAX = 48 * 1024
 
 
 def bounded(text, limit=TEXT_MAX):
@@ -169,6 +173,28 @@ def verdict(reports, shown):
     if xfail is not None:
         return "xpassed", str(xfail)[:MESSAGE_MAX], ""
     return "passed", "", ""
+
+
+def _clipped(value, limit):
+    try:
+        text = str(value)
+    except Exception as error:
+        text = "<no text: %s>" % type(error).__name__
+    if len(text) * 3 <= limit:
+        return text
+    return text.encode("utf-8", "surrogatepass")[:limit].decode("utf-8", "ignore")
+
+
+def properties(recorded):
+    """The user_properties of a report as [name, value], in text as pytest's own JUnit file has them."""
+    pairs, left = [], PROPERTIES_BYTES_MAX
+    for name, value in recorded[:PROPERTIES_MAX]:
+        pair = [_clipped(name, PROPERTY_NAME_MAX), _clipped(value, PROPERTY_VALUE_MAX)]
+        left -= sum(len(text.encode("utf-8", "surrogatepass")) for text in pair)
+        if left < 0:
+            break
+        pairs.append(pair)
+    return pairs
 
 
 # ---- reports on their way from a worker to the plug-ins of the zygote --------------------------

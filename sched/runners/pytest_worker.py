@@ -20,7 +20,7 @@ from dagz_pytest_process import (
 )  # fmt: skip
 from dagz_pytest_reports import (
     MESSAGE_MAX, UNCAPTURED_MAX, Shown, bounded, crash_report, frame, is_marked, mute, packed, packed_warning,
-    replace_reporter, skip_message, verdict,
+    properties, replace_reporter, skip_message, verdict,
 )  # fmt: skip
 from dagz_pytest_statements import remember_statements
 
@@ -338,6 +338,7 @@ class Worker:
         likely = self._likely_next()
         self.likely = nextitem = None if likely is item else likely
         broken = reason = None
+        recorded = len(item.user_properties)
         self.uncaptured.begin()
         start = self.clock()
         try:
@@ -358,6 +359,7 @@ class Worker:
         self._say_done(f, k, elapsed, self.cpu - before, broken)
         if self.wanted:
             self._pass_on(item, broken)
+        del item.user_properties[recorded:]  # it may run once more
         self.current = None
         if reason is None:
             reason = self.session.shouldstop or self.session.shouldfail or None
@@ -391,6 +393,9 @@ class Worker:
             line += ',"m":' + self.connection._dumps(message)
         if text:
             line += ',"x":' + self.connection._dumps(text)
+        recorded = getattr(self.seen[-1], "user_properties", None) if self.seen else None
+        if recorded:
+            line += ',"p":' + self.connection._dumps(properties(recorded))
         self.connection.send_bytes((line + "}\n").encode("ascii"))
 
     def _clear_setup(self):

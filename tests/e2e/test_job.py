@@ -585,6 +585,35 @@ def test_junit_is_valid(job):
     assert checked.returncode == 0, checked.stderr
 
 
+def test_what_tests_record_is_in_the_junit_file(job):
+    """As in pytest's own, from whatever node, and from the history."""
+    job.write("test_it.py", """
+import pytest
+@pytest.mark.parametrize("i", range(6))
+def test_it(record_property, i):
+    record_property("requirement", f"R-{i} <&>")
+    record_property("number", i)
+    assert i != 3
+def test_plain(): pass
+""")
+    files = [job.folder / f"{name}.xml" for name in "ab"]
+    nodes = [job.start("-n", "1", "--retries", "1", "--junit", str(file)) for file in files]
+    assert [node.wait() for node in nodes] == [1, 1]
+    own = job.folder / "own.xml"
+    subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={own}"],
+                   cwd=job.suite, stdout=subprocess.DEVNULL, check=False)
+
+    def recorded(root):
+        return {case.get("name"): [(one.get("name"), one.get("value")) for one in case.iter("property")]
+                for case in root.iter("testcase")}
+
+    expected = recorded(xml.etree.ElementTree.parse(own).getroot())
+    assert expected["test_it[3]"] == [("requirement", "R-3 <&>"), ("number", "3")] and expected["test_plain"] == []
+    for file in files:
+        assert recorded(xml.etree.ElementTree.parse(file).getroot()) == expected
+    assert recorded(xml.etree.ElementTree.fromstring(nodes[1].kept_report("junit").encode())) == expected
+
+
 def test_both_junit_files_hold_the_tests(job):
     job.write("test_mixed.py", MIXED)
     ours, pytests = job.folder / "dagz.xml", job.folder / "pytest.xml"

@@ -81,6 +81,7 @@ TEST_CASE("history: a job comes back as it went in", "[report]") {
   summary.strict_collection = GENERATE(false, true);
   summary.flaky_fails = !summary.strict_collection;
   summary.tests[2].id += std::string("\0\xff[no utf-8]", 12);
+  summary.tests[2].attempts[0].properties = {{"z", "1"}, {"a", std::string("\0\xff", 2)}};
   summary.tests[2].attempts[0].output = std::string("bin\0\x80", 5);
   summary.tests[4].file = "elsewhere.py";
   std::sort(summary.tests.begin(), summary.tests.end(),
@@ -95,6 +96,7 @@ TEST_CASE("history: a job comes back as it went in", "[report]") {
     REQUIRE_FALSE(loaded.problem);
     REQUIRE(loaded.value);
     CHECK(format_json(*loaded.value) == format_json(summary));
+    CHECK(loaded.value->tests[2].attempts[0].properties == summary.tests[2].attempts[0].properties);
     CHECK(loaded.value->tests[2].attempts[0].output == summary.tests[2].attempts[0].output);
     CHECK(loaded.value->tests[2].id == summary.tests[2].id);
   }
@@ -188,7 +190,8 @@ TEST_CASE("history: one of the first schema is brought up to date", "[report]") 
     Database database;
     REQUIRE(database.open(folder.file("history.db"), Database::Mode::kWrite));
     database.execute(
-        "ALTER TABLE jobs DROP COLUMN flaky_fails; ALTER TABLE jobs DROP COLUMN "
+        "DROP TABLE properties; ALTER TABLE jobs DROP COLUMN flaky_fails; ALTER TABLE jobs DROP "
+        "COLUMN "
         "strict_collection; ALTER TABLE jobs DROP COLUMN collections_differ;"
         "ALTER TABLE nodes DROP COLUMN step_place; ALTER TABLE nodes DROP COLUMN short; ALTER "
         "TABLE results DROP COLUMN run;"

@@ -31,6 +31,30 @@ def reports_module():
 # ---- outcomes ----------------------------------------------------------------------------------
 
 
+def test_what_tests_record_travels_as_text_and_bounded(write):
+    suite = write(
+        test_r="""
+        class Mute:
+            def __str__(self): raise ValueError
+        def test_none(): pass
+        def test_some(record_property):
+            record_property("requirement", "R-7")
+            record_property("é", 1.5)
+            record_property("mute", Mute())
+            assert 0
+        def test_many(record_property):
+            for i in range(100): record_property("n%d" % i, "x" * i * 100)
+        def test_long(record_property): record_property("n" * 1000, "é" * 10000)
+        """
+    )
+    agent = Agent(suite).run()
+    assert "p" not in agent.of("::test_none")
+    assert agent.of("::test_some")["p"] == [["requirement", "R-7"], ["é", "1.5"], ["mute", "<no text: ValueError>"]]
+    many = agent.of("::test_many")["p"]
+    assert many[:2] == [["n0", ""], ["n1", "x" * 100]] and 10 < len(many) < 64
+    assert agent.of("::test_long")["p"] == [["n" * 256, "é" * 2048]]
+
+
 def test_outcomes(write):
     suite = write(
         test_o="""

@@ -17,6 +17,7 @@ inline std::vector<report::Entry> sample_entries() {
   report::Finished failed = finished(77, 2, report::Outcome::kFailed);
   failed.message = "assert 1 == 2";
   failed.output = "trace\n";
+  failed.properties = {{"requirement", "R-7"}, {"seconds", "1.5"}};
   report::Closed end = closed(a, report::CloseReason::kStopped);
   end.detail = "stopped after 1 failure";
   end.lost = {b};
