@@ -33,7 +33,7 @@ def test_version_and_help(tmp_path):
     "arguments, sentence",
     [
         (["run", "--wrokers", "2"], "did you mean '--workers'?"),
-        (["serve", "--join"], "--join is not built yet"),
+        (["serve", "--url", "no url"], "--url"),
         (["run", "pytest"], "dagz run -- pytest"),
     ],
 )
