@@ -293,7 +293,7 @@ class Collection:
             walk.complete()
         else:
             self.files = walk.files
-            self.why = "%d files, each collected where it runs" % len(self.files)
+            self.why = "%d file%s, each collected where it runs" % (len(self.files), "s"[: len(self.files) != 1])
         return True
 
 

@@ -238,6 +238,11 @@ class Zygote(DriverSession):
         for note in skip_notes(sorted(self.skipped[told:])):  # by workers: those that come with all else went before
             sys.stderr.write("dagz: %s\n" % note)
         self.coverage.gather(finish)
+        if finish.get("elsewhere") and getattr(self.config.option, "xmlpath", None):
+            sys.stderr.write(
+                "dagz: pytest's --junitxml holds the tests of this node; %d ran elsewhere, and `dagz run --junit` "
+                "writes all\n" % finish["elsewhere"]
+            )
         # The session must look as if it had run the tests of the whole job itself.
         failed = finish.get("failed", [])
         session.testsfailed = len({*failed, *(nodeid for nodeid, _ in self.errors)})

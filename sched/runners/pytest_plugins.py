@@ -46,8 +46,8 @@ def neutralise(config):
     if set_options(config, usepdb=False, trace=False):
         notes.append("--pdb and --trace are ignored: workers have no terminal")
     asked = set(getreportopt(config)) if hasattr(config.option, "reportchars") else set()
-    if "P" in asked:
-        notes.append("-rP and -rA print no output of tests that passed: it is not kept")
+    if asked & set("pP"):
+        notes.append("-rp, -rP and -rA tell nothing of tests that passed: `dagz run --junit` lists them, without output")
     if asked & set("sxX"):
         notes.append(
             "-r prints no reasons of skipped tests and expected failures: `dagz report --format json` has them"

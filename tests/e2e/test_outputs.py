@@ -120,6 +120,17 @@ def test_standard_output_that_cannot_be_written_is_told_once(job):
     assert node.wait() == 0 and "standard output" not in node.errors
 
 
+def test_pytests_own_junit_file_says_what_it_lacks(job):
+    job.write("test_it.py", "import time, pytest\n@pytest.mark.parametrize('i', range(20))\n"
+                            "def test_it(i): time.sleep(0.1)\n")
+    nodes = [job.start("-n", "1", pytest=[f"--junitxml={job.folder}/own-{i}.xml"]) for i in range(2)]
+    assert [node.wait() for node in nodes] == [0, 0]
+    for number, node in enumerate(nodes):
+        own = len(list(ElementTree.parse(job.folder / f"own-{number}.xml").iter("testcase")))
+        assert 0 < own < 20
+        assert f"--junitxml holds the tests of this node; {20 - own} ran elsewhere" in node.everything()
+
+
 def test_the_folder_of_a_junit_file_is_made(job):
     job.write("test_it.py", "def test_a(): pass\n")
     assert job.start("--junit", str(job.folder / "reports/of/x.xml")).wait() == 0

@@ -142,7 +142,7 @@ def test_debuggers_are_neutralised(write):
 
 
 @pytest.mark.parametrize(
-    "option, words", [("-rA", ["-rP and -rA", "-r prints"]), ("-ra", ["-r prints"]), ("-rP", ["-rP"]), ("-rfE", [])]
+    "option, words", [("-rA", ["-rp, -rP", "-r prints"]), ("-ra", ["-r prints"]), ("-rp", ["-rp, -rP"]), ("-rfE", [])]
 )
 def test_summaries_that_there_are_not(write, option, words):
     notes = Agent(write(test_p="def test_p(): pass\n"), "-q", option).run().hello["notes"]
