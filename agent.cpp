@@ -360,7 +360,8 @@ void Agent::poll_discovery(Moment at) {
   for (const mesh::Candidate& candidate : candidates) node_->candidate(at, candidate.address);
   if (members_seen_ > 1) return;
   const mesh::DiscoveryStats& seen = discovery_->stats();
-  if (access_.trust.source == mesh::TrustSource::kSecret && seen.entries_foreign > 0) {
+  const uint64_t foreign = seen.entries_foreign + seen.beacons_foreign;
+  if (access_.trust.source == mesh::TrustSource::kSecret && foreign > 0) {
     // Who was here first goes on: anybody may leave a file that nobody can check.
     if (seen.entries_foreign_elder > 0 && at.now < began_at_ + kForeignersSeenWithin) {
       fail(report::kExitUsage,

@@ -130,7 +130,7 @@ void examine_beacon(const MeshAccess& access, Findings& findings) {
     findings.ok("beacon: off, as --no-beacon says");
     return;
   }
-  const std::string port = std::to_string(mesh::beacon_port(access.keyring->mesh_id()));
+  const std::string port = std::to_string(mesh::beacon_port(access.keyring->run_tag()));
   if (config.loopback_only) {
     findings.ok("beacon: UDP port " + port + ", on loopback only");
     return;

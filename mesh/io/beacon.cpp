@@ -10,9 +10,9 @@
 namespace dagz::mesh {
 namespace {
 
-constexpr std::array<uint8_t, 6> kMagic{'d', 'a', 'g', 'z', 1, 0};
+constexpr std::array<uint8_t, 6> kMagic{'d', 'a', 'g', 'z', 2, 0};
 constexpr std::size_t kPortAt = 6;
-constexpr std::size_t kMeshAt = 8;
+constexpr std::size_t kRunAt = 8;
 constexpr std::size_t kNodeAt = 24;
 constexpr std::size_t kSlotAt = 40;
 constexpr std::size_t kAddressAt = 44;
@@ -71,13 +71,19 @@ ip_mreqn membership(in_addr group, const Interface& interface) {
   return request;
 }
 
+bool has_mac_of(const Keyring& keyring, Bytes bytes) {
+  Mac mac;
+  std::copy_n(&bytes[kMacAt], mac.size(), mac.begin());
+  return keyring.verify_mac(bytes.first(kMacAt), mac);
+}
+
 }  // namespace
 
 BeaconBytes seal_beacon(const Keyring& keyring, const Beacon& beacon, WallTime wall) {
   BeaconBytes bytes{};
   std::copy(kMagic.begin(), kMagic.end(), bytes.begin());
   put(&bytes[kPortAt], beacon.port, 2);
-  std::copy_n(keyring.mesh_id().bytes.begin(), 16, &bytes[kMeshAt]);
+  std::copy_n(keyring.run_tag().bytes.begin(), RunTag::kSize, &bytes[kRunAt]);
   std::copy_n(beacon.node_id.bytes.begin(), 16, &bytes[kNodeAt]);
   put(&bytes[kSlotAt], slot_of(wall), 4);
   std::memcpy(&bytes[kAddressAt], &beacon.address, 4);
@@ -87,10 +93,7 @@ BeaconBytes seal_beacon(const Keyring& keyring, const Beacon& beacon, WallTime w
 }
 
 std::optional<Beacon> open_beacon(const Keyring& keyring, Bytes bytes, WallTime wall) {
-  if (bytes.size() != kBeaconSize) return std::nullopt;
-  Mac mac;
-  std::copy_n(&bytes[kMacAt], mac.size(), mac.begin());
-  if (!keyring.verify_mac(bytes.first(kMacAt), mac)) return std::nullopt;
+  if (bytes.size() != kBeaconSize || !has_mac_of(keyring, bytes)) return std::nullopt;
   if (!std::equal(kMagic.begin(), kMagic.end(), bytes.begin())) return std::nullopt;
   const int64_t lag = static_cast<int64_t>(slot_of(wall)) - get(&bytes[kSlotAt], 4);
   if (lag > kBeaconSlotsMax || lag < -kBeaconSlotsMax) return std::nullopt;
@@ -102,22 +105,30 @@ std::optional<Beacon> open_beacon(const Keyring& keyring, Bytes bytes, WallTime 
   return beacon;
 }
 
-uint16_t beacon_port(const MeshId& mesh_id) {
-  return static_cast<uint16_t>(kPortFirst + get(mesh_id.bytes.data(), 2) % kPortCount);
+bool is_foreign_beacon(const Keyring& keyring, Bytes bytes) {
+  if (bytes.size() != kBeaconSize) return false;
+  const RunTag& run = keyring.run_tag();
+  return std::equal(kMagic.begin(), kMagic.end(), bytes.begin()) &&
+         std::equal(run.bytes.begin(), run.bytes.end(), &bytes[kRunAt]) &&
+         !has_mac_of(keyring, bytes);
 }
 
-in_addr beacon_group(const MeshId& mesh_id) {
+uint16_t beacon_port(const RunTag& run) {
+  return static_cast<uint16_t>(kPortFirst + get(run.bytes.data(), 2) % kPortCount);
+}
+
+in_addr beacon_group(const RunTag& run) {
   in_addr group{};
-  const uint32_t host = get(mesh_id.bytes.data() + 2, 3) & 0x3ffff;
+  const uint32_t host = get(run.bytes.data() + 2, 3) & 0x3ffff;
   group.s_addr = htonl((uint32_t{239} << 24) | (uint32_t{192} << 16) | host);
   return group;
 }
 
-std::string BeaconSocket::open(const MeshId& mesh_id, bool loopback_only,
+std::string BeaconSocket::open(const RunTag& run, bool loopback_only,
                                const std::string& interface_name, uint16_t port) {
   loopback_only_ = loopback_only;
-  port_ = port == 0 ? beacon_port(mesh_id) : port;
-  group_ = beacon_group(mesh_id);
+  port_ = port == 0 ? beacon_port(run) : port;
+  group_ = beacon_group(run);
   const auto failed = [this] {
     receiving_.reset();
     return "no beacon: UDP port " + std::to_string(port_) + ": " + std::strerror(errno);

@@ -16,8 +16,9 @@
 namespace dagz::mesh {
 
 // "I am here", 64 bytes, fixed layout, integers big-endian:
-//   0 "dagz"  4 version  5 zero  6 port  8 mesh id  24 node id  40 time slot  44 IPv4  48 MAC
-// The MAC covers all before it and is checked before anything is looked at. A replay costs one dial
+//   0 "dagz"  4 version  5 zero  6 port  8 run tag  16 zero  24 node id  40 time slot  44 IPv4
+//   48 MAC
+// The MAC covers all before it and is checked before anything is believed. A replay costs one dial
 // that the handshake then ends.
 inline constexpr std::size_t kBeaconSize = 64;
 // Slots of five seconds; this many either way are accepted, for clocks that disagree by a minute.
@@ -36,11 +37,14 @@ BeaconBytes seal_beacon(const Keyring& keyring, const Beacon& beacon, WallTime w
 // Nothing if it is not from this run, or not from this minute.
 std::optional<Beacon> open_beacon(const Keyring& keyring, Bytes bytes, WallTime wall);
 
-// Where beacons of a run go: below the ports that systems hand out themselves, so it is usually
-// free, and different for nearly every run.
-uint16_t beacon_port(const MeshId& mesh_id);
+// Says that it is of this run, but was sealed under another secret: anybody can say so.
+bool is_foreign_beacon(const Keyring& keyring, Bytes bytes);
+
+// Where beacons of a run go, whatever the secret: below the ports that systems hand out themselves,
+// so it is usually free, and different for nearly every run.
+uint16_t beacon_port(const RunTag& run);
 // 239.192.0.0/14: private to the organisation.
-in_addr beacon_group(const MeshId& mesh_id);
+in_addr beacon_group(const RunTag& run);
 
 struct Datagram {
   std::vector<uint8_t> bytes;
@@ -53,7 +57,7 @@ class BeaconSocket {
  public:
   // `port` 0: the run's. `interface_name` empty: all that are up. Nothing on success, or a
   // sentence.
-  std::string open(const MeshId& mesh_id, bool loopback_only, const std::string& interface_name,
+  std::string open(const RunTag& run, bool loopback_only, const std::string& interface_name,
                    uint16_t port);
 
   bool is_open() const { return receiving_.valid(); }

@@ -241,7 +241,7 @@ std::string Discovery::Impl::open_directories(const OwnNode& own) {
 
 void Discovery::Impl::open_beacon_socket() {
   if (!config.beacon) return;
-  const std::string problem = beacons.open(keyring.mesh_id(), config.loopback_only,
+  const std::string problem = beacons.open(keyring.run_tag(), config.loopback_only,
                                            config.beacon_interface, config.beacon_port);
   if (!problem.empty()) notes.push_back(problem);
 }
@@ -408,6 +408,7 @@ void Discovery::Impl::receive_beacons(WallTime wall, std::vector<Candidate>& out
     const auto beacon = open_beacon(keyring, datagram->bytes, wall);
     if (!beacon) {
       ++stats.beacons_rejected;
+      if (is_foreign_beacon(keyring, datagram->bytes)) ++stats.beacons_foreign;
       continue;
     }
     if (beacon->node_id == keyring.node_id()) continue;

@@ -62,6 +62,7 @@ struct DiscoveryStats {
   uint64_t beacons_sent = 0;
   uint64_t beacons_received = 0;       // valid, of others
   uint64_t beacons_rejected = 0;       // another run, another secret, noise
+  uint64_t beacons_foreign = 0;        // of these, those that say they are of this run
   uint64_t entries_seen = 0;           // files with valid entries of others, at the last look
   uint64_t entries_foreign = 0;        // of this run but under another secret, at the last look
   uint64_t entries_foreign_elder = 0;  // of these, those that say they were here before this node

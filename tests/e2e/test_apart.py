@@ -66,6 +66,15 @@ def test_a_late_node_exits_with_the_verdict(job, place):
     assert "1 failed, 60 passed" in late.summary()
 
 
+def test_another_secret_of_which_only_the_beacon_tells(job, place):
+    job.write("test_it.py", "import time\ndef test_it(): time.sleep(2)\n")
+    nodes = [job.start("-n", "1", DAGZ_SECRET=f"{number}: {SECRET}", **alone(place, number)) for number in range(2)]
+    assert [node.wait() for node in nodes] == [0, 0]
+    for node in nodes:
+        assert node.errors.count("a node with another secret wants to take part") == 1, node.errors
+        assert "1 node ·" in "\n".join(node.report())
+
+
 def test_a_node_that_took_part_runs_again(job, place):
     for number in range(2):
         node = start(job, place, DAGZ_SECRET=SECRET, **circle(0, 3))

@@ -118,6 +118,10 @@ TEST_CASE("beacon: what was sealed opens under the same keys, near its time", "[
   CHECK(opened->port == 4242);
   CHECK(opened->address.s_addr == beacon.address.s_addr);
   CHECK_FALSE(open_beacon(stranger, bytes, now).has_value());
+  CHECK(is_foreign_beacon(stranger, bytes));
+  CHECK_FALSE(is_foreign_beacon(peer, bytes));
+  CHECK_FALSE(is_foreign_beacon(Keyring(root_of(2), "another run"), bytes));
+  CHECK_FALSE(is_foreign_beacon(stranger, Bytes(bytes).first(63)));
   CHECK(open_beacon(peer, bytes, {now.ms + 60'000}).has_value());
   CHECK(open_beacon(peer, bytes, {now.ms - 60'000}).has_value());
   CHECK_FALSE(open_beacon(peer, bytes, {now.ms + 70'000}).has_value());
@@ -133,10 +137,10 @@ TEST_CASE("beacon: what was sealed opens under the same keys, near its time", "[
 TEST_CASE("beacon: port and group belong to the run", "[mesh]") {
   const Keyring keys(root_of(1), "run");
   const Keyring peer(root_of(1), "run");
-  CHECK(beacon_port(keys.mesh_id()) == beacon_port(peer.mesh_id()));
-  CHECK(beacon_port(keys.mesh_id()) >= 20000);
-  CHECK(beacon_port(keys.mesh_id()) < 32000);
-  const uint32_t group = ntohl(beacon_group(keys.mesh_id()).s_addr);
+  CHECK(beacon_port(keys.run_tag()) == beacon_port(peer.run_tag()));
+  CHECK(beacon_port(keys.run_tag()) >= 20000);
+  CHECK(beacon_port(keys.run_tag()) < 32000);
+  const uint32_t group = ntohl(beacon_group(keys.run_tag()).s_addr);
   CHECK((group >> 18) == ((uint32_t{239} << 24 | uint32_t{192} << 16) >> 18));
 }
 
@@ -295,7 +299,6 @@ TEST_CASE("discovery: beacons on loopback reach every process of the run", "[mes
   Node a(config, 4001, 1, identity);
   Node b(config, 4002, 1, identity);
   Node c(config, 4003, 1, identity);
-  config.beacon_port = beacon_port(a.keyring.mesh_id());
   Node other_secret(config, 4004, 2, identity);
   const std::vector<Node*> all{&a, &b, &c, &other_secret};
   for (Node* node : all) REQUIRE(node->start().empty());
@@ -310,6 +313,7 @@ TEST_CASE("discovery: beacons on loopback reach every process of the run", "[mes
   }));
   CHECK(monotonic_now() - start >= Duration::milliseconds(40));
   CHECK(other_secret.candidates.empty());
+  CHECK(other_secret.discovery.stats().beacons_foreign > 0);  // so that it can be said
   for (const Candidate& candidate : a.candidates) CHECK(candidate.address != "127.0.0.1:4001");
 }
 
