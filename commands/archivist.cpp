@@ -21,6 +21,8 @@ constexpr Duration kLookEvery = Duration::milliseconds(250);
 // Where an address does not say whose it is: it may be that of a node that is about to end.
 constexpr Duration kAgainAfter = Duration::seconds(5);
 constexpr Duration kForgetAfter = Duration::seconds(600);
+constexpr std::size_t kJoinedMax = 256;  // each has sockets and two threads of its own
+constexpr std::size_t kKnownMax = 16'384;
 // However many browsers ask, a job is summed up once in this time.
 constexpr Duration kLiveEvery = Duration::seconds(1);
 constexpr std::chrono::milliseconds kLiveWaitMax{700};
@@ -153,9 +155,25 @@ void Archivist::sighted(Instant now, const std::string& identity, const NodeId& 
   Run& run = runs_[identity];
   run.seen_at = now;
   const bool is_new = node.is_zero() ? now >= run.left_at + kAgainAfter : !run.known.contains(node);
-  if (!node.is_zero()) run.known.insert(node);
-  if (run.joined || !is_new) return;
-  join(run, identity);
+  if (run.joined || !is_new) {
+    remember(run, node);
+    return;
+  }
+  const auto joined = std::count_if(runs_.begin(), runs_.end(),
+                                    [](const auto& one) { return one.second.joined != nullptr; });
+  if (static_cast<std::size_t>(joined) < kJoinedMax) {
+    remember(run, node);
+    join(run, identity);
+  } else if (!std::exchange(full_told_, true)) {
+    say("more than " + std::to_string(kJoinedMax) + " runs at a time: the rest is not kept");
+  }
+}
+
+void Archivist::remember(Run& run, const NodeId& node) {
+  if (node.is_zero()) return;
+  // Whoever is still there is met once more, for nothing.
+  if (run.known.size() >= kKnownMax) run.known.clear();
+  run.known.insert(node);
 }
 
 void Archivist::join(Run& run, const std::string& identity) {
@@ -169,7 +187,7 @@ void Archivist::join(Run& run, const std::string& identity) {
 
 void Archivist::leave(Instant now, Run& run) {
   const NodeEnd& end = *run.joined->end();
-  for (const NodeId& id : run.joined->members()) run.known.insert(id);
+  for (const NodeId& id : run.joined->members()) remember(run, id);
   if (!end.summary.full_id.empty()) keep(end.summary);
   run.joined->leave();
   run.joined.reset();

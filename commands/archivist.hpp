@@ -52,6 +52,7 @@ class Archivist {
   void loop();
   void watch(Instant now);
   void sighted(Instant now, const std::string& identity, const NodeId& node);
+  static void remember(Run& run, const NodeId& node);
   void join(Run& run, const std::string& identity);
   void leave(Instant now, Run& run);
   void keep(const report::JobSummary& summary);
@@ -67,6 +68,7 @@ class Archivist {
   mesh::Background<std::vector<mesh::RunSighting>> looking_;
   Instant look_at_{};
   std::map<std::string, Run> runs_;  // by identity
+  bool full_told_ = false;
 
   std::thread thread_;
   mesh::Descriptor woken_;
