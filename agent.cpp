@@ -14,6 +14,7 @@
 
 #include "commands/commands.hpp"
 #include "commands/ended_job.hpp"
+#include "commands/shared_durations.hpp"
 #include "mesh/io/address.hpp"
 #include "mesh/io/system_clock.hpp"
 #include "report/calendar.hpp"
@@ -246,6 +247,10 @@ bool Agent::start_network() {
   std::vector<sched::KnownDuration> known;
   known.reserve(durations.value.size());
   for (const report::TestDuration& one : durations.value) known.push_back({one.id, one.duration});
+  auto shared = read_shared_durations(access_, options_.network.rendezvous);
+  for (report::TestDuration& one : report::missing_durations(std::move(shared), durations.value)) {
+    known.push_back({std::move(one.id), one.duration});
+  }
   node_ = std::make_unique<Node>(config, *access_.crypto, known, at);
   return true;
 }
@@ -649,6 +654,10 @@ int Agent::conclude() {
     if (const auto problem = keep_ended(access_, lasting_place(), end.summary)) {
       say(*problem);
     }
+  }
+  if (end.reason == report::CloseReason::kComplete && end.closed_by == node_->id()) {
+    const auto problem = keep_shared_durations(access_, options_.network.rendezvous, history_);
+    if (problem) say(*problem);
   }
   carrier_.transport().flush_and_close(Duration::milliseconds(500));
   if (nobody) return static_cast<int>(end.unable_code);

@@ -27,11 +27,6 @@ constexpr std::size_t kKnownMax = 16'384;
 constexpr Duration kLiveEvery = Duration::seconds(1);
 constexpr std::chrono::milliseconds kLiveWaitMax{700};
 
-bool is_root_of_many_runs(mesh::TrustSource source) {
-  return source == mesh::TrustSource::kSecret || source == mesh::TrustSource::kRendezvousKey ||
-         source == mesh::TrustSource::kHostSecret;
-}
-
 mesh::DiscoveryConfig looking_only(mesh::DiscoveryConfig config) {
   config.look_only = true;
   return config;
@@ -55,7 +50,7 @@ Archivist::Archivist(std::shared_ptr<const MeshAccess> access, const NetworkOpti
       history_(place.state_dir, report::HistoryLimits::none()),
       own_run_(*access_->keyring, looking_only(access_->discovery)),
       woken_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  if (!is_root_of_many_runs(access_->trust.source)) return;
+  if (!mesh::is_of_many_runs(access_->trust.source)) return;
   watch_ = std::make_shared<mesh::RunWatch>(
       std::shared_ptr<const mesh::Secret>(access_, &access_->trust.key), directories_of(*access_));
 }

@@ -173,6 +173,10 @@ MeshAccess open_mesh_access(const NetworkOptions& network, const PlaceOptions& p
   }
   access.keyring = std::make_unique<mesh::Keyring>(access.trust.key, access.identity);
   access.crypto = std::make_unique<mesh::SodiumCrypto>(*access.keyring);
+  if (mesh::is_of_many_runs(access.trust.source)) {
+    const std::string suite = suite_key(access.run, network.group, network.job);
+    access.suite = std::make_unique<mesh::Keyring>(access.trust.key, "suite " + suite);
+  }
   if (CiRun earlier = access.run; earlier.attempt > 1) {
     --earlier.attempt;
     access.earlier =

@@ -32,6 +32,7 @@ struct MeshAccess {
   mesh::TrustRoot trust;
   std::unique_ptr<mesh::Keyring> keyring;
   std::unique_ptr<mesh::Keyring> earlier;  // that of the attempt before, if the CI counts them
+  std::unique_ptr<mesh::Keyring> suite;    // of all runs of this suite; null if the root is of one
   std::unique_ptr<mesh::SodiumCrypto> crypto;
   mesh::DiscoveryConfig discovery;
 

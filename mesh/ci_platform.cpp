@@ -458,6 +458,12 @@ std::string job_key(const CiRun& run, std::string_view group, std::string_view u
                        group.empty() ? std::string_view(run.matrix) : group});
 }
 
+std::string suite_key(const CiRun& run, std::string_view group, std::string_view user_key) {
+  CiRun any_build = run;
+  any_build.build.clear();
+  return job_key(any_build, group, user_key);
+}
+
 std::string build_of(const CiRun& run) {
   if (run.platform == "local" || (run.build.empty() && run.commit.empty())) return {};
   return join_escaped({run.platform, run.server, run.repository, run.build, run.commit});

@@ -42,6 +42,9 @@ CiRun local_run(const std::string& host, const std::string& user, const std::str
 // empty the matrix leg does. Injective: different parts never yield the same key.
 std::string job_key(const CiRun& run, std::string_view group, std::string_view user_key);
 
+// Names the suite: the same in all builds of a job.
+std::string suite_key(const CiRun& run, std::string_view group, std::string_view user_key);
+
 // Tells builds apart that have the same key; empty where nothing says which build this is.
 std::string build_of(const CiRun& run);
 

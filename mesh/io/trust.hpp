@@ -29,6 +29,12 @@ struct TrustRequest {
   std::string identity;  // repository, build, step, attempt, group: public, equal on all nodes
 };
 
+// Whether the root outlives a run, and is that of others as well.
+constexpr bool is_of_many_runs(TrustSource source) {
+  return source == TrustSource::kSecret || source == TrustSource::kRendezvousKey ||
+         source == TrustSource::kHostSecret;
+}
+
 enum class TrustFailure : uint8_t {
   kNone,
   kUsage,        // the user can mend it: exit code 4

@@ -10,6 +10,7 @@
 #include "report/io/database.hpp"
 #include "report/job_table.hpp"
 #include "report/summary.hpp"
+#include "report/test_duration.hpp"
 
 // The tables of the history, and how a job gets in and out of them. Everything here runs on an open
 // database; failures are in its sticky error.
@@ -25,13 +26,6 @@ namespace dagz::report {
 inline constexpr int64_t kHistoryApplicationId = 0x6461677a;
 // Kept in user_version. Every version has a step that leads to it from the one before.
 inline constexpr int64_t kHistorySchema = 4;
-
-// One whose id is the path of its file is of the set-up that the tests of the file share.
-struct TestDuration {
-  std::string id;
-  std::string file;
-  Duration duration;
-};
 
 struct HistoryLimits {
   uint32_t jobs = 100;

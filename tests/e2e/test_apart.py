@@ -75,6 +75,22 @@ def test_another_secret_of_which_only_the_beacon_tells(job, place):
         assert "1 node ·" in "\n".join(node.report())
 
 
+def test_a_node_without_a_history_plans_by_what_others_left(job, place):
+    job.write("test_it.py", SUITE + "import time\ndef test_slow(): time.sleep(1)\n")
+    gitlab = {"GITLAB_CI": "true", "CI_PROJECT_ID": "7", "CI_JOB_NAME": "unit", "CI_SERVER_URL": "https://git.example"}
+    job.key = None
+    for build in ("100", "101", "102"):  # each on a fresh machine
+        node = start(job, place, CI_PIPELINE_ID=build, **gitlab)
+        assert node.wait() == 0, node.errors
+        plan = re.search(r"plan (\S+)", "\n".join(node.report()))[1]
+        assert plan == "unknown" if build == "100" else 0.9 <= float(plan.rstrip("s")) <= 3, node.everything()
+    # Nobody else's word counts.
+    (kept,) = (place / "rendezvous").glob("*.durations")
+    kept.write_bytes(kept.read_bytes()[:-1] + b"\x01")
+    node = start(job, place, CI_PIPELINE_ID="103", **gitlab)
+    assert node.wait() == 0 and "plan unknown" in "\n".join(node.report())
+
+
 def test_a_node_that_took_part_runs_again(job, place):
     for number in range(2):
         node = start(job, place, DAGZ_SECRET=SECRET, **circle(0, 3))
