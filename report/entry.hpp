@@ -220,13 +220,13 @@ struct Finished {
   // Of a second copy: counts only if it is good and the first run has no result.
   bool copy = false;
   uint32_t worker = 0;
+  uint32_t cpu_percent = 0;
   int64_t started_wall_ms = 0;
   Duration duration;
   // Of this, the set-up of fixtures that other tests share, and of that what does not belong to the
   // whole session: another worker that begins the test's group pays it once more.
   Duration shared_setup;
   Duration group_setup;
-  uint32_t cpu_percent = 0;
   std::string message;
   std::string output;
   Properties properties;
@@ -244,7 +244,7 @@ struct Finished {
     amends = (flags & 1) != 0;
     again = (flags & 2) != 0;
     copy = (flags & 4) != 0;
-    if ((flags & 8) != 0) archive(bounded(properties, kPropertiesMax));
+    if ((flags & 8) != 0) archive(properties);
   }
 };
 

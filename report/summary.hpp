@@ -17,8 +17,8 @@ namespace dagz::report {
 
 struct AttemptSummary {
   Outcome outcome = Outcome::kPassed;
-  std::string node;        // its name in the job, as in "node-2"
   uint32_t worker = 0;     // numbered across the mesh
+  std::string node;        // its name in the job, as in "node-2"
   Duration started_after;  // since the job began
   Duration duration;
   Duration shared_setup;  // these two as in `Finished`, in the job that is being recorded only

@@ -36,14 +36,17 @@ TEST_CASE("output budget: what tests record is bounded, each for itself and all 
           "[sched]") {
   using namespace dagz::report;
   OutputBudget budget;
-  const Properties large(kPropertiesMax + 1, {std::string(kPropertyNameMax + 1, 'n'),
-                                              std::string(kPropertyValueMax + 1, 'v')});
+  Properties large;
+  for (std::size_t i = 0; i <= kPropertiesMax; ++i) {
+    large.push_back(
+        {std::string(kPropertyNameMax + 1, 'n'), std::string(kPropertyValueMax + 1, 'v')});
+  }
   const std::size_t each = kPropertiesMax * (kPropertyNameMax + kPropertyValueMax);
   for (std::size_t taken = 0; taken < OutputBudget::kPropertyBytes; taken += each) {
     const Properties kept = budget.take(large);
     REQUIRE(kept.size() == kPropertiesMax);
-    CHECK(kept[0].name.size() == kPropertyNameMax);
-    CHECK(kept[0].value.size() == kPropertyValueMax);
+    CHECK(kept.begin()->name.size() == kPropertyNameMax);
+    CHECK(kept.begin()->value.size() == kPropertyValueMax);
   }
   CHECK(budget.take(large).empty());
   const Properties small{{"name", "value"},

@@ -97,12 +97,15 @@ TEST_CASE("wire: what a test recorded is bounded, and costs nothing where it rec
   entry.properties = {{"a", "b"}};
   CHECK(encode(report::Entry{entry}).size() == bare + 5);
   CHECK(travels());
-  entry.properties.assign(report::kPropertiesMax, {std::string(report::kPropertyNameMax, 'n'),
-                                                   std::string(report::kPropertyValueMax, 'v')});
+  entry.properties.clear();
+  for (std::size_t i = 0; i < report::kPropertiesMax; ++i) {
+    entry.properties.push_back(
+        {std::string(report::kPropertyNameMax, 'n'), std::string(report::kPropertyValueMax, 'v')});
+  }
   CHECK(travels());
-  SECTION("in number") { entry.properties.emplace_back(); }
-  SECTION("in the length of a name") { entry.properties[0].name += 'n'; }
-  SECTION("in the length of a value") { entry.properties[0].value += 'v'; }
+  SECTION("in number") { entry.properties.push_back({}); }
+  SECTION("in the length of a name") { entry.properties.begin()->name += 'n'; }
+  SECTION("in the length of a value") { entry.properties.begin()->value += 'v'; }
   CHECK_FALSE(travels());
 }
 
