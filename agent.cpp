@@ -364,24 +364,29 @@ void Agent::poll_discovery(Moment at) {
   discovery_->poll(at.now, {at.wall_ms}, candidates);
   for (const mesh::Candidate& candidate : candidates) node_->candidate(at, candidate.address);
   if (members_seen_ > 1) return;
-  const mesh::DiscoveryStats& seen = discovery_->stats();
-  const uint64_t foreign = seen.entries_foreign + seen.beacons_foreign;
-  if (access_.trust.source == mesh::TrustSource::kSecret && foreign > 0) {
-    // Who was here first goes on: anybody may leave a file that nobody can check.
-    if (seen.entries_foreign_elder > 0 && at.now < began_at_ + kForeignersSeenWithin) {
-      fail(report::kExitUsage,
-           "other nodes of this job are here, but with another secret; give all nodes the same "
-           "DAGZ_SECRET");
-    } else if (!std::exchange(foreigners_told_, true)) {
-      say("a node with another secret wants to take part in this job, and cannot; give all nodes "
-          "the same DAGZ_SECRET");
-    }
-  } else if (!given_addresses_.empty() && !lonely_told_ &&
-             at.now > began_at_ + kPeersAnswerWithin) {
+  look_for_foreigners(at.now);
+  if (!failed_with_ && !given_addresses_.empty() && !lonely_told_ &&
+      at.now > began_at_ + kPeersAnswerWithin) {
     lonely_told_ = true;
     std::string peers;
     for (const std::string& peer : given_addresses_) peers += (peers.empty() ? "" : ", ") + peer;
     say("no answer from " + peers + " yet; going on alone, and asking again");
+  }
+}
+
+// Nodes of this job that have another secret. Who was here first goes on: anybody may leave a file
+// or send a beacon that nobody can check.
+void Agent::look_for_foreigners(Instant now) {
+  const mesh::DiscoveryStats& seen = discovery_->stats();
+  const bool any = seen.entries_foreign + seen.beacons_foreign > 0;
+  if (access_.trust.source != mesh::TrustSource::kSecret || !any) return;
+  if (seen.entries_foreign_elder > 0 && now < began_at_ + kForeignersSeenWithin) {
+    fail(report::kExitUsage,
+         "other nodes of this job are here, but with another secret; give all nodes the same "
+         "DAGZ_SECRET");
+  } else if (!std::exchange(foreigners_told_, true)) {
+    say("a node with another secret wants to take part in this job, and cannot; give all nodes "
+        "the same DAGZ_SECRET");
   }
 }
 

@@ -42,6 +42,7 @@ class Agent {
   bool pauses(Instant now) const;
   void poll_network(Moment at);
   void poll_discovery(Moment at);
+  void look_for_foreigners(Instant now);
   void poll_runner(Moment at);
   void poll_signals(Moment at);
   void stop_at_once(Moment at);

@@ -120,8 +120,9 @@ class Source : public report::DashboardSource {
   }
 
   std::shared_ptr<const report::JobSummary> load(const std::string& job) override {
-    const std::string id = full_id_of(job);
-    if (id.empty()) return nullptr;
+    if (!exists()) return nullptr;
+    // One that is older than those of the list is known by its full id as well.
+    const std::string id = full_id_of(job).value_or(job);
     const auto known = std::find_if(loaded_.begin(), loaded_.end(),
                                     [&](const auto& one) { return one->full_id == id; });
     if (known != loaded_.end()) {
@@ -130,8 +131,10 @@ class Source : public report::DashboardSource {
     }
     auto summary = checked(history_.load(id));
     if (!summary) return nullptr;
-    loaded_.insert(loaded_.begin(),
-                   std::make_shared<const report::JobSummary>(std::move(*summary)));
+    auto loaded = std::make_shared<const report::JobSummary>(std::move(*summary));
+    // What is known of one that was interrupted may yet make way for the whole.
+    if (loaded->status == report::JobStatus::kInterrupted) return loaded;
+    loaded_.insert(loaded_.begin(), std::move(loaded));
     if (loaded_.size() > kJobsLoaded) loaded_.pop_back();
     return loaded_.front();
   }
@@ -153,12 +156,12 @@ class Source : public report::DashboardSource {
     return std::filesystem::exists(history_.path(), error);
   }
 
-  // What was recorded once stays as it is, so jobs are kept by their full id.
-  std::string full_id_of(const std::string& job) {
+  // Jobs are kept by their full id.
+  std::optional<std::string> full_id_of(const std::string& job) {
     for (const report::JobRow& row : jobs()) {
       if (job == "last" || job == row.short_id || job == row.full_id) return row.full_id;
     }
-    return {};
+    return std::nullopt;
   }
 
   template <class T>
@@ -216,7 +219,8 @@ report::DashboardConfig dashboard_config() {
 int serve_command(const ServeOptions& options) {
   const int signals = open_signals();
   const auto access =
-      std::make_shared<const MeshAccess>(open_mesh_access(options.network, options.place));
+      std::make_shared<MeshAccess>(open_mesh_access(options.network, options.place));
+  if (!options.join) access->trust.key = mesh::Secret();
   std::optional<Archivist> archivist;
   if (options.join) {
     if (!access->error.empty()) return fail(access->exit_code, access->error);

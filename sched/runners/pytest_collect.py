@@ -51,6 +51,7 @@ _NEED_ALL = {
     "pytest_order": "pytest-order",
     "pytest_ordering": "pytest-ordering",
     "pytest_dependency": "pytest-dependency",
+    "pytest_django": "pytest-django",
     "pytest_depends": "pytest-depends",
     "pytest_reverse": "pytest-reverse",
     "pytest_picked": "pytest-picked",

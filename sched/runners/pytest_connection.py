@@ -11,7 +11,7 @@ are ignored.
 
 Zygote to agent
   hello      v, role "zygote", pid, python, pytest, rootdir, notes?: [text]   as pytest is configured
-  collecting  text       begins with this file or directory; not told where workers collect
+  collecting  text       begins with this file or directory, to collect it or to walk over it
   found      files: [[path, bytes]]     only where workers collect: the files, numbered from 0 in this order,
              in as many messages as it takes
   file       f, path, ids: [id], groups?: {name: [k]}, needs?: [{exclusive, weight, mutex, k: [k]}], more?: true

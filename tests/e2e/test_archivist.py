@@ -126,6 +126,27 @@ def test_one_job_after_the_other_of_the_same_key(job, archivist):
         wait_for_jobs(archive, *["PASSED"] * (number + 1))
 
 
+def test_more_jobs_than_the_page_lists(job, archivist, tmp_path):
+    job.write("test_it.py", "def test_it(): pass\n")
+    node = job.start("-n", "1")
+    assert node.wait() == 0
+    export = node.ask("history", "export", "-", "--state-dir", str(node.state))
+    names = []
+    name = json.loads(node.kept_report("json"))["job"]
+    for number in range(101):
+        text = export.stdout.replace(name, f"imported-{number}")
+        (tmp_path / f"{number}.jsonl").write_text(text)
+        names.append(str(tmp_path / f"{number}.jsonl"))
+    done = node.ask("history", "import", *names, "--state-dir", str(tmp_path / "archive"))
+    assert done.returncode == 0, done.stderr
+    archive = archivist()
+    assert len(jobs(archive)) == 100
+    listed = {one["job"] for one in jobs(archive)}
+    (beyond,) = {f"imported-{number}" for number in range(101)} - listed
+    assert json.loads(archive.get(f"/api/jobs/{beyond}"))["job"] == beyond
+    archive.get("/api/jobs/no-such-job", status=404)
+
+
 def test_it_comes_late_and_goes_early(job, archivist, tmp_path):
     job.write("test_it.py", SUITE)
     node = job.start("-n", "1", "--retries", "0")

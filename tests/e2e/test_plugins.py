@@ -229,7 +229,9 @@ def test_each_worker_of_all_nodes_has_a_django_database_of_its_own(job):
     expected = by_plain_pytest(job, [], **django)
     lines_of(job, "databases")
     assert words(expected) == {"passed": 40, "failed": 8}
-    nodes = two_nodes(job, "--retries", "0", pytest=[], code=1, **django)
+    # Its databases are made for the tests of the whole list.
+    nodes = two_nodes(job, "--retries", "0", "--collect", "shared", pytest=[], code=1, **django)
+    assert all("collection: whole, pytest-django needs the whole list" in node.errors for node in nodes)
     assert by_dagz(nodes[0]) == expected
     used = {tuple(line.split()) for line in lines_of(job, "databases")}
     assert len(used) > 1 and len({worker for worker, _ in used}) == len({name for _, name in used}) == len(used)

@@ -20,7 +20,7 @@ TEST_CASE("sealed_identity: who holds the root reads the name, nobody else does"
   CHECK(open_identity(root_of(1), sealed) == identity);
   CHECK_FALSE(open_identity(root_of(2), sealed));
   CHECK(sealed.find("project") == std::string::npos);
-  // Two nodes of one run cannot be told to be of one run.
+  // Anew each time.
   CHECK(seal_identity(root_of(1), identity) != sealed);
 }
 
