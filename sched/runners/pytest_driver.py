@@ -134,6 +134,7 @@ class Zygote(DriverSession):
         self.replay_broken = False
         self.imports_warned = set()  # what warnings said that came up while workers imported other files
         self.libc = None
+        self.interrupt_handler = None  # what the suite does about SIGINT, while this process ignores it
         self.spawner = None  # where a fork is unsafe
         try:
             self.connection = Connection(path)
@@ -227,12 +228,12 @@ class Zygote(DriverSession):
             replay=bool(self.wanted), errors=few_errors(self.errors, ZYGOTE_ERRORS_MAX),
             shared=files is not None, why=self.collection.why, notes=self.notes + skip_notes(self.skipped),
         )  # fmt: skip
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self.interrupt_handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             finish = self._loop()
         finally:
-            if before is not None:
-                signal.signal(signal.SIGINT, before)
+            if self.interrupt_handler is not None:
+                signal.signal(signal.SIGINT, self.interrupt_handler)
         self._kill_children()
         heap.stop_searching()
         for note in skip_notes(sorted(self.skipped[told:])):  # by workers: those that come with all else went before

@@ -5,6 +5,7 @@ It is written beside dagz_pytest_driver.py as dagz_pytest_process.py.
 """
 
 import atexit
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -67,6 +68,23 @@ def forget_exit_functions():
         weakref.finalize._registered_with_atexit = False
     except AttributeError:  # another Python than CPython
         pass
+
+
+def forget_cleanups(config):
+    """The same for what was given to pytest's Config.add_cleanup."""
+    if hasattr(config, "_cleanup_stack"):
+        config._cleanup_stack = contextlib.ExitStack()
+    else:  # of an older pytest
+        config._cleanup = []
+
+
+def run_cleanups(config):
+    """What was added to it since then."""
+    if hasattr(config, "_cleanup_stack"):
+        config._cleanup_stack.close()
+        return
+    while config._cleanup:
+        config._cleanup.pop()()
 
 
 def run_exit_functions():

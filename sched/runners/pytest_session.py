@@ -11,6 +11,7 @@ import dagz_pytest_heap as heap
 from dagz_pytest_collect import Collection
 from dagz_pytest_marks import register_markers
 from dagz_pytest_coverage import Coverage
+from dagz_pytest_process import run_cleanups
 from dagz_pytest_plugins import SharedSeed, XdistFixtures, forget_stepwise, set_options
 
 
@@ -59,6 +60,11 @@ class DriverSession:
 
     def about_to_collect(self):
         """Whatever else is due before anything is collected."""
+
+    def finish_worker(self):
+        """At the end of a worker, after its last teardown: ends what began in that process, and no more. A forked
+        one has not configured, nor started the session: what ends these runs in the zygote, once."""
+        run_cleanups(self.config)
 
     def settle_heap(self):
         """All that stays is there."""

@@ -133,6 +133,14 @@ class Spawned(DriverSession):
             os.truncate(self.order["log"], 0)  # only tests' output is of interest from now on
         run_and_exit(self, self.order, self.order["name"], socket.socket(fileno=self.order["reports"]))
 
+    def finish_worker(self):
+        """This process has configured and started a session of its own."""
+        try:
+            status = 1 if self.session.testsfailed else 0
+            self.config.hook.pytest_sessionfinish(session=self.session, exitstatus=status)
+        finally:
+            self.config._ensure_unconfigure()
+
 
 def _by_id(items, files):
     """These ids as items, None for those that are not here. An id may occur more than once."""

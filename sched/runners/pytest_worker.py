@@ -16,7 +16,7 @@ from dagz_pytest_collect import Files, is_order
 from dagz_pytest_connection import Connection
 from dagz_pytest_leaks import Leaks
 from dagz_pytest_process import (
-    Uncaptured, die_with, flush, forget_exit_functions, redirect, run_exit_functions, span_of,
+    Uncaptured, die_with, flush, forget_cleanups, forget_exit_functions, redirect, run_exit_functions, span_of,
 )  # fmt: skip
 from dagz_pytest_reports import (
     MESSAGE_MAX, UNCAPTURED_MAX, Shown, bounded, crash_report, frame, is_marked, mute, packed, packed_warning,
@@ -35,8 +35,9 @@ def run_forked(zygote, message, name, reports, parent):
         os.setpgid(0, 0)
         die_with(parent, zygote.libc)
         forget_exit_functions()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        forget_cleanups(zygote.config)
+        handler = zygote.interrupt_handler  # the zygote ignores it
+        signal.signal(signal.SIGINT, handler if callable(handler) else signal.default_int_handler)
         zygote.connection.sock.close()
         for child in zygote.children.values():
             child.close()
@@ -121,7 +122,10 @@ class Worker:
         self.shared_setup = 0.0  # of fixtures that outlive this test, all of it
         self.group_setup = 0.0  # without those of the session
         self.current = None
-        self.likely = None  # what comes after it
+        self.likely = None  # what comes after it, as told to plug-ins when it began
+        self.settled = False  # what comes after it, for the hooks of one teardown
+        self.next = None  # what they were told then
+        self.stays = None  # the node for which what is set up stays
         self.last = None
         self.seen = []
         self.relay = reports.sendall
@@ -141,6 +145,7 @@ class Worker:
         self.uncaptured = Uncaptured(self.config, message.get("log") if self.shown.uncaptured else None)
         self.leaks = Leaks()
         self.save = driver.coverage.save
+        self.finish = driver.finish_worker
         self.connection.send("hello", v=VERSION, role="worker", slot=message["slot"], pid=self.pid)
 
     # -- life
@@ -152,6 +157,9 @@ class Worker:
         state = self.session._setupstate
         self.teardown_original = state.teardown_exact
         state.teardown_exact = self._teardown_exact
+        caller = self.config.hook.pytest_runtest_teardown
+        self.call_teardown_hooks = caller._hookexec
+        caller._hookexec = self._teardown_hooks
         try:
             self._work()
         except KeyboardInterrupt:  # between two tests
@@ -164,10 +172,11 @@ class Worker:
         except BaseException as error:
             self._say_late_error(error)
         self.save()
-        try:
-            run_exit_functions()
-        except BaseException:
-            traceback.print_exc()
+        for end in (self.finish, run_exit_functions):
+            try:
+                end()
+            except BaseException:
+                traceback.print_exc()
         flush(sys.stdout)
         flush(sys.stderr)
         self.connection.send("bye")
@@ -270,24 +279,47 @@ class Worker:
             return None
         return self.catalog[entry[0]][entry[1]] if self.files is None else self.files.item(entry)
 
+    def _teardown_hooks(self, name, implementations, arguments, *rest):
+        """Calls all that implement pytest_runtest_teardown, with the same next test."""
+        nextitem = arguments.get("nextitem")
+        if self._is_open(nextitem):
+            arguments["nextitem"] = self._settle()
+        try:
+            return self.call_teardown_hooks(name, implementations, arguments, *rest)
+        finally:
+            self.settled = False
+
     def _teardown_exact(self, nextitem):
-        """Finds out what comes next as late as possible: only now is it decided what to tear down."""
+        if not self.settled and self._is_open(nextitem):  # by a plug-in, around the hooks
+            nextitem = self._settle()
+        if self.settled and nextitem is self.next:
+            nextitem = self.stays
+        self.settled = False
+        self.teardown_original(nextitem)
+
+    def _is_open(self, nextitem):
+        """Whether this is no plug-in's own decision on what comes after the test."""
         undecided = nextitem is None or nextitem is self.likely
         stops = self.session.shouldstop or self.session.shouldfail
-        if self.getpid() == self.pid and self.current is not None and undecided and not stops:
-            if not self.asked and not self._draw():
-                self._ask()
-            nextitem = self._next_item()
-            if nextitem is self.current:  # once more: it must be torn down, what is around it stays
-                nextitem = nextitem.parent
-            elif nextitem is None and self.queue and self.files is not None:
-                nextitem = self.files.above(self.queue[0])
-                self.guessed = True
-            elif nextitem is None and not self.draining:
-                # Nothing now, or a test that is not here, but the job goes on: what belongs to the
-                # session stays, so that it is set up and torn down once per worker.
-                nextitem = self.session
-        self.teardown_original(nextitem)
+        return undecided and not stops and self.getpid() == self.pid and self.current is not None
+
+    def _settle(self):
+        """Finds out what comes next as late as possible: only now is it decided what to tear down. Returns the test;
+        None if there is none, or none that is here."""
+        if not self.asked and not self._draw():
+            self._ask()
+        self.settled = True
+        self.next = self.stays = self._next_item()
+        if self.next is None and self.queue and self.files is not None:
+            self.stays = self.files.above(self.queue[0])
+            self.guessed = True
+        elif self.next is None and not self.draining:
+            # Nothing now, or a test that is not here, but the job goes on: what belongs to the
+            # session stays, so that it is set up and torn down once per worker.
+            self.stays = self.session
+        elif self.next is self.current:  # once more: it must be torn down, what is around it stays
+            self.stays = self.current.parent
+        return self.next
 
     def _leave_for(self, item):
         """The file for which something stayed set up held no test, and this one is somewhere else."""

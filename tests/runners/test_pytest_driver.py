@@ -453,20 +453,6 @@ def test_a_forked_process_that_escapes_from_its_test(write):
     assert agent.outcomes() == {"test_1": "passed", "test_2": "passed"}
 
 
-def test_signals_and_group(write):
-    suite = write(
-        test_s="""
-        import os, signal, sys
-        def test_s():
-            assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-            assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-            assert signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL
-            assert os.getpgid(0) == os.getpid()
-        """
-    )
-    assert Agent(suite, "-q").run().outcomes() == {"test_s": "passed"}
-
-
 def test_the_end_of_the_agent_ends_all(write):
     suite = write(test_s="import time\ndef test_s():\n    open('up', 'w').close()\n    time.sleep(50)\n")
 

@@ -143,3 +143,37 @@ def test_one_test_may_come_again(write):
         assert [message["o"] for _, message in agent.done] == ["passed"] * 3
     assert (suite / "mine").read_text() == "+-" * 6
     assert (suite / "log").read_text().count("module+") == 2
+
+
+@pytest.mark.parametrize("window", [1, 3])
+def test_hooks_are_told_the_same_next_test_as_fixtures(write, window):
+    """Plug-ins tear down by themselves what the next test does not need: never under a fixture that stays."""
+    suite = write(
+        conftest="""
+        import pytest
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_runtest_teardown(item, nextitem):
+            with open("hooks", "a") as log:
+                log.write("%s > %s\\n" % (item.name, nextitem and nextitem.name))
+        @pytest.fixture(scope="class", autouse=True)
+        def cls(): open("hooks", "a").write("class+\\n")
+        """,
+        test_a=CLASSES,
+    )
+    agent = Agent(suite, "-q", window=window).run()
+    assert len(agent.done) == 4
+    assert (suite / "hooks").read_text().split("\n") == [
+        "class+", "test_a > test_b", "test_b > test_c", "class+", "test_c > test_d", "test_d > None", "",
+    ]  # fmt: skip
+
+
+def test_a_test_that_comes_again_is_its_own_next_test(write):
+    suite = write(
+        conftest="""
+        def pytest_runtest_teardown(item, nextitem):
+            open("hooks", "a").write("%s\\n" % (nextitem and nextitem.name))
+        """,
+        test_a="def test_a(): pass\n",
+    )
+    Agent(suite, "-q", order=lambda agent: list(agent.ids) * 2).run()
+    assert (suite / "hooks").read_text() == "test_a\nNone\n"
