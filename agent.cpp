@@ -56,6 +56,18 @@ std::string collect_word(CollectMode mode) {
   return "auto";
 }
 
+std::string start_word(StartMethod method) {
+  switch (method) {
+    case StartMethod::kFork:
+      return "fork";
+    case StartMethod::kSpawn:
+      return "spawn";
+    case StartMethod::kAuto:
+      break;
+  }
+  return "auto";
+}
+
 // Which of how many nodes this is, as far as the CI tells.
 std::optional<sched::Slice> slice_of(const CiRun& run) {
   if (!run.node_index || !run.node_total || *run.node_total == 0) return std::nullopt;
@@ -282,6 +294,7 @@ void Agent::start_runner() {
   config.extra_env = {{"DAGZ_JOB", job_label()}, {"DAGZ_NODE", short_name(node_->id())}};
   config.grace = options_.grace;
   config.collect = collect_word(options_.collect);
+  config.start_method = start_word(options_.start_method);
   config.measure_memory = options_.max_worker_memory.has_value();
   config.owns_orphans = true;
   config.file_within =

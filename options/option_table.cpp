@@ -18,6 +18,7 @@ constexpr uint32_t kMaxFailCount = 1'000'000'000;
 constexpr const char* kTrustWords = "auto|secret|open";
 constexpr const char* kFlakyWords = "pass|fail";
 constexpr const char* kCollectWords = "auto|shared|whole";
+constexpr const char* kStartMethodWords = "auto|fork|spawn";
 constexpr const char* kAffinityWords = "module|class|file|group|none";
 constexpr const char* kIsolationWords = "run-all|slice";
 constexpr const char* kExitWords = "job|own";
@@ -123,6 +124,11 @@ const OptionSpec kOptions[] = {
     {"max-worker-memory", "SIZE", "a size (512M, 2G)", "Workers",
      "end a worker between tests when it is larger than this (resident set), and fork it anew",
      kRunCommand, [](Text t, Settings& s) { return store(parse_size(t), s.run.max_worker_memory); }},
+    {"start-method", kStartMethodWords, kStartMethodWords, "Workers",
+     "fork: from one pytest that has configured and collected; spawn: each is the command once more; "
+     "auto (default): fork, unless threads, connections or databases are open by then",
+     kRunCommand, [](Text t, Settings& s) { return pick(t, kStartMethodWords, s.run.start_method); },
+     '\0', kStartMethodWords},
     {"grace", "S", kDurationText, "Workers",
      "time between the polite and the hard kill (default 10s)",
      kRunCommand, [](Text t, Settings& s) { return store(parse_duration(t), s.run.grace); }},

@@ -19,6 +19,7 @@ namespace dagz {
 enum class Trust : uint8_t { kAuto, kSecret, kOpen };
 enum class FlakyPolicy : uint8_t { kPass, kFail };
 enum class CollectMode : uint8_t { kAuto, kShared, kWhole };
+enum class StartMethod : uint8_t { kAuto, kFork, kSpawn };
 enum class Affinity : uint8_t { kModule, kClass, kFile, kGroup, kNone };
 enum class IsolationPolicy : uint8_t { kRunAll, kSlice };
 enum class ExitPolicy : uint8_t { kJob, kOwn };
@@ -64,6 +65,7 @@ struct RunOptions {
   std::optional<Duration> deadline;
   Duration grace = Duration::seconds(10);
   std::optional<uint64_t> max_worker_memory;  // bytes
+  StartMethod start_method = StartMethod::kAuto;
   CollectMode collect = CollectMode::kAuto;
   Affinity affinity = Affinity::kModule;
   bool plan = false;

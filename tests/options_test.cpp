@@ -62,6 +62,7 @@ TEST_CASE("options: what dagz run does when nobody says anything", "[options]") 
   CHECK_FALSE(o.deadline.has_value());
   CHECK(o.grace == Duration::seconds(10));
   CHECK_FALSE(o.max_worker_memory.has_value());
+  CHECK(o.start_method == StartMethod::kAuto);
   CHECK(o.collect == CollectMode::kAuto);
   CHECK(o.affinity == Affinity::kModule);
   CHECK(o.on_isolation == IsolationPolicy::kRunAll);
@@ -121,6 +122,8 @@ TEST_CASE("options: every option of dagz run on the command line", "[options]") 
                             "500ms",
                             "--max-worker-memory",
                             "512M",
+                            "--start-method",
+                            "spawn",
                             "--collect",
                             "whole",
                             "--affinity",
@@ -163,6 +166,7 @@ TEST_CASE("options: every option of dagz run on the command line", "[options]") 
   CHECK(o.deadline == Duration::seconds(1200));
   CHECK(o.grace == Duration::milliseconds(500));
   CHECK(o.max_worker_memory == 512ULL * 1024 * 1024);
+  CHECK(o.start_method == StartMethod::kSpawn);
   CHECK(o.collect == CollectMode::kWhole);
   CHECK(o.affinity == Affinity::kNone);
   CHECK((o.plan && o.format == Format::kJson && o.strict_collection));

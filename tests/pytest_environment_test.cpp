@@ -11,7 +11,7 @@ namespace {
 using namespace dagz::sched;
 using Entries = std::vector<std::string>;
 
-const DriverPlace kPlace = {"/tmp/d/s", "/tmp/d/lib", ""};
+const DriverPlace kPlace = {"/tmp/d/s", "/tmp/d/lib", "", ""};
 
 }  // namespace
 
@@ -22,10 +22,10 @@ TEST_CASE("pytest environment: the driver is added and the secret is removed", "
                 "PYTEST_PLUGINS=dagz_pytest_driver", "DAGZ_JOB=j1", "DAGZ_NODE=n"});
 }
 
-TEST_CASE("pytest environment: the driver is told how to collect", "[sched]") {
-  CHECK(command_environment({}, {"/s", "/lib", "shared"}, {}) ==
-        Entries{"DAGZ_SOCKET=/s", "DAGZ_DRIVER_COLLECT=shared", "PYTHONPATH=/lib",
-                "PYTEST_PLUGINS=dagz_pytest_driver"});
+TEST_CASE("pytest environment: the driver is told how to collect and to start workers", "[sched]") {
+  CHECK(command_environment({}, {"/s", "/lib", "shared", "spawn"}, {}) ==
+        Entries{"DAGZ_SOCKET=/s", "DAGZ_DRIVER_COLLECT=shared", "DAGZ_DRIVER_START=spawn",
+                "PYTHONPATH=/lib", "PYTEST_PLUGINS=dagz_pytest_driver"});
 }
 
 TEST_CASE("pytest environment: what the driver hides is kept beside it", "[sched]") {
@@ -41,7 +41,8 @@ TEST_CASE("pytest environment: what the driver hides is kept beside it", "[sched
 
 TEST_CASE("pytest environment: a dagz within dagz starts afresh", "[sched]") {
   const Entries base = {"DAGZ_SOCKET=/outer", "DAGZ_ORIGINAL_PYTHONPATH=/outer",
-                        "DAGZ_ORIGINAL_PYTEST_PLUGINS=x", "DAGZ_DRIVER_COLLECT=shared"};
+                        "DAGZ_ORIGINAL_PYTEST_PLUGINS=x", "DAGZ_DRIVER_COLLECT=shared",
+                        "DAGZ_DRIVER_START=spawn"};
   CHECK(command_environment(base, kPlace, {}) == Entries{"DAGZ_SOCKET=/tmp/d/s",
                                                          "PYTHONPATH=/tmp/d/lib",
                                                          "PYTEST_PLUGINS=dagz_pytest_driver"});

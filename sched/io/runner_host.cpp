@@ -80,9 +80,10 @@ std::optional<RunnerFailed> RunnerHost::start_command() {
   ProcessSpec spec;
   spec.argv = config_.argv;
   spec.cwd = config_.cwd;
-  spec.env = command_environment(own_environment(),
-                                 {files_.socket_path(), files_.module_directory(), config_.collect},
-                                 config_.extra_env);
+  spec.env = command_environment(
+      own_environment(),
+      {files_.socket_path(), files_.module_directory(), config_.collect, config_.start_method},
+      config_.extra_env);
   process_.emplace();
   if (const auto error = process_->start(spec)) {
     return explain_start_failure(config_.argv, error->not_found, std::strerror(error->error));

@@ -25,8 +25,9 @@ import dagz_pytest_heap as heap
 from dagz_pytest_collect import ZYGOTE_ERRORS_MAX, few_errors, send_file, send_found
 from dagz_pytest_connection import Connection
 from dagz_pytest_coverage import kept_until_the_end
+from dagz_pytest_fork import other_threads, why_not_fork
 from dagz_pytest_plugins import neutralise
-from dagz_pytest_process import flush, load_libc, other_threads, own_basetemp, why_not_fork
+from dagz_pytest_process import flush, load_libc, own_basetemp
 from dagz_pytest_reports import (
     FrameReader, bounded, crash_report, packed, quiet, replace_reporter, reports_wanted, skip_message,
     skip_notes, unpacked_warning, update_lastfailed,
@@ -48,11 +49,13 @@ FILES_AND_DIRECTORIES = (pytest.File, getattr(pytest, "Directory", pytest.File))
 
 
 def _take_settings():
-    """Returns the socket's path and how to collect; hides dagz from everything that this process starts."""
+    """Returns the socket's path, how to collect and how to start workers; hides dagz from everything that this
+    process starts."""
     path = os.environ.pop("DAGZ_SOCKET", None)
     mode = os.environ.pop("DAGZ_DRIVER_COLLECT", "whole")
+    method = os.environ.pop("DAGZ_DRIVER_START", "auto")
     if path is None:
-        return None, mode
+        return None, mode, method
     for name in ("PYTHONPATH", "PYTEST_PLUGINS"):
         original = os.environ.pop("DAGZ_ORIGINAL_" + name, None)
         if original is None:
@@ -61,10 +64,10 @@ def _take_settings():
             os.environ[name] = original
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != here or not entry]
-    return path, mode
+    return path, mode, method
 
 
-_socket_path, _mode = _take_settings()
+_socket_path, _mode, _start_method = _take_settings()
 _order = take_order()
 
 
@@ -135,7 +138,7 @@ class Zygote(DriverSession):
         self.imports_warned = set()  # what warnings said that came up while workers imported other files
         self.libc = None
         self.interrupt_handler = None  # what the suite does about SIGINT, while this process ignores it
-        self.spawner = None  # where a fork is unsafe
+        self.spawner = None  # where workers are not forked
         try:
             self.connection = Connection(path)
         except OSError as error:
@@ -216,10 +219,13 @@ class Zygote(DriverSession):
         self.wanted = reports_wanted(self.config)
         replace_reporter(self.config, quiet)
         self.settle_heap()
-        unsafe = why_not_fork()
-        if unsafe is not None:
-            self.notes.append(unsafe + ": workers are started afresh, and collect by themselves")
+        if _start_method == "spawn":
             self.spawner = Spawner(self)
+        elif _start_method == "auto":
+            unsafe = why_not_fork([self.connection.sock.fileno()])
+            if unsafe is not None:
+                self.notes.append(unsafe + ": workers are started afresh, and collect by themselves")
+                self.spawner = Spawner(self)
         told = len(self.skipped)
         self.connection.send(
             "collected", files=len(self.catalog if files is None else files),

@@ -13,7 +13,7 @@ constexpr std::string_view kDropped[] = {"DAGZ_SECRET",       "DAGZ_SECRET_FILE"
                                          "DAGZ_SOCKET",       "DAGZ_ORIGINAL_PYTHONPATH",
                                          "PYTHONPATH",        "DAGZ_ORIGINAL_PYTEST_PLUGINS",
                                          "PYTEST_PLUGINS",    "DAGZ_DRIVER_COLLECT",
-                                         "DAGZ_DRIVER_WORKER"};
+                                         "DAGZ_DRIVER_START", "DAGZ_DRIVER_WORKER"};
 
 std::string_view name_of(std::string_view entry) { return entry.substr(0, entry.find('=')); }
 
@@ -54,6 +54,7 @@ std::vector<std::string> command_environment(const std::vector<std::string>& bas
   }
   set(entries, "DAGZ_SOCKET", driver.socket);
   if (!driver.collect.empty()) set(entries, "DAGZ_DRIVER_COLLECT", driver.collect);
+  if (!driver.start.empty()) set(entries, "DAGZ_DRIVER_START", driver.start);
   prepend(entries, base, "PYTHONPATH", driver.directory, ':');
   prepend(entries, base, "PYTEST_PLUGINS", kDriverModule, ',');
   for (const auto& [name, value] : extra) set(entries, name, value);

@@ -20,6 +20,7 @@ struct DriverPlace {
   std::string socket;     // path of the socket that the driver connects to
   std::string directory;  // holds the driver's modules and nothing else
   std::string collect;    // "whole", "shared" or "auto"
+  std::string start;      // of workers: "fork", "spawn" or "auto"; empty: as auto
 };
 
 // `base` ("NAME=value" entries, as in environ) with the driver put where pytest finds it, the

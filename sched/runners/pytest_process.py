@@ -13,7 +13,6 @@ import shutil
 import signal
 import sys
 import tempfile
-import threading
 import weakref
 
 FIRST_HIDDEN_FD = 200  # where tests that count or close descriptors seldom look
@@ -24,39 +23,6 @@ def span_of(node, nodeid, run):
     node's short id, `run` counts from 1 how often this node has run the test."""
     name = "%s\0%s\0%d" % (node, nodeid, run)
     return hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
-
-
-def other_threads():
-    """How many threads a fork would lose, those that Python does not know included."""
-    try:
-        tasks = len(os.listdir("/proc/self/task"))
-    except OSError:
-        tasks = 0
-    return max(tasks, threading.active_count()) - 1
-
-
-# Threads of these hold nothing that a test could wait for.
-_HARMLESS_THREADS = ("pytest_rerunfailures",)
-
-
-def why_not_fork():
-    """What makes a fork of this process unsafe, for people; None if nothing does. Each of Python's own threads
-    may hold a lock that nobody will release in the forked process. Those of libraries like BLAS know how to
-    live with a fork."""
-    if sys.platform == "darwin":
-        return "libraries of macOS would not survive a fork"
-    threads = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
-    names = [
-        thread.name
-        for thread in threads
-        if getattr(getattr(thread, "_target", None), "__module__", None) not in _HARMLESS_THREADS
-    ]
-    if not names:
-        return None
-    shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-    return "%d thread%s (%s), started by a conftest, a plug-in or an import, would not survive a fork" % (
-        len(names), "s" if len(names) > 1 else "", shown,
-    )  # fmt: skip
 
 
 def forget_exit_functions():

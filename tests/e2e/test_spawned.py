@@ -157,3 +157,10 @@ def test_pytest_randomly_has_one_seed(job):
     assert len(drawn) == 1 and len(test["attempts"]) > 1, "the same numbers in each process"
     again = plain(job, ["-p", "randomly", "--randomly-seed", seed, "test_seed.py"], **path_of("randomly"))
     assert drawn.pop().split()[1] in again.stdout
+
+
+def test_the_user_asks_for_it(job):
+    job.write("conftest.py", "import os\npid = os.getpid()\n")
+    job.write("test_it.py", "import conftest, os\ndef test_own_process(): assert conftest.pid == os.getpid()\n")
+    assert job.start("-n", "1", "--start-method", "spawn").wait() == 0
+    assert job.start("-n", "1", "--start-method", "fork", "--retries", "0").wait() == 1
