@@ -355,16 +355,28 @@ class Zygote(DriverSession):
                 child.reports.close()
                 child.reports = None
                 return
-            for kind, *fields in child.reader.feed(data):
-                if kind == "start":
-                    child.running = fields
-                elif kind == "warning":
-                    self._replay_warning(*fields)
-                elif kind == "skipped":
-                    self.skipped.append(tuple(fields))
-                else:
-                    child.running = None
-                    self._replay(*fields)
+            if child.reader is None:
+                continue
+            try:
+                for kind, *fields in child.reader.feed(data):
+                    self._heed_report(child, kind, fields)
+            except Exception:  # a test has written into the descriptor: what comes after it means nothing
+                child.reader = None
+                sys.stderr.write("dagz: reports of worker %r are garbled, and lost to plug-ins\n" % child.name)
+
+    def _heed_report(self, child, kind, fields):
+        if kind == "start":
+            nodeid, location = fields
+            child.running = nodeid, location
+        elif kind == "warning":
+            self._replay_warning(*fields)
+        elif kind == "skipped":
+            nodeid, reason = fields
+            self.skipped.append((nodeid, reason))
+        else:
+            nodeid, location, reports = fields
+            child.running = None
+            self._replay(nodeid, location, reports)
 
     def _replay(self, nodeid, location, reports):
         """Gives the reports of one test to the plug-ins of this process, as if it had run here."""
@@ -401,7 +413,10 @@ class Zygote(DriverSession):
         self.replay_broken = True
 
     def _reap(self, child):
-        pid, status = os.waitpid(child.pid, os.WNOHANG)
+        try:
+            pid, status = os.waitpid(child.pid, os.WNOHANG)
+        except ChildProcessError:  # the suite ignores SIGCHLD, or waits for any child: how it ended is not known
+            pid, status = child.pid, 0
         if pid == 0:
             return
         self._read_reports(child)

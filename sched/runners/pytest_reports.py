@@ -22,6 +22,7 @@ PROPERTIES_MAX = 64  # of one test; these four are those of the agent, or less
 PROPERTY_NAME_MAX = 256  # bytes
 PROPERTY_VALUE_MAX = 4096
 PROPERTIES_BYTES_MAX = 48 * 1024
+FRAME_MAX = 256 * 1024 * 1024  # bytes: what a worker tells plug-ins of one test
 
 
 def bounded(text, limit=TEXT_MAX):
@@ -214,11 +215,12 @@ def plain(value):
 
 
 def frame(value):
+    """Plain data for FrameReader; nothing if it is too much."""
     try:
         data = marshal.dumps(value)
     except ValueError:
         data = marshal.dumps(plain(value))
-    return struct.pack(">I", len(data)) + data
+    return struct.pack(">I", len(data)) + data if len(data) <= FRAME_MAX else b""
 
 
 def crash_report(nodeid, location, text):
@@ -260,6 +262,8 @@ def unpacked_warning(data):
 
 
 class FrameReader:
+    """Takes apart what was made by `frame`. Raises ValueError, EOFError or TypeError at anything else."""
+
     def __init__(self):
         self._data = bytearray()
 
@@ -267,6 +271,8 @@ class FrameReader:
         self._data += data
         while len(self._data) >= 4:
             (size,) = struct.unpack_from(">I", self._data)
+            if size > FRAME_MAX:
+                raise ValueError("a frame of %d bytes" % size)
             if len(self._data) < 4 + size:
                 return
             value = marshal.loads(bytes(self._data[4 : 4 + size]))

@@ -178,3 +178,36 @@ def test_throughput_is_told(write, workers, record_property, capsys):
     record_property("ms_per_test", 1000 * seconds / len(agent.done))
     with capsys.disabled():
         print(" %d workers: %.3f ms per test " % (workers, 1000 * seconds / len(agent.done)), end="")
+
+
+@pytest.mark.parametrize("garbage", [b"\xff" * 64, b"\0\0\0\1i" * 8, b"\0\0\0\5(\1\0\0\0N"], ids=["size", "data", "fields"])
+def test_garbage_in_place_of_reports_costs_plug_ins_that_worker(write, garbage):
+    suite = write(
+        test_g="""
+        import os, socket
+        def write(garbage):
+            for fd in map(int, os.listdir("/proc/self/fd")):
+                try:
+                    with socket.socket(fileno=os.dup(fd)) as sock:
+                        if sock.family == socket.AF_UNIX and not sock.getpeername():
+                            sock.send(garbage)
+                except OSError:
+                    pass
+        def test_writes(): write(%r)
+        def test_b(): pass
+        def test_c(): pass
+        """
+        % (garbage,)
+    )
+    agent = Agent(suite, "-q", "--junitxml=j.xml").run()
+    assert agent.outcomes() == {"test_writes": "passed", "test_b": "passed", "test_c": "passed"}
+    assert agent.finished == 0 and "are garbled" in agent.output
+
+
+def test_a_suite_that_ignores_the_end_of_its_children(write):
+    suite = write(
+        conftest="import signal\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\n",
+        test_a="def test_a(): pass\n",
+    )
+    agent = Agent(suite, "-q").run()
+    assert agent.outcomes() == {"test_a": "passed"} and agent.returncode == 0
