@@ -539,7 +539,7 @@ Instant Node::next_deadline() const {
   Instant next =
       std::min({links_.next_deadline(), membership_.next_deadline(), prober_.next_deadline(),
                 election_.next_deadline(), vassal_.next_deadline(), next_digest_at_,
-                next_log_flush_at_, next_worker_report_at_, depart_by_});
+                next_log_flush_at_, next_worker_report_at_, end_tests_at_, depart_by_});
   const bool hands_over = departing_ && !end_ && !job_.closed() && !is_handed_over();
   if (hands_over) next = std::min(next, next_hand_over_at_);
   if (weave_by_ != Instant::never()) next = std::min(next, next_weave_at());

@@ -224,6 +224,7 @@ class Node {
   bool has_departed() const { return end_ && end_->kind == NodeEnd::Kind::kDeparted; }
   bool is_handed_over() const;
   bool has_left(Moment at);
+  void end_tests(Moment at);
   void hand_over(Instant now);
   void heard_holdings(const NodeId& from, const std::vector<mesh::LogPosition>& positions);
 
@@ -298,6 +299,7 @@ class Node {
   std::vector<WaitingGrant> waiting_grants_;  // for names that are still on their way
   bool departing_ = false;
   bool cut_short_ = false;  // was interrupted twice
+  Instant end_tests_at_ = Instant::never();
   Instant depart_by_ = Instant::never();
   std::optional<Instant> drained_at_;
   bool takes_leave_ = false;  // schedules nothing any more

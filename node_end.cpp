@@ -59,9 +59,9 @@ bool Node::is_handed_over() const {
   return !ledger_.has_pending() && own_log_held_ >= ledger_.length(self_.id);
 }
 
-// A node that was interrupted leaves when its last test has ended and somebody who stays holds all
-// that it wrote. Before, it watches for a moment whether all the others go as well, for then the
-// job ends with a report.
+// A node that was interrupted leaves when its last test has ended, or was ended, and somebody who
+// stays holds all that it wrote. Before, it watches for a moment whether all the others go as well,
+// for then the job ends with a report.
 bool Node::has_left(Moment at) {
   if (!departing_) return false;
   const bool held = is_handed_over();
@@ -74,6 +74,14 @@ bool Node::has_left(Moment at) {
   if (!held && at.now < *drained_at_ + kFarewell + kHandOver) return false;
   if (!held) marks.unheard.reach();
   return true;
+}
+
+// The grace of a node that was interrupted is over.
+void Node::end_tests(Moment at) {
+  end_tests_at_ = Instant::never();
+  sched::Vassal::Output out;
+  vassal_.drain(out, true);
+  perform(at, std::move(out));
 }
 
 // Asks a few who stay what they hold; they ask for the rest.
@@ -164,6 +172,7 @@ void Node::finish(Moment at) {
   if (end_) return;
   if (!job_.closed()) {
     if (is_forsaken(at)) return end_forsaken(at);
+    if (at.now >= end_tests_at_) end_tests(at);
     if (!has_left(at)) return;
     depart_by_ = Instant::never();
     while (const mesh::LogBatch* batch = ledger_.flush()) to_forward_.push_back(*batch);
@@ -266,7 +275,8 @@ void Node::interrupt(Moment at) {
     return;
   }
   departing_ = true;
-  depart_by_ = at.now + config_.grace;
+  end_tests_at_ = at.now + config_.grace;
+  depart_by_ = end_tests_at_ + config_.scheduler.end_within;
   write(report::Departed{"interrupted"});
   flush_now_ = true;
   sched::Vassal::Output out;

@@ -20,7 +20,9 @@ constexpr int64_t kTrendStep = 8;
 
 std::string_view tone_of(Outcome outcome) {
   if (is_failure(outcome)) return "bad";
-  return outcome == Outcome::kSkipped || outcome == Outcome::kXfailed ? "skip" : "ok";
+  const bool undecided =
+      outcome == Outcome::kSkipped || outcome == Outcome::kXfailed || outcome == Outcome::kStopped;
+  return undecided ? "skip" : "ok";
 }
 
 // The attempt that matters is open, the others a click away.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <string_view>
 
 #include "report/progress.hpp"
@@ -12,6 +13,7 @@ namespace dagz::report {
 namespace {
 
 constexpr std::size_t kRuleWidth = 79;
+constexpr std::size_t kStoppedShown = 20;
 
 // "═══ title ═══…", 79 columns; the title is ASCII.
 std::string rule(std::string_view title) {
@@ -21,7 +23,8 @@ std::string rule(std::string_view title) {
 }
 
 std::string test_line(const TestSummary& test) {
-  std::string line = fmt::format("{:<8} {}", to_string(test.verdict), visible(test.id));
+  const std::string_view state = was_stopped(test) ? "STOPPED" : to_string(test.verdict);
+  std::string line = fmt::format("{:<8} {}", state, visible(test.id));
   const AttemptSummary* attempt = shown_attempt(test);
   if (attempt == nullptr) return line;
   line += fmt::format("   {}  worker #{} on {}", format_seconds(attempt->duration, 2),
@@ -33,14 +36,16 @@ std::string test_line(const TestSummary& test) {
 }
 
 template <class Predicate>
-void append_tests(const JobSummary& summary, Predicate shown, std::vector<std::string>& lines) {
+void append_tests(const JobSummary& summary, Predicate shown, std::vector<std::string>& lines,
+                  std::size_t most = std::numeric_limits<std::size_t>::max()) {
   std::vector<const TestSummary*> tests;
   for (const TestSummary& test : summary.tests) {
-    if (shown(test.verdict)) tests.push_back(&test);
+    if (shown(test)) tests.push_back(&test);
   }
   std::stable_sort(tests.begin(), tests.end(),
                    [](const TestSummary* a, const TestSummary* b) { return a->id < b->id; });
-  for (const TestSummary* test : tests) lines.push_back(test_line(*test));
+  for (std::size_t i = 0; i < tests.size() && i < most; ++i) lines.push_back(test_line(*tests[i]));
+  if (tests.size() > most) lines.push_back(fmt::format("… and {} more", tests.size() - most));
 }
 
 std::string plan_line(const JobSummary& summary) {
@@ -111,9 +116,10 @@ JobReport format_job_report(const JobSummary& summary, const Hasher& hash) {
                                 cut(visible(headline(error.text)), kReportMessageMax)));
   }
   append_tests(
-      summary, [](Verdict verdict) { return is_failure(verdict); }, lines);
+      summary, [](const TestSummary& test) { return is_failure(test.verdict); }, lines);
   append_tests(
-      summary, [](Verdict verdict) { return verdict == Verdict::kOkFlaky; }, lines);
+      summary, [](const TestSummary& test) { return test.verdict == Verdict::kOkFlaky; }, lines);
+  append_tests(summary, was_stopped, lines, kStoppedShown);
   for (const std::string& note : summary.notes) lines.push_back(visible(note));
   lines.push_back(format_summary_line(summary));
   lines.push_back(plan_line(summary));

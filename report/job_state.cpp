@@ -404,6 +404,7 @@ void JobState::on(NodeIndex origin, const Finished& entry) {
   if (defer(origin, entry.file, entry)) return;
   const TestIndex index = test_at(entry.file, entry.index);
   if (index == kNone || tests_[index].collects) return;
+  if (entry.outcome == Outcome::kStopped) return stopped(origin, index, entry);
   Test& test = tests_[index];
   if (!entry.amends) {
     Assignment& own = assignment(test, origin);
@@ -420,10 +421,22 @@ void JobState::on(NodeIndex origin, const Finished& entry) {
   changes_.push_back({Change::Kind::kFinished, index, origin});
 }
 
+// It is as if the node had given the test up; what is known of the run is for the report.
+void JobState::stopped(NodeIndex origin, TestIndex index, const Finished& run) {
+  ++assignment(tests_[index], origin).gave_up;
+  Finished& kept = stopped_[&tests_[index]].emplace_back(Attempt{origin, run}).result;
+  kept.duration = sane(kept.duration);
+  kept.started_wall_ms = sane_wall_ms(kept.started_wall_ms);
+  changes_.push_back({Change::Kind::kReleased, index, origin});
+}
+
 void JobState::on(NodeIndex origin, const Draining& entry) {
   NodeState& node = nodes_[origin];
   if (node.id != entry.claim.scheduler.node) return;
-  if (!node.draining || mesh::is_better(entry.claim, node.draining->claim)) node.draining = entry;
+  const bool sooner = node.draining && node.draining->claim == entry.claim && entry.now;
+  if (!node.draining || sooner || mesh::is_better(entry.claim, node.draining->claim)) {
+    node.draining = entry;
+  }
 }
 
 void JobState::on(NodeIndex origin, const Drained& entry) {
@@ -567,8 +580,10 @@ TestSummary JobState::summarize(const Test& test, int64_t started_wall_ms) const
   out.id = test.id;
   out.file = file_of(test);
   out.verdict = test.verdict;
+  const auto stopped = stopped_.find(&test);
+  const bool unfinished = test.verdict == Verdict::kPending && stopped != stopped_.end();
   std::vector<const Attempt*> order;
-  for (const Attempt& attempt : test.attempts) {
+  for (const Attempt& attempt : unfinished ? stopped->second : test.attempts) {
     if (is_granted(test, attempt.node)) order.push_back(&attempt);
   }
   const auto key = [this](const Attempt* attempt) {

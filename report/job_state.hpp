@@ -192,6 +192,7 @@ class JobState {
   void on(NodeIndex origin, const Recalled& entry);
   void on(NodeIndex origin, const GaveUp& entry);
   void on(NodeIndex origin, const Finished& entry);
+  void stopped(NodeIndex origin, TestIndex index, const Finished& run);
   void on(NodeIndex origin, const Draining& entry);
   void on(NodeIndex origin, const Drained& entry);
   void on(NodeIndex origin, const Departed& entry);
@@ -231,6 +232,7 @@ class JobState {
   std::map<FileKey, FileVersion> files_;
   std::deque<Test> tests_;  // they stay where they are: the index below reads their ids
   std::unordered_map<std::string_view, TestIndex> test_index_;
+  std::unordered_map<const Test*, std::vector<Attempt>> stopped_;  // runs that ended with the job
   // The second, third and further tests of one id in one file.
   std::map<std::pair<std::string, uint32_t>, TestIndex> repeat_index_;
   std::map<std::string, std::string> collection_errors_;

@@ -99,7 +99,8 @@ std::size_t least_size(const JobSummary& summary) {
 }
 
 bool is_uneventful(const TestSummary& test) {
-  return std::none_of(test.attempts.begin(), test.attempts.end(),
+  return !was_stopped(test) &&
+         std::none_of(test.attempts.begin(), test.attempts.end(),
                       [](const AttemptSummary& one) { return is_failure(one.outcome); });
 }
 
@@ -195,7 +196,7 @@ Counts counts_from(const Json& json) {
 }
 
 bool read_attempt(const Json& json, AttemptSummary& attempt) {
-  const auto outcome = named(text_in(json, "outcome"), Outcome::kCrashed);
+  const auto outcome = named(text_in(json, "outcome"), Outcome::kStopped);
   if (!outcome) return false;
   attempt.outcome = *outcome;
   attempt.node = text_in(json, "node");

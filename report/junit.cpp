@@ -93,7 +93,9 @@ std::string children(const TestSummary& test) {
       return skipped_element("dagz.redundant", "passed in an earlier attempt of this job");
     case Verdict::kPending:
     case Verdict::kRetry:
-      return skipped_element("dagz.not_run", "no verdict: the job ended before");
+      return skipped_element("dagz.not_run", was_stopped(test)
+                                                 ? "no verdict: the job was stopped while it ran"
+                                                 : "no verdict: the job ended before");
     default:
       return {};
   }

@@ -116,9 +116,11 @@ std::string collection_errors(const JobSummary& summary) {
 std::string format_markdown(const JobSummary& summary) {
   Tests failed;
   Tests flaky;
+  Tests stopped;
   for (const TestSummary& test : summary.tests) {
     if (is_failure(test.verdict)) failed.push_back(&test);
     if (test.verdict == Verdict::kOkFlaky) flaky.push_back(&test);
+    if (was_stopped(test)) stopped.push_back(&test);
   }
   std::string text = fmt::format("## {} dagz job {}: {} in {}\n\n", mark(summary.status),
                                  inline_text(summary.short_id), to_string(summary.status),
@@ -131,7 +133,8 @@ std::string format_markdown(const JobSummary& summary) {
   text += fmt::format("{} · {}\n\n", counted(summary.nodes.size(), "node"),
                       counted(summary.workers, "worker"));
   text += collection_errors(summary);
-  text += tests_table("Failed", failed) + outputs(failed) + tests_table("Flaky", flaky);
+  text += tests_table("Failed", failed) + outputs(failed) + tests_table("Flaky", flaky) +
+          tests_table("Running when the job was stopped", stopped);
   for (std::size_t i = 0; i < summary.notes.size() && i < kMarkdownTestsMax; ++i) {
     text += "- " + inline_text(summary.notes[i]) + "\n";
   }

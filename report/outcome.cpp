@@ -20,6 +20,8 @@ std::string_view to_string(Outcome outcome) {
       return "timeout";
     case Outcome::kCrashed:
       return "crashed";
+    case Outcome::kStopped:
+      return "stopped";
   }
   return "unknown";
 }

@@ -17,10 +17,11 @@ enum class Outcome : uint8_t {
   kXpassed = 5,  // marked as expected to fail, and passed
   kTimedOut = 6,
   kCrashed = 7,  // took its worker process down
+  kStopped = 8,  // ended with the job, while it ran: no result
 };
-inline constexpr uint8_t kOutcomeCount = 8;
+inline constexpr uint8_t kOutcomeCount = 9;
 
-// passed failed error skipped xfailed xpassed timeout crashed
+// passed failed error skipped xfailed xpassed timeout crashed stopped
 std::string_view to_string(Outcome outcome);
 
 // Failed, error, timeout, crashed.

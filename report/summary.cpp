@@ -117,6 +117,11 @@ const AttemptSummary* shown_attempt(const TestSummary& test) {
   return test.attempts.empty() ? nullptr : &test.attempts.back();
 }
 
+bool was_stopped(const TestSummary& test) {
+  return test.verdict == Verdict::kPending && !test.attempts.empty() &&
+         test.attempts.back().outcome == Outcome::kStopped;
+}
+
 TryNumber try_number(const TestSummary& test, std::size_t index) {
   std::vector<std::size_t> numbers;
   TryNumber result;

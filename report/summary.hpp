@@ -118,6 +118,9 @@ JobStatus final_status(const JobSummary& summary, bool interrupted);
 // for a flaky test its last failure, else the last one. Null when there was none.
 const AttemptSummary* shown_attempt(const TestSummary& test);
 
+// It ran when the job was stopped, and has no verdict.
+bool was_stopped(const TestSummary& test);
+
 // Which try of the test `attempts[index]` was, from 1, and how many there were. What was said of a
 // try after its result (a tear-down that failed) has a place of its own among the attempts, with
 // the run of that try, and is no further try.

@@ -20,6 +20,7 @@ const char* color_of(Outcome outcome) {
     case Outcome::kSkipped:
     case Outcome::kXfailed:
     case Outcome::kXpassed:
+    case Outcome::kStopped:
       return "grey";
     case Outcome::kTimedOut:
     case Outcome::kCrashed:

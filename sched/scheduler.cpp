@@ -211,6 +211,7 @@ void Scheduler::begin(Instant now, const mesh::Claim& claim, report::Named name)
   thieves_.clear();
   got_share_.clear();
   draining_since_.reset();
+  ended_since_.reset();
   locks_from_.reset();
   open_.clear();
   redundant_.clear();
@@ -518,6 +519,11 @@ void Scheduler::end(Instant now, Output& out) {
   }
   const bool complete = all_drained();
   if (!complete && now < drained_by()) return;
+  if (!complete && stop_reason_ && !std::exchange(stop_now_, true)) {
+    ended_since_ = now;
+    out.entries.emplace_back(report::Draining{claim_, true});
+    return;
+  }
   // Of one that came while all was torn down.
   if (awaits_collections()) return;
   if (!complete) marks.drained_late.reach();
@@ -535,6 +541,7 @@ void Scheduler::end(Instant now, Output& out) {
 }
 
 Instant Scheduler::drained_by() const {
+  if (ended_since_) return *ended_since_ + config_.end_within;
   return *draining_since_ + (stop_reason_ ? config_.drain_within : config_.tear_down_within);
 }
 

@@ -41,6 +41,8 @@ struct SchedulerConfig {
   Duration empty_answer_holds = Duration::milliseconds(100);
   // How long workers may take to end what they run and to tear down when the job is stopped.
   Duration drain_within = Duration::seconds(10);
+  // After that what runs is ended; so long may its nodes take to say where it was.
+  Duration end_within = Duration::seconds(3);
   // And to tear down when all is done.
   Duration tear_down_within = Duration::seconds(65);
   // For so long after a takeover no mutex is granted: the one who held it may not have been heard.
@@ -228,6 +230,7 @@ class Scheduler {
   std::string stop_detail_;
   bool stop_now_ = false;
   std::optional<Instant> draining_since_;
+  std::optional<Instant> ended_since_;  // what still ran, as the time to drain was over
   bool closed_ = false;
 };
 

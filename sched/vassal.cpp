@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "report/progress.hpp"
+#include "sched/runners/pytest_stacks.hpp"
 #include "sched/runs.hpp"
 
 namespace dagz::sched {
@@ -427,6 +428,8 @@ void Vassal::on(Instant now, int64_t wall_ms, const WorkerGone& event, Output& o
   const bool took_down = !event.clean && !worker.sent.empty();
   if (took_down && collects(worker.sent.front()) && !worker.cancelled) {
     die_collecting(event.slot, event, out);
+  } else if (took_down && ended_ && !collects(worker.sent.front()) && !worker.sent.front().copy) {
+    end_with_job(now, wall_ms, event.slot, event.output, out);
   } else if (took_down && !ended_ && !worker.cancelled) {
     die_running(now, wall_ms, event.slot, "the worker process died: " + event.reason, event.output,
                 out);
@@ -466,8 +469,22 @@ void Vassal::die_running(Instant now, int64_t wall_ms, Slot slot, const std::str
       worker.timed_out
           ? "ran longer than " + report::format_duration(config_.test_timeout) + " and was ended"
           : message;
+  if (const std::string where = innermost_frames(output); worker.timed_out && !where.empty()) {
+    result.message = (result.message + " " + where).substr(0, report::kMessageMax);
+  }
   result.output = output_budget_.take(output);
   finish(now, slot, std::move(result), out);
+}
+
+void Vassal::end_with_job(Instant now, int64_t wall_ms, Slot slot, const std::string& output,
+                          Output& out) {
+  report::Finished run;
+  run.outcome = report::Outcome::kStopped;
+  run.duration = now - workers_[slot].head_since;
+  run.started_wall_ms = wall_ms - run.duration.ms();
+  run.message = innermost_frames(output).substr(0, report::kMessageMax);
+  run.output = output_budget_.take(output);
+  finish(now, slot, std::move(run), out);
 }
 
 // As pytest has it, the worker's last test answers for fixtures of the session.
@@ -633,7 +650,7 @@ void Vassal::drain(Output& out, bool now) {
   }
 }
 
-// Their workers go with them, and nobody says how they would have ended.
+// Their workers go with them. Nobody says how they would have ended, but where they were.
 void Vassal::end_running_tests(Output& out) {
   if (ended_) return;
   ended_ = true;
@@ -641,7 +658,7 @@ void Vassal::end_running_tests(Output& out) {
     if (workers_[slot].sent.empty()) continue;
     // Should the job go on after all, under another scheduler, its tests are not to blame.
     workers_[slot].cancelled = true;
-    out.commands.emplace_back(KillWorker{slot});
+    out.commands.emplace_back(KillWorker{slot, true});
   }
 }
 

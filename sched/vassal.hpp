@@ -233,6 +233,8 @@ class Vassal {
   std::vector<Item> take_everything();
   uint32_t live_workers() const;
   void end_running_tests(Output& out);
+  void end_with_job(Instant now, int64_t wall_ms, Slot slot, const std::string& output,
+                    Output& out);
   // Weights and mutexes (vassal_admission.cpp)
   uint32_t weight_of(const Item& item) const;
   bool is_restricted(const Item& item) const;

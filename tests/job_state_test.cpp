@@ -479,6 +479,12 @@ TEST_CASE("job_state: a node keeps the number of the first scheduler by id", "[r
   }
 }
 
+TEST_CASE("job_state: a scheduler that has waited long enough wants it now", "[report]") {
+  JobState job;
+  for (const bool now : {false, true, false}) job.apply(kA, Draining{claim_by(kA, 1), now});
+  CHECK(job.nodes()[job.node_index(kA)].draining->now);
+}
+
 TEST_CASE("job_state: what one scheduler wants torn down is no matter of when another's log comes",
           "[report]") {
   const Draining first{claim_by(kA, 1), true};
@@ -623,6 +629,27 @@ TEST_CASE("job_state: every change is told to those who keep books", "[report]")
   CHECK(changes[2].kind == Change::Kind::kReleased);
   CHECK(changes[3].kind == Change::Kind::kFinished);
   CHECK(job.take_changes().empty());
+}
+
+TEST_CASE("job_state: a run that ended with the job is shown, but is no result", "[report]") {
+  JobState job;
+  job.apply(kA, listed(1, "f", 2));
+  job.apply(kA, granted(kA, kB, {{1, 0, 2}}));
+  for (const uint32_t index : {0U, 1U}) {
+    job.apply(kB, finished(1, index, Outcome::kStopped, 1000));
+  }
+  CHECK(job.counts().unfinished == 2);
+  CHECK_FALSE(job.tests()[0].assignments[0].held());
+  // Should the job go on, it is run once more, and that counts.
+  job.apply(kA, granted(kA, kA, {{1, 1, 1}}));
+  job.apply(kA, finished(1, 1, Outcome::kPassed, 2000));
+  job.apply(kA, test::closed(kA, CloseReason::kDeadline));
+  const JobSummary summary = job.summary();
+  CHECK(was_stopped(summary.tests[0]));
+  CHECK_FALSE(was_stopped(summary.tests[1]));
+  REQUIRE(summary.tests[1].attempts.size() == 1);
+  CHECK(summary.tests[1].attempts[0].outcome == Outcome::kPassed);
+  CHECK((summary.counts.unfinished == 1 && summary.counts.passed == 1));
 }
 
 TEST_CASE("job_state: absurd times from elsewhere do not overflow", "[report]") {

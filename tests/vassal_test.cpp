@@ -385,7 +385,13 @@ TEST_CASE("vassal: an end at once kills what runs, and it has no verdict", "[sch
   bench.gone(1, false);
   bench.gone(2, false);
   CHECK(bench.vassal.is_drained());
-  CHECK(bench.written<report::Finished>().size() == 1);
+  const auto runs = bench.written<report::Finished>();
+  REQUIRE(runs.size() == 3);
+  CHECK(runs[0].outcome == report::Outcome::kPassed);
+  for (const std::size_t stopped : {1U, 2U}) {
+    CHECK(runs[stopped].outcome == report::Outcome::kStopped);
+    CHECK_FALSE(runs[stopped].again);
+  }
   CHECK(bench.all_answered());
 }
 
@@ -398,7 +404,8 @@ TEST_CASE("vassal: a polite end may become one at once", "[sched]") {
   CHECK(bench.all<KillWorker>().size() == 1);
   bench.gone(0, false);
   CHECK(bench.vassal.is_drained());
-  CHECK(bench.written<report::Finished>().empty());
+  REQUIRE(bench.written<report::Finished>().size() == 1);
+  CHECK(bench.written<report::Finished>()[0].outcome == report::Outcome::kStopped);
   CHECK(bench.all_answered());
 }
 

@@ -79,8 +79,9 @@ std::optional<Duration> median_sample(std::string_view packed) {
 
 std::optional<Duration> duration_sample(const TestSummary& test) {
   const auto last =
-      std::find_if(test.attempts.rbegin(), test.attempts.rend(),
-                   [](const AttemptSummary& attempt) { return !is_failure(attempt.outcome); });
+      std::find_if(test.attempts.rbegin(), test.attempts.rend(), [](const AttemptSummary& attempt) {
+        return !is_failure(attempt.outcome) && attempt.outcome != Outcome::kStopped;
+      });
   if (last == test.attempts.rend()) return std::nullopt;
   return std::max(Duration{}, last->duration - last->shared_setup);
 }

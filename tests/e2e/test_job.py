@@ -270,6 +270,40 @@ def test_interrupting_all_still_reports(job):
     assert "INTERRUPTED" in nodes[0].summary() and "not run" in nodes[0].summary()
 
 
+HANGS = """
+import pathlib, threading
+def test_passes(): pass
+def wait_for_ever(): threading.Event().wait()
+def test_hangs():
+    pathlib.Path("hangs").touch()
+    wait_for_ever()
+"""
+
+
+@pytest.mark.parametrize("how", ["deadline", "interrupt"])
+def test_what_hangs_when_a_job_is_stopped_is_in_every_report(job, how):
+    job.write("test_h.py", HANGS)
+    deadline = ["--deadline", "4"] if how == "deadline" else []
+    nodes = [job.start("-n", "1", "--grace", "0.5", *deadline) for _ in range(2)]
+    if how == "interrupt":
+        patience = time.monotonic() + PATIENCE
+        while not (job.suite / "hangs").exists():
+            assert time.monotonic() < patience, nodes[0].everything()
+            time.sleep(0.01)
+        for node in nodes:
+            node.send(signal.SIGINT)
+    assert [node.wait() for node in nodes] == ([17, 17] if how == "deadline" else [2, 2])
+    same_report(nodes)
+    (line,) = [line for line in nodes[1].report() if line.startswith("STOPPED")]
+    assert re.search(r"^STOPPED  test_h.py::test_hangs   \d.*s  worker #\d on node-\d   in wait \(", line), line
+    assert line.endswith("wait_for_ever (test_h.py:4) < test_hangs (test_h.py:7)"), line
+    assert "1 passed" in nodes[0].summary() and "1 not run" in nodes[0].summary()
+    tests = {test["id"]: test for test in json.loads(nodes[0].kept_report("json"))["tests"]}
+    hanging = tests["test_h.py::test_hangs"]
+    assert hanging["verdict"] == "PENDING" and hanging["attempts"][0]["outcome"] == "stopped"
+    assert "most recent call first" in hanging["attempts"][0]["output"]
+
+
 def test_a_second_interrupt_stops_at_once(job):
     job.write("test_long.py", "import time\ndef test_long(): time.sleep(60)\ndef test_short(): pass\n")
     junit, events = job.folder / "junit.xml", job.folder / "events.jsonl"
