@@ -3,8 +3,9 @@ PYTEST_DONT_REWRITE
 
 It is written beside dagz_pytest_driver.py as dagz_pytest_heap.py.
 
-Frozen objects are in none of the collector's lists. Whoever asks it about objects, or has it search for garbage,
-gets the answer that it would get without: they are put back for the length of the call.
+Frozen objects are in none of the collector's lists. Whoever has it search for garbage gets the answer that it would
+get without: they are put back for the length of the call. Whoever asks it about objects has them back for good, and
+calls the collector's own functions: these leave no frame behind in which their arguments could be found.
 """
 
 import functools
@@ -15,16 +16,19 @@ FULL = 2  # the generation that a full collection is named after
 _collect = gc.collect
 
 
+_original = {name: getattr(gc, name) for name in ("get_objects", "get_referrers")}
+
+
 def freeze():
     """Garbage would be kept for good."""
     _collect()
-    gc.freeze()
+    if type(gc) is not _Module:
+        gc.freeze()
 
 
 def be_honest():
     """In this process and those that are forked from it."""
-    gc.get_objects = _with_all(gc.get_objects)
-    gc.get_referrers = _with_all(gc.get_referrers)
+    gc.__class__ = _Watched
     gc.collect = _collect_all
 
 
@@ -48,6 +52,31 @@ def _with_all(function):
     return call
 
 
+def _watched(name):
+    """An attribute of the module. Before anything is frozen it is taken by imports, to be called some day."""
+    early = _with_all(_original[name])
+
+    def take(module):
+        if not gc.get_freeze_count():
+            return early
+        _thaw()
+        return _original[name]
+
+    def replace(module, value):
+        _thaw()
+        setattr(module, name, value)
+
+    return property(take, replace)
+
+
+def _thaw():
+    """For good."""
+    gc.__class__ = _Module
+    gc.unfreeze()
+
+
+_Module = type(gc)
+_Watched = type("module", (_Module,), {name: _watched(name) for name in _original})
 _whole_search = _with_all(_collect)
 
 
