@@ -21,6 +21,7 @@
 #include "report/exit_code.hpp"
 #include "report/failures.hpp"
 #include "report/io/whole_file.hpp"
+#include "report/io/write_all.hpp"
 #include "report/job_report.hpp"
 #include "report/junit.hpp"
 #include "report/text.hpp"
@@ -106,7 +107,8 @@ Agent::Agent(const RunOptions& options, MeshAccess access)
     : options_(options),
       access_(std::move(access)),
       traits_(report::read_terminal_traits(STDOUT_FILENO, access_.run.platform != "local")),
-      terminal_(STDOUT_FILENO, report::may_draw_live(traits_), traits_.columns, traits_.rows),
+      console_(STDOUT_FILENO, STDERR_FILENO, report::may_draw_live(traits_), traits_.columns,
+               traits_.rows),
       history_(options.place.state_dir),
       carrier_(*access_.keyring) {
   color_ = wants_color(options.place, access_.run.platform != "local");
@@ -119,34 +121,28 @@ Agent::~Agent() {
   if (signal_fd_ >= 0) close(signal_fd_);
 }
 
-// Who has closed the pipe wants no more; anybody else is told once.
-void Agent::flush() {
-  if (terminal_.flush() || output_lost_ || terminal_.error() == EPIPE) return;
-  output_lost_ = true;
-  std::fprintf(stderr,
-               "dagz: standard output could not be written: %s; a part of it is lost, and the job "
-               "goes on\n",
-               std::strerror(terminal_.error()));
-}
-
-void Agent::say(const std::string& line) {
-  flush();
-  std::fprintf(stderr, "dagz: %s\n", line.c_str());
-}
-
 int Agent::fail(int code, const std::string& sentence) {
   say(sentence);
   failed_with_ = code;
   return code;
 }
 
+// What is said is read to its end, however slowly, once nobody in the job waits for this node.
 int Agent::run() {
+  const int code = run_to_the_end();
+  console_.set_live({});
+  if (events_ && !events_->drain(signal_fd_, report::kStallMaxMs)) tell_events_lost();
+  console_.drain(signal_fd_);
+  return code;
+}
+
+int Agent::run_to_the_end() {
   began_at_ = mesh::monotonic_now();
   // What tests start must not see into this process, and what they leave behind comes to us.
   prctl(PR_SET_DUMPABLE, 0);
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   signal_fd_ = open_signals({SIGUSR1});
-  if (terminal_.live()) keyboard_.open(STDIN_FILENO);
+  if (console_.live()) keyboard_.open(STDIN_FILENO);
 
   if (!open_files()) return *failed_with_;
   if (const auto ended = find_ended(access_, lasting_place(), history_)) {
@@ -327,7 +323,7 @@ void Agent::loop() {
     Instant next = std::min({node_->next_deadline(), discovery_->next_deadline(),
                              runner_.next_deadline(), at.now + Duration::seconds(1)});
     if (node_->end()) next = std::min(next, at.now + Duration::milliseconds(20));
-    if (terminal_.live()) next = std::min(next, next_draw_at_);
+    if (console_.live()) next = std::min(next, next_draw_at_);
     wait(next);
   }
 }
@@ -338,8 +334,10 @@ bool Agent::pauses(Instant now) const {
 }
 
 void Agent::wait(Instant until) {
-  flush();
+  console_.flush();
   std::vector<pollfd> items;
+  console_.append_poll_items(items);
+  if (events_ && events_->poll_fd() >= 0) items.push_back({events_->poll_fd(), POLLOUT, 0});
   for (const int fd :
        {carrier_.transport().poll_fd(), discovery_->poll_fd(), signal_fd_, keyboard_.fd()}) {
     if (fd >= 0) items.push_back({fd, POLLIN, 0});
@@ -485,18 +483,20 @@ void Agent::name_run(const std::vector<sched::RunnerCommand>& commands) {
 
 void Agent::show(const NodeActions& actions, Moment at) {
   for (const report::ProgressEvent& event : actions.progress) {
-    terminal_.print(report::format_progress(event, color_));
+    console_.print_progress(report::format_progress(event, color_));
   }
   const Duration elapsed = node_->elapsed(at);
   for (const report::WorkerStatus& status : actions.statuses) {
-    if (terminal_.live()) break;
-    terminal_.print(report::format_status(elapsed, status, color_));
+    if (console_.live()) break;
+    console_.print_progress(report::format_status(elapsed, status, color_));
   }
   for (const std::string& notice : actions.notices) say(notice);
-  if (events_ && !events_->write(actions.events)) {
-    say("the events file " + report::visible(options_.events) +
-        " could not be written any further: " + events_->error() + "; the job goes on without it");
-  }
+  if (events_ && !events_->write(actions.events)) tell_events_lost();
+}
+
+void Agent::tell_events_lost() {
+  say("the events file " + report::visible(options_.events) +
+      " could not be written any further: " + events_->error() + "; the job goes on without it");
 }
 
 void Agent::check_formation(Moment at) {
@@ -510,7 +510,7 @@ void Agent::check_formation(Moment at) {
 
 // The lines of the workers, redrawn below everything else.
 void Agent::draw_live(Moment at) {
-  if (!terminal_.live() || at.now < next_draw_at_) return;
+  if (!console_.live() || at.now < next_draw_at_) return;
   next_draw_at_ = at.now + kDrawEvery;
   std::vector<std::string> lines;
   if (!node_->end()) {
@@ -518,7 +518,7 @@ void Agent::draw_live(Moment at) {
       lines.push_back(report::format_status(node_->elapsed(at), status, color_));
     }
   }
-  terminal_.set_live(lines);
+  console_.set_live(lines);
 }
 
 // Once the job is over, the runner's own session ends too: plug-ins print their summaries.
@@ -582,10 +582,10 @@ report::KnownFlaky Agent::known_flaky(const report::JobSummary& summary) {
 // Everywhere where it was asked for, and into the history.
 void Agent::print_report(const report::JobSummary& summary) {
   const std::string failures = report::format_failures(summary, known_flaky(summary));
-  if (!failures.empty()) terminal_.print(failures);
+  if (!failures.empty()) console_.print(failures);
   const auto hash = [this](Bytes bytes) { return access_.crypto->hash(bytes); };
-  terminal_.print(report::to_text(report::format_job_report(summary, hash), color_));
-  flush();
+  console_.print(report::to_text(report::format_job_report(summary, hash), color_));
+  console_.flush();
   if (!options_.junit.empty()) {
     make_folder(options_.junit);  // a test may have removed it
     write_file(options_.junit, "JUnit file", report::format_junit(summary));
@@ -636,11 +636,11 @@ int Agent::conclude() {
   node_->say_goodbye(at);
   perform(at);
   discovery_->stop();
-  terminal_.set_live({});
+  console_.set_live({});
 
-  if (!runner_output_.empty()) terminal_.print(runner_output_);
+  if (!runner_output_.empty()) console_.print(runner_output_);
   if (end.kind == NodeEnd::Kind::kDeparted) {
-    flush();
+    console_.flush();
     say("left the job; what had not begun was handed back");
     carrier_.transport().flush_and_close(Duration::milliseconds(500));
     return report::kExitInterrupted;
@@ -652,8 +652,8 @@ int Agent::conclude() {
     const int code =
         runner_failure_ ? runner_failure_->exit_code : static_cast<int>(end.unable_code);
     if (nobody && code == 0) {
-      terminal_.print(text);
-      flush();
+      console_.print(text);
+      console_.flush();
     } else {
       say(text);
     }

@@ -10,6 +10,7 @@
 #include "mesh/io/discovery.hpp"
 #include "node.hpp"
 #include "options/options.hpp"
+#include "report/io/console.hpp"
 #include "report/io/event_file.hpp"
 #include "report/io/history.hpp"
 #include "report/io/keyboard.hpp"
@@ -32,6 +33,7 @@ class Agent {
   int run();
 
  private:
+  int run_to_the_end();
   struct Deadline;
 
   bool start_network();
@@ -50,6 +52,7 @@ class Agent {
   void perform(Moment at);
   void name_run(const std::vector<sched::RunnerCommand>& commands);
   void show(const NodeActions& actions, Moment at);
+  void tell_events_lost();
   void check_formation(Moment at);
   void draw_live(Moment at);
   void finish_runner();
@@ -67,14 +70,13 @@ class Agent {
   bool open_files();
   void make_folder(const std::string& path);
   void write_file(const std::string& path, const char* what, const std::string& text);
-  void flush();
-  void say(const std::string& line);
+  void say(const std::string& line) { console_.say(line); }
   int fail(int code, const std::string& sentence);
 
   RunOptions options_;
   MeshAccess access_;
   report::TerminalTraits traits_;
-  report::Terminal terminal_;
+  report::Console console_;
   report::Keyboard keyboard_;
   bool color_ = false;
   report::History history_;
@@ -103,7 +105,6 @@ class Agent {
   std::optional<int> command_status_;  // of all that the command did
   bool lonely_told_ = false;
   bool foreigners_told_ = false;
-  bool output_lost_ = false;
   int exit_code_ = 0;
   std::optional<int> failed_with_;
 };

@@ -5,7 +5,7 @@
 #include <cstdio>
 
 #include "report/exit_code.hpp"
-#include "report/io/terminal.hpp"
+#include "report/io/write_all.hpp"
 
 namespace dagz {
 
@@ -16,10 +16,13 @@ int fail(int code, const std::string& sentence) {
   return code;
 }
 
+bool put(std::string_view text) {
+  std::size_t lost = 0;
+  return report::write_all(STDOUT_FILENO, text, lost) == 0;
+}
+
 int print(std::string_view text) {
-  report::Terminal terminal(STDOUT_FILENO, false, 80, 24);
-  terminal.print(text);
-  if (terminal.flush()) return report::kExitPassed;
+  if (put(text) && (text.empty() || text.back() == '\n' || put("\n"))) return report::kExitPassed;
   return fail(report::kExitInternalError, "standard output could not be written");
 }
 

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "commands/commands.hpp"
+#include "commands/console.hpp"
 #include "commands/mesh_access.hpp"
 #include "commands/observer.hpp"
 #include "mesh/io/address.hpp"
@@ -25,7 +26,6 @@
 #include "report/calendar.hpp"
 #include "report/exit_code.hpp"
 #include "report/io/history.hpp"
-#include "report/io/terminal.hpp"
 #include "report/text.hpp"
 #include "sched/io/machine.hpp"
 #include "sched/io/process.hpp"
@@ -48,7 +48,7 @@ constexpr int64_t kLatestYear = 2100;
 
 class Findings {
  public:
-  explicit Findings(bool color) : color_(color), terminal_(STDOUT_FILENO, false, 80, 24) {}
+  explicit Findings(bool color) : color_(color) {}
 
   void ok(const std::string& text) { add(report::Color::kGreen, "ok  ", text); }
   void note(const std::string& text) { add(report::Color::kYellow, "note", text); }
@@ -63,12 +63,11 @@ class Findings {
  private:
   // At once: some of what follows takes a while.
   void add(report::Color tone, std::string_view word, const std::string& text) {
-    terminal_.print(report::paint(tone, word, color_) + " " + report::visible(text));
-    complete_ = terminal_.flush() && complete_;
+    complete_ =
+        put(report::paint(tone, word, color_) + " " + report::visible(text) + "\n") && complete_;
   }
 
   bool color_;
-  report::Terminal terminal_;
   bool failed_ = false;
   bool complete_ = true;
 };

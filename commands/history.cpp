@@ -17,7 +17,6 @@
 #include "mesh/io/seal.hpp"
 #include "mesh/io/system_clock.hpp"
 #include "report/exit_code.hpp"
-#include "report/io/terminal.hpp"
 #include "report/io/whole_file.hpp"
 #include "report/text.hpp"
 
@@ -35,11 +34,7 @@ bool exists(const std::string& path) {
 std::string shown(const std::string& path) { return report::visible(path); }
 
 int export_to_stdout(report::History& history) {
-  report::Terminal terminal(STDOUT_FILENO, false, 80, 24);
-  const auto problem = history.export_lines([&terminal](std::string_view lines) {
-    terminal.print(lines);
-    return terminal.flush();
-  });
+  const auto problem = history.export_lines(put);
   return problem ? fail(report::kExitInternalError, *problem) : report::kExitPassed;
 }
 

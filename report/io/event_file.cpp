@@ -8,12 +8,15 @@
 #include <cerrno>
 #include <cstring>
 
+#include "report/io/whole_file.hpp"
+
 namespace dagz::report {
 
 EventFile::EventFile(const std::string& path) {
-  descriptor_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+  std::string reason;
+  descriptor_ = open_for_writing(path, O_CREAT, reason);
   if (descriptor_ < 0) {
-    error_ = "the file " + path + " cannot be opened for writing: " + std::strerror(errno);
+    error_ = "the file " + path + " cannot be opened for writing: " + reason;
     return;
   }
   struct stat status = {};
@@ -27,25 +30,38 @@ EventFile::EventFile(const std::string& path) {
     error_ = "the file " + path + " cannot be emptied: " + std::strerror(errno);
     return;
   }
-  writer_.emplace(descriptor_, false, 80, 24);
+  outlet_.emplace(descriptor_);
 }
 
 EventFile::~EventFile() {
-  writer_.reset();
+  outlet_.reset();
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
 bool EventFile::write(std::string_view lines) {
-  if (!writer_ || lines.empty()) return true;
-  writer_->print(lines);
-  if (writer_->flush()) {
-    size_ += static_cast<int64_t>(lines.size());
-    return true;
+  if (!outlet_) return true;
+  if (outlet_->pending() + lines.size() > kBacklogMax) {
+    return fail("its reader takes too little of it");
   }
-  error_ = std::strerror(writer_->error());
+  outlet_->add(lines);
+  if (!outlet_->write()) return fail(std::strerror(outlet_->error()));
+  size_ += static_cast<int64_t>(lines.size());
+  return true;
+}
+
+bool EventFile::drain(int wake, int stall_ms) {
+  while (poll_fd() >= 0) {
+    if (outlet_->wait(wake, stall_ms) != 0) return fail("its reader takes nothing");
+    if (!write({})) return false;
+  }
+  return true;
+}
+
+bool EventFile::fail(const std::string& reason) {
+  error_ = reason;
   // No half of a line stays.
   if (regular_ && ::ftruncate(descriptor_, size_) != 0) errno = 0;
-  writer_.reset();
+  outlet_.reset();
   return false;
 }
 

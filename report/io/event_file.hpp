@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "report/io/terminal.hpp"
+#include "report/io/outlet.hpp"
 
 // The file of --events. It only ever holds whole lines: a reader may follow it.
 
@@ -13,6 +13,9 @@ namespace dagz::report {
 
 class EventFile {
  public:
+  // What a reader may be behind.
+  static constexpr std::size_t kBacklogMax = 16U << 20;
+
   // Empties the file, or makes it. A pipe or a terminal will do, too.
   explicit EventFile(const std::string& path);
   ~EventFile();
@@ -25,16 +28,23 @@ class EventFile {
   // Another process on this host writes the same file: nothing is written here.
   bool is_taken() const { return taken_; }
 
-  // False once, when the lines could not be written; nothing is written from then on.
+  // Waits for no reader: what was not taken yet is written by later calls. False once, when lines
+  // could not be written; nothing is written from then on.
   bool write(std::string_view lines);
+  // To be polled for writing; -1: nothing waits.
+  int poll_fd() const { return outlet_ && outlet_->pending() > 0 ? outlet_->fd() : -1; }
+  // Writes until nothing waits. False when nobody took any for so long, or `wake` can be read.
+  bool drain(int wake, int stall_ms);
 
  private:
+  bool fail(const std::string& reason);
+
   int descriptor_ = -1;
   bool regular_ = false;
   bool taken_ = false;
   int64_t size_ = 0;
   std::string error_;
-  std::optional<Terminal> writer_;
+  std::optional<Outlet> outlet_;
 };
 
 // Why a file could not be put there at the end of a run, as far as that can be known before.

@@ -4,10 +4,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdlib>
+#include <utility>
 
-#include "report/io/write_all.hpp"
 #include "report/text.hpp"
 
 namespace dagz::report {
@@ -70,11 +69,13 @@ std::string fit_line(std::string_view line, std::size_t columns) {
   return colored ? out + "\x1b[0m" : out;
 }
 
-Terminal::Terminal(int descriptor, bool live, uint32_t columns, uint32_t rows)
-    : descriptor_(descriptor),
+Terminal::Terminal(int descriptor, bool live, uint32_t columns, uint32_t rows,
+                   std::size_t backlog_max)
+    : outlet_(descriptor),
       live_(live),
       columns_(columns),
-      live_max_(std::min<std::size_t>(kLiveLinesMax, rows / 2)) {}
+      live_max_(std::min<std::size_t>(kLiveLinesMax, rows / 2)),
+      backlog_max_(backlog_max) {}
 
 Terminal::~Terminal() {
   set_live({});
@@ -83,8 +84,22 @@ Terminal::~Terminal() {
 
 void Terminal::print(std::string_view lines) {
   if (lines.empty()) return;
+  tell_left_out();
   batch_ += lines;
   if (batch_.back() != '\n') batch_.push_back('\n');
+}
+
+void Terminal::print_progress(std::string_view lines) {
+  if (lines.empty()) return;
+  if (left_out_ == 0 && batch_.size() + lines.size() <= backlog_max_) return print(lines);
+  const bool open_end = lines.back() != '\n';
+  left_out_ += static_cast<uint64_t>(std::count(lines.begin(), lines.end(), '\n')) + open_end;
+}
+
+void Terminal::tell_left_out() {
+  if (left_out_ == 0) return;
+  batch_ += "dagz: " + counted(std::exchange(left_out_, 0), "line") +
+            " left out here: what came before was not read in time\n";
 }
 
 void Terminal::set_live(const std::vector<std::string>& lines) {
@@ -98,8 +113,9 @@ void Terminal::set_live(const std::vector<std::string>& lines) {
   live_changed_ = true;
 }
 
-bool Terminal::flush() {
-  if (batch_.empty() && !live_changed_) return true;
+// Only once all before is on the screen: the cursor is where it was left.
+void Terminal::compose() {
+  tell_left_out();
   std::string bytes;
   // Up to the first line of the live area, and clear to the end of the screen.
   if (drawn_ > 0) bytes = "\x1b[" + std::to_string(drawn_) + "A\r\x1b[J";
@@ -108,18 +124,29 @@ bool Terminal::flush() {
   drawn_ = live_lines_.size();
   batch_.clear();
   live_changed_ = false;
-  return write_out(bytes);
+  outlet_.add(bytes);
 }
 
-bool Terminal::write_out(std::string_view bytes) {
-  std::size_t lost = bytes.size();
-  if (!gone_) {
-    const int error = write_all(descriptor_, bytes, lost);
-    if (error != 0) error_ = error;
-    gone_ = error == EPIPE || error == EBADF;
+bool Terminal::flush() {
+  const uint64_t lost_before = lost_bytes();
+  outlet_.write();
+  if (outlet_.pending() == 0 && (!batch_.empty() || left_out_ > 0 || live_changed_)) {
+    compose();
+    outlet_.write();
   }
-  lost_bytes_ += lost;
-  return lost == 0;
+  return lost_bytes() == lost_before;
+}
+
+bool Terminal::drain(int wake, int stall_ms) {
+  for (;;) {
+    if (!flush()) return false;
+    if (outlet_.pending() == 0) return true;
+    const int reason = outlet_.wait(wake, stall_ms);
+    if (reason == 0) continue;
+    compose();
+    outlet_.give_up(reason);
+    return false;
+  }
 }
 
 }  // namespace dagz::report

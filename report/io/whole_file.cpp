@@ -41,6 +41,24 @@ std::string behind_links(const std::string& path) {
 
 }  // namespace
 
+int open_for_writing(const std::string& path, int flags, std::string& error) {
+  flags |= O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+  for (int i = 0; i < kReaderSteps; ++i) {
+    if (i > 0) ::poll(nullptr, 0, kReaderStepMs);
+    const int descriptor = ::open(path.c_str(), flags, 0666);
+    if (descriptor >= 0) return descriptor;
+    const int reason = errno;
+    struct stat status = {};
+    const bool waits =
+        reason == ENXIO && ::stat(path.c_str(), &status) == 0 && S_ISFIFO(status.st_mode);
+    if (waits || reason == EINTR) continue;
+    error = std::strerror(reason);
+    return -1;
+  }
+  error = "nobody reads it";
+  return -1;
+}
+
 WholeFile::WholeFile(const std::string& path) { open(path); }
 
 WholeFile::~WholeFile() {
@@ -93,22 +111,8 @@ void WholeFile::open_new(const std::string& target) {
   fail(errno);
 }
 
-// Nobody hangs here for a pipe that has no reader.
 void WholeFile::open_as_it_is(const std::string& path) {
-  const int flags = O_WRONLY | O_TRUNC | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
-  for (int i = 0; i < kReaderSteps; ++i) {
-    if (i > 0) ::poll(nullptr, 0, kReaderStepMs);
-    descriptor_ = ::open(path.c_str(), flags);
-    if (descriptor_ >= 0) return;
-    struct stat status = {};
-    const bool waits =
-        errno == ENXIO && ::stat(path.c_str(), &status) == 0 && S_ISFIFO(status.st_mode);
-    if (!waits && errno != EINTR) {
-      fail(errno);
-      return;
-    }
-  }
-  error_ = "nobody reads it";
+  descriptor_ = open_for_writing(path, O_TRUNC, error_);
 }
 
 bool WholeFile::write(std::string_view bytes) {

@@ -7,6 +7,10 @@
 
 namespace dagz::report {
 
+// Opens for writing with these flags of open(). Nobody hangs here for a pipe: whoever reads it may
+// open it within two seconds. Below zero, and `error` says why in words, when it cannot be.
+int open_for_writing(const std::string& path, int flags, std::string& error);
+
 // A regular file is replaced in one step, by a new one that is written beside it and has its mode;
 // links are followed to what they mean. What is no regular file (a device, a pipe) is written to as
 // it is, and so is what standard output or error are redirected to.

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from job import BINARY, PATIENCE, STATUS, Node, clean_environment
+from job import BINARY, PATIENCE, PROGRESS, STATUS, Node, clean_environment, report_of
 
 PASSING = "def test_one(): pass\ndef test_two(): pass\n"
 FAILING = PASSING + "def test_three(): assert 0\n"
@@ -179,3 +179,64 @@ def test_t_on_a_terminal_tells_what_runs_now(job):
     os.close(controller)
     assert os.waitstatus_to_exitcode(status) == 0, shown.decode()
     assert re.search(r"worker #0 on node-0: \d\.\ds test_it.py::test_long", shown.decode())
+
+
+def read_whole(descriptor: int) -> list[str]:
+    with open(descriptor, encoding="utf-8") as stream:
+        return stream.read().splitlines()
+
+
+def test_a_reader_of_stdout_that_stands_still_holds_nobody_up(job):
+    job.write("test_it.py", "import pytest\n@pytest.mark.parametrize('i', range(1500))\ndef test_many(i): pass\n")
+    reader, writer = os.pipe()
+    stalled = job.start("-n", "1", stdout=writer)
+    os.close(writer)
+    stalled.address()  # the elder: it schedules, and prints the progress of all
+    other = job.start("-n", "1")
+    assert other.wait() == 0, other.everything()
+    assert "0 lost nodes" in "\n".join(other.report()), "the stalled node has answered all along"
+    lines = read_whole(reader)
+    assert stalled.wait() == 0, stalled.errors
+    assert len([line for line in lines if PROGRESS.match(line)]) == 1500
+    assert sum(map(len, lines)) > 2 * 65536, "more than a pipe holds"
+    assert report_of(lines) == other.report()
+
+
+def test_a_stalled_stdout_and_a_stalled_stderr_in_one_pipe(job):
+    job.write("test_it.py", "import pytest\n@pytest.mark.parametrize('i', range(1500))\ndef test_many(i): pass\n")
+    reader, writer = os.pipe()
+    node = job.start("-n", "1", prefix=["sh", "-c", 'exec "$@" 2>&1', "sh"], stdout=writer)
+    os.close(writer)
+    other = job.start("-n", "1")
+    assert other.wait() == 0, other.everything()
+    assert "0 lost nodes" in "\n".join(other.report())
+    lines = read_whole(reader)
+    assert node.wait() == 0
+    assert report_of(lines) == other.report()
+    assert lines[0].startswith("dagz: job "), "in the order in which it was said"
+
+
+def test_output_that_nobody_reads_at_the_end_is_given_up_by_a_signal(job):
+    job.write("test_it.py", "import pytest\n@pytest.mark.parametrize('i', range(1500))\ndef test_many(i): pass\n")
+    reader, writer = os.pipe()
+    junit = job.folder / "junit.xml"
+    node = job.start("-n", "1", "--junit", str(junit), stdout=writer)
+    os.close(writer)
+    deadline = time.monotonic() + PATIENCE
+    while not junit.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    began = time.monotonic()
+    node.send(signal.SIGINT)
+    assert node.wait() == 0
+    assert time.monotonic() - began < 8, "the limit for those that read nothing is not waited for"
+    os.close(reader)
+    assert "nobody reads standard output any more: the rest of it is lost" in node.errors
+
+
+def test_events_into_a_pipe_that_nobody_reads_are_a_usage_error(job):
+    job.write("test_it.py", PASSING)
+    pipe = job.folder / "pipe"
+    os.mkfifo(pipe)
+    node = job.start("-n", "1", "--events", str(pipe))
+    assert node.wait() == 4
+    assert "cannot be opened for writing: nobody reads it" in node.errors

@@ -76,6 +76,41 @@ TEST_CASE("event file: it tells why nothing can be written any more", "[events]"
   CHECK(file.error() == "Broken pipe");
 }
 
+TEST_CASE("event file: a pipe that nobody reads is an error, and no reason to wait for ever",
+          "[events]") {
+  const Folder folder;
+  const std::string path = folder / "pipe";
+  REQUIRE(mkfifo(path.c_str(), 0600) == 0);
+  const EventFile file(path);
+  CHECK(file.error() == "the file " + path + " cannot be opened for writing: nobody reads it");
+}
+
+TEST_CASE("event file: a reader that stands still gets all of it later", "[events]") {
+  const Folder folder;
+  const std::string path = folder / "pipe";
+  REQUIRE(mkfifo(path.c_str(), 0600) == 0);
+  const int reader = open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  EventFile file(path);
+  REQUIRE(file.error().empty());
+  const std::string line = "{\"event\":\"" + std::string(1'000, 'x') + "\"}\n";
+  for (int i = 0; i < 1'000; ++i) REQUIRE(file.write(line));
+  CHECK(file.poll_fd() >= 0);
+  std::size_t size = 0;
+  std::string piece(65'536, '\0');
+  while (size < 1'000 * line.size()) {
+    const ssize_t count = read(reader, piece.data(), piece.size());
+    REQUIRE(count > 0);
+    size += static_cast<std::size_t>(count);
+    REQUIRE(file.write({}));
+  }
+  CHECK(size == 1'000 * line.size());
+  CHECK(file.drain(-1, 0));
+  for (int i = 0; i < 1'000; ++i) REQUIRE(file.write(line));
+  CHECK_FALSE(file.drain(-1, 0));
+  CHECK(file.error() == "its reader takes nothing");
+  close(reader);
+}
+
 TEST_CASE("event file: whether a file can be put somewhere is known before", "[events]") {
   const Folder folder;
   CHECK_FALSE(why_not_writable(folder / "new"));

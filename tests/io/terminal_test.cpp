@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <catch2/catch.hpp>
+#include <cerrno>
 #include <cstdlib>
 #include <string>
 
@@ -16,11 +18,15 @@ using namespace dagz::report;
 
 class Pipe {
  public:
-  Pipe() { REQUIRE(pipe(ends_.data()) == 0); }
+  explicit Pipe(int size = 0) {
+    REQUIRE(pipe(ends_.data()) == 0);
+    if (size > 0) REQUIRE(fcntl(ends_[1], F_SETPIPE_SZ, size) == size);
+  }
   ~Pipe() {
     close_reader();
     close(ends_[1]);
   }
+  int reader() const { return ends_[0]; }
   int writer() const { return ends_[1]; }
   void close_reader() {
     if (ends_[0] >= 0) close(ends_[0]);
@@ -141,6 +147,103 @@ TEST_CASE("terminal: a reader that is gone ends nothing", "[report]") {
   terminal.print("too");
   CHECK_FALSE(terminal.flush());
   CHECK(terminal.lost_bytes() == 9);
+}
+
+TEST_CASE("terminal: a reader that stands still is not waited for, and gets all in order later",
+          "[report]") {
+  Pipe pipe(4'096);
+  Terminal terminal(pipe.writer(), false, 80, 24);
+  std::string all;
+  for (int i = 0; i < 2'000; ++i) {
+    const std::string line = "line " + std::to_string(i) + "\n";
+    all += line;
+    terminal.print_progress(line);
+    REQUIRE(terminal.flush());
+  }
+  CHECK(terminal.poll_fd() >= 0);
+  std::string read;
+  while (read.size() < all.size()) {
+    const std::string piece = pipe.take();
+    REQUIRE_FALSE(piece.empty());
+    read += piece;
+    REQUIRE(terminal.flush());
+  }
+  CHECK(read == all);
+  CHECK(terminal.poll_fd() == -1);
+  CHECK(terminal.lost_bytes() == 0);
+}
+
+TEST_CASE("terminal: what waits is bounded, and a line says how many are left out", "[report]") {
+  Pipe pipe(4'096);
+  Terminal terminal(pipe.writer(), false, 80, 24, 5'000);
+  const std::string line(99, 'x');
+  for (int i = 0; i < 100; ++i) {
+    terminal.print_progress(line);  // 40 fill the pipe, 1 is on its way
+    CHECK(terminal.flush());
+  }
+  terminal.print("report");
+  std::string read;
+  while (read.find("report\n") == std::string::npos) {
+    read += pipe.take();
+    CHECK(terminal.flush());
+  }
+  const auto kept = static_cast<std::size_t>(std::count(read.begin(), read.end(), 'x')) / 99;
+  CHECK(kept >= 50);
+  CHECK(kept < 100);
+  CHECK(read.ends_with("x\ndagz: " + std::to_string(100 - kept) +
+                       " lines left out here: what came before was not read in time\nreport\n"));
+  terminal.print_progress(line);
+  CHECK(terminal.flush());
+  CHECK(pipe.take() == line + "\n");
+}
+
+TEST_CASE("terminal: the cursor moves only once all before is on the screen", "[report]") {
+  Pipe pipe(4'096);
+  Terminal terminal(pipe.writer(), true, 80, 24);
+  const std::string text(5'000, 'x');
+  terminal.print(text);
+  for (const char* live : {"1", "2", "3"}) {
+    terminal.set_live({live});
+    CHECK(terminal.flush());
+  }
+  std::string read = pipe.take();
+  CHECK(terminal.flush());
+  CHECK(read + pipe.take() == text + "\n1\n\x1b[1A\r\x1b[J3\n");
+}
+
+TEST_CASE("terminal: at the end a reader that takes nothing is given up", "[report]") {
+  Pipe pipe(4'096);
+  Terminal terminal(pipe.writer(), false, 80, 24);
+  terminal.print(std::string(4'095, 'x'));
+  CHECK(terminal.drain(-1, 0));
+  terminal.print("on its way");
+  CHECK(terminal.flush());
+  terminal.print("later");
+  CHECK_FALSE(terminal.drain(-1, 0));
+  CHECK(terminal.error() == ETIMEDOUT);
+  CHECK(terminal.lost_bytes() == 17);
+  CHECK(terminal.poll_fd() == -1);
+}
+
+TEST_CASE("terminal: at the end the user may stop the waiting", "[report]") {
+  Pipe pipe(4'096);
+  const Pipe signal;
+  REQUIRE(write(signal.writer(), "!", 1) == 1);
+  Terminal terminal(pipe.writer(), false, 80, 24);
+  terminal.print(std::string(5'000, 'x'));
+  CHECK_FALSE(terminal.drain(signal.reader(), 60'000));
+  CHECK(terminal.error() == ECANCELED);
+}
+
+TEST_CASE("terminal: the flags of a descriptor that others share are left alone", "[report]") {
+  Pipe pipe;
+  {
+    Terminal terminal(pipe.writer(), false, 80, 24);
+    terminal.print(std::string(100'000, 'x'));
+    CHECK(terminal.flush());
+    CHECK((fcntl(pipe.writer(), F_GETFL) & O_NONBLOCK) == 0);
+  }
+  CHECK((fcntl(pipe.writer(), F_GETFL) & O_NONBLOCK) == 0);
 }
 
 TEST_CASE("terminal: a full disk ends nothing", "[report]") {
