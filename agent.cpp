@@ -591,7 +591,7 @@ void Agent::print_report(const report::JobSummary& summary) {
     write_file(options_.junit, "JUnit file", report::format_junit(summary));
   }
   if (!options_.trace.empty()) write_file(options_.trace, "trace", report::format_trace(summary));
-  if (const auto problem = history_.record(summary)) say(*problem);
+  if (const auto problem = history_.record(summary, {moment_now().wall_ms})) say(*problem);
   for (const std::string& message : history_.take_messages()) say(message);
 }
 

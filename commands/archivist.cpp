@@ -190,7 +190,7 @@ void Archivist::leave(Instant now, Run& run) {
 }
 
 void Archivist::keep(const report::JobSummary& summary) {
-  const auto problem = history_.record(summary);
+  const auto problem = history_.record(summary, mesh::wall_now());
   for (const std::string& message : history_.take_messages()) say(message);
   const std::string job = report::visible(summary.short_id) + " (" +
                           report::visible(summary.full_id) + ", " +

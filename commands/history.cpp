@@ -100,7 +100,7 @@ int prune_history(const HistoryOptions& options) {
   if (!exists(history.path())) {
     return fail(report::kExitUsage, "no history is kept in " + history.path());
   }
-  const auto pruned = history.prune();
+  const auto pruned = history.prune(mesh::wall_now());
   for (const std::string& message : history.take_messages()) say(message);
   if (pruned.problem) return fail(report::kExitInternalError, *pruned.problem);
   say(fmt::format("removed {}, kept {}", report::counted(pruned.value.removed, "job"),

@@ -180,13 +180,13 @@ Problem History::attempt(Work work) {
   }
 }
 
-Problem History::record(const JobSummary& summary) {
+Problem History::record(const JobSummary& summary, WallTime now) {
   if (summary.status == JobStatus::kRunning) return "the job is not over: it is not kept";
   return attempt([&]() -> Problem {
     if (database_.is_read_only()) return "the history " + path_ + " is read-only: nothing is kept";
     Transaction transaction(database_);
-    if (!insert_job(database_, summary)) return std::nullopt;
-    prune_jobs(database_, limits_);
+    if (!insert_job(database_, summary, now)) return std::nullopt;
+    prune_jobs(database_, limits_, now);
     transaction.commit();
     return std::nullopt;
   });
@@ -273,7 +273,7 @@ Result<std::vector<TestDuration>> History::durations() {
   return result;
 }
 
-Result<PruneCounts> History::prune() {
+Result<PruneCounts> History::prune(WallTime now) {
   Result<PruneCounts> result;
   result.problem = attempt([&]() -> Problem {
     if (database_.is_read_only()) return "the history " + path_ + " is read-only";
@@ -283,7 +283,7 @@ Result<PruneCounts> History::prune() {
     {
       Transaction transaction(database_);
       const uint64_t before = jobs();
-      prune_jobs(database_, limits_);
+      prune_jobs(database_, limits_, now);
       result.value.kept = jobs();
       result.value.removed = before - result.value.kept;
       transaction.commit();
@@ -351,7 +351,7 @@ Problem History::import_one(const ImportText& text, WallTime now, ImportCounts& 
       if (job->short_id.empty()) {
         job->short_id = format_short_id(job->started, next_job_number(database_, job->started));
       }
-      ++(insert_job(database_, *job) ? counts.jobs : counts.known_jobs);
+      ++(insert_job(database_, *job, now) ? counts.jobs : counts.known_jobs);
     } else {
       durations.push_back(std::move(std::get<RecentDurations>(item)));
     }
@@ -359,7 +359,7 @@ Problem History::import_one(const ImportText& text, WallTime now, ImportCounts& 
   };
   const auto problem = import_text(text.content, context);
   if (problem) return text.name + ":" + std::to_string(problem->line) + ": " + problem->text;
-  merge_durations(database_, durations);
+  merge_durations(database_, durations, now);
   counts.durations += durations.size();
   return std::nullopt;
 }

@@ -64,13 +64,14 @@ class History {
   std::vector<std::string> take_messages();
 
   // Keeps a job that is over, in one transaction, and prunes. Nothing happens when its full id is
-  // there already.
-  Problem record(const JobSummary& summary);
+  // there already. It is of `now` at the latest, whatever its scheduler's clock says.
+  Problem record(const JobSummary& summary, WallTime now);
   // Newest first.
   Result<std::vector<JobRow>> list(uint32_t limit);
-  // A short id (the latest such job), a full id, or "last". Empty when there is no such job.
+  // A short id (the latest such job), a full id, or "last" (the one recorded last). Empty when
+  // there is no such job.
   Result<std::optional<JobSummary>> load(const std::string& key);
-  // The ids of the newest job's tests, or of all that are remembered. Sorted.
+  // The ids of the last job's tests, or of all that are remembered. Sorted.
   Result<std::vector<std::string>> test_ids(bool of_all_jobs);
   // The test of this id in every job that has it, newest first.
   Result<std::vector<TestRecord>> test_records(const std::string& id);
@@ -84,11 +85,11 @@ class History {
   Result<std::vector<TestDuration>> durations();
 
   // Applies the limits now and gives the space back.
-  Result<PruneCounts> prune();
+  Result<PruneCounts> prune(WallTime now);
   // Everything as lines of JSON (report/exchange.hpp), in pieces, until `write` says no.
   Problem export_lines(const std::function<bool(std::string_view)>& write);
   // Adds what is not here yet, in one transaction: nothing when anything is wrong. What bears no
-  // date is of `now`.
+  // date, or one of the future, is of `now`.
   Result<ImportCounts> import_texts(const std::vector<ImportText>& texts, WallTime now);
 
   const std::string& path() const { return path_; }

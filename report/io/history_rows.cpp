@@ -67,6 +67,12 @@ constexpr const char* kJobColumns =
 
 int64_t integer(uint64_t value) { return static_cast<int64_t>(value); }
 
+constexpr int64_t kClockSlackMs = 3'600'000;
+
+int64_t believable_ms(int64_t ms, WallTime now) {
+  return std::clamp<int64_t>(ms, 0, std::max<int64_t>(now.ms, 0) + kClockSlackMs);
+}
+
 // Less is not worth a row.
 constexpr Duration kSetupAtLeast = Duration::milliseconds(1);
 
@@ -133,7 +139,7 @@ class Names {
 };
 
 // The job's row; false when its full id is taken.
-bool insert_head(Database& database, const JobSummary& summary) {
+bool insert_head(Database& database, const JobSummary& summary, int64_t started_ms) {
   Statement insert(
       database,
       "INSERT OR IGNORE INTO jobs(full_id, short_id, number, status, started_ms, "
@@ -143,7 +149,7 @@ bool insert_head(Database& database, const JobSummary& summary) {
       "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   const Counts& counts = summary.counts;
   insert.add(summary.full_id).add(summary.short_id).add(number_of_short_id(summary.short_id));
-  insert.add(static_cast<int64_t>(summary.status)).add(summary.started.ms);
+  insert.add(static_cast<int64_t>(summary.status)).add(started_ms);
   insert.add(summary.duration.ns).add(summary.plan.ns).add(summary.ideal.ns).add(summary.saved.ns);
   insert.add(summary.efficiency_permille).add(summary.workers).add(summary.steals);
   insert.add(summary.lost_nodes);
@@ -236,15 +242,15 @@ class SampleWriter {
     put(number, std::max(seen_ms, started_ms), recent);
   }
 
-  void merge(int64_t number, const RecentDurations& durations) {
+  void merge(int64_t number, const RecentDurations& durations, WallTime now) {
     auto [seen_ms, recent] = known(number);
-    for (const auto& [started_ms, us] : durations.recent) {
+    for (const auto& [said_ms, us] : durations.recent) {
+      const int64_t started_ms = believable_ms(said_ms, now);
       seen_ms = std::max(seen_ms, started_ms);
       const std::vector<Sample> known = unpack_samples(recent);
-      const bool there =
-          std::any_of(known.begin(), known.end(), [&, s = started_ms, u = us](const Sample& one) {
-            return one.duration_us == u && (durations.undated || one.started_ms == s);
-          });
+      const bool there = std::any_of(known.begin(), known.end(), [&, u = us](const Sample& one) {
+        return one.duration_us == u && (durations.undated || one.started_ms == started_ms);
+      });
       if (there) continue;
       // What its job's attempts say is less exact: they include the set-up that others share.
       if (!durations.undated) recent = without_sample(recent, started_ms);
@@ -448,7 +454,8 @@ namespace {
 
 // A file's shared set-up is kept as a test whose id is the path of the file; one of nothing only
 // where others are, which it outdates.
-void write_setups(const JobSummary& summary, Names& names, SampleWriter& samples) {
+void write_setups(const JobSummary& summary, int64_t started_ms, Names& names,
+                  SampleWriter& samples) {
   std::map<std::string_view, std::vector<const TestSummary*>> files;
   for (const TestSummary& test : summary.tests) files[test.file].push_back(&test);
   for (const auto& [path, tests] : files) {
@@ -456,7 +463,7 @@ void write_setups(const JobSummary& summary, Names& names, SampleWriter& samples
     TestSummary setup;
     setup.id = setup.file = path;
     if (!sample || (*sample < kSetupAtLeast && !names.has_setup_of(setup.file))) continue;
-    samples.write(names.number_of(setup), sample, summary.started.ms);
+    samples.write(names.number_of(setup), sample, started_ms);
   }
 }
 
@@ -474,9 +481,10 @@ void drop_interrupted(Database& database, const JobSummary& summary) {
 
 }  // namespace
 
-bool insert_job(Database& database, const JobSummary& summary) {
+bool insert_job(Database& database, const JobSummary& summary, WallTime now) {
+  const int64_t started_ms = believable_ms(summary.started.ms, now);
   drop_interrupted(database, summary);
-  if (!insert_head(database, summary)) return false;
+  if (!insert_head(database, summary, started_ms)) return false;
   const int64_t job = database.last_id();
   insert_lists(database, job, summary);
 
@@ -492,13 +500,14 @@ bool insert_job(Database& database, const JobSummary& summary) {
   for (const auto& [number, test] : tests) {
     if (!database.ok()) return false;
     results.write(number, *test);
-    samples.write(number, duration_sample(*test), summary.started.ms);
+    samples.write(number, duration_sample(*test), started_ms);
   }
-  write_setups(summary, names, samples);
+  write_setups(summary, started_ms, names, samples);
   return database.ok();
 }
 
-void merge_durations(Database& database, const std::vector<RecentDurations>& durations) {
+void merge_durations(Database& database, const std::vector<RecentDurations>& durations,
+                     WallTime now) {
   if (durations.empty()) return;
   Names names(database, durations.size());
   SampleWriter samples(database);
@@ -506,7 +515,7 @@ void merge_durations(Database& database, const std::vector<RecentDurations>& dur
     TestSummary test;
     test.id = one.id;
     test.file = one.file;
-    samples.merge(names.number_of(test), one);
+    samples.merge(names.number_of(test), one, now);
   }
 }
 
@@ -520,13 +529,17 @@ uint32_t next_job_number(Database& database, WallTime time) {
   return jobs.next_row() ? static_cast<uint32_t>(jobs.integer(0)) + 1 : 1;
 }
 
-void prune_jobs(Database& database, const HistoryLimits& limits) {
-  std::vector<std::pair<int64_t, int64_t>> kept;  // (id, start), newest first
-  Statement jobs(database, "SELECT id, started_ms FROM jobs ORDER BY started_ms DESC, id DESC");
+void prune_jobs(Database& database, const HistoryLimits& limits, WallTime now) {
+  std::vector<std::pair<int64_t, int64_t>> kept;  // (id, start): the last one, then by start
+  Statement jobs(database,
+                 "SELECT id, started_ms FROM jobs "
+                 "ORDER BY id = (SELECT max(id) FROM jobs) DESC, started_ms DESC, id DESC");
   while (jobs.next_row()) kept.emplace_back(jobs.integer(0), jobs.integer(1));
   if (kept.empty()) return;
 
-  const int64_t oldest_ms = kept.front().second - limits.age.ms();
+  const int64_t newest_ms = std::max(kept.front().second, kept[kept.size() > 1].second);
+  // A job of the future, as a wrong clock dates it, makes no other one old.
+  const int64_t oldest_ms = std::min(newest_ms, now.ms) - limits.age.ms();
   bool deleted = false;
   while (database.ok() && kept.size() > 1) {
     const bool surplus = kept.size() > limits.jobs || kept.back().second < oldest_ms;
@@ -535,14 +548,15 @@ void prune_jobs(Database& database, const HistoryLimits& limits) {
     kept.pop_back();
     deleted = true;
   }
-  if (deleted) delete_forgotten_tests(database, std::min(oldest_ms, kept.back().second));
+  if (!deleted) return;
+  delete_forgotten_tests(database, std::min({oldest_ms, kept.front().second, kept.back().second}));
 }
 
 std::optional<JobSummary> read_job(Database& database, const std::string& key) {
   const bool last = key == "last";
   const std::string sql = std::string("SELECT ") + kJobColumns + " FROM jobs " +
                           (last ? "" : "WHERE full_id = ?1 OR short_id = ?1 ") + "ORDER BY " +
-                          (last ? "" : "full_id = ?1 DESC, ") + "started_ms DESC, id DESC LIMIT 1";
+                          (last ? "" : "full_id = ?1 DESC, started_ms DESC, ") + "id DESC LIMIT 1";
   Statement head(database, sql.c_str());
   if (!last) head.add(key);
   if (!head.next_row()) return std::nullopt;

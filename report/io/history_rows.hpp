@@ -41,16 +41,20 @@ struct HistoryLimits {
 // Brings a schema of this or an older version up to date, in one transaction.
 bool migrate_history(Database& database);
 
-// False when the job was there already. Inside a transaction of the caller.
-bool insert_job(Database& database, const JobSummary& summary);
+// What says to be of a later time than `now` (by more than clocks differ) is taken to be of then:
+// it would be the newest for good. False when the job was there already. Inside a transaction of
+// the caller.
+bool insert_job(Database& database, const JobSummary& summary, WallTime now);
 // Adds durations that are not there yet. Inside a transaction of the caller.
-void merge_durations(Database& database, const std::vector<RecentDurations>& durations);
+void merge_durations(Database& database, const std::vector<RecentDurations>& durations,
+                     WallTime now);
 // The next job's number on the day (UTC) of `time`, from 1.
 uint32_t next_job_number(Database& database, WallTime time);
-// Applies the limits, by age relative to the newest job. Inside a transaction of the caller.
-void prune_jobs(Database& database, const HistoryLimits& limits);
+// Applies the limits, by age relative to the newest job that is not of the future. The one
+// recorded last stays. Inside a transaction of the caller.
+void prune_jobs(Database& database, const HistoryLimits& limits, WallTime now);
 
-// `key`: a short id (the latest such job), a full id, or "last".
+// `key`: a short id (the latest such job), a full id, or "last" (the one recorded last).
 std::optional<JobSummary> read_job(Database& database, const std::string& key);
 // Newest first.
 std::vector<JobRow> read_rows(Database& database, uint32_t limit);

@@ -42,6 +42,9 @@ class Folder {
   dagz::test::TemporaryDirectory directory_;
 };
 
+// Long after all jobs here.
+constexpr WallTime kNow{2'000'000'000'000};
+
 JobSummary numbered(int number, int64_t days = 0) {
   JobSummary summary = mixed_job();
   summary.full_id = "job-" + std::to_string(number);
@@ -88,7 +91,7 @@ TEST_CASE("history: a job comes back as it went in", "[report]") {
             [](const TestSummary& a, const TestSummary& b) { return a.id < b.id; });
   {
     History history(folder.state());
-    REQUIRE_FALSE(history.record(summary));
+    REQUIRE_FALSE(history.record(summary, kNow));
   }
   History history(folder.state());
   for (const char* key : {"last", "job-1", "j0517.50"}) {
@@ -113,8 +116,8 @@ TEST_CASE("history: a test is found in every job that had it", "[report]") {
   JobSummary second = numbered(2, 1);
   second.tests.erase(second.tests.begin() + 4);  // test_ok
   second.tests.push_back(test("u.py::test_new", {attempt(Outcome::kPassed)}));
-  REQUIRE_FALSE(history.record(first));
-  REQUIRE_FALSE(history.record(second));
+  REQUIRE_FALSE(history.record(first, kNow));
+  REQUIRE_FALSE(history.record(second, kNow));
   const auto newest = history.test_ids(false).value;
   CHECK(newest.size() == 10);
   CHECK(std::count(newest.begin(), newest.end(), "t/a.py::test_ok") == 0);
@@ -150,7 +153,7 @@ TEST_CASE("history: flaky tests are found, but for jobs in which most tests fail
     summary.full_id = "job-" + std::to_string(number);
     summary.short_id = "j0517." + std::to_string(number);
     summary.started.ms += number;
-    CHECK_FALSE(into.record(summary));
+    CHECK_FALSE(into.record(summary, kNow));
   };
   run(history, 1, {Outcome::kFailed, Outcome::kPassed}, Outcome::kPassed);
   run(history, 2, {Outcome::kPassed}, Outcome::kPassed);
@@ -179,7 +182,7 @@ TEST_CASE("history: flaky tests are found, but for jobs in which most tests fail
   });
   const Folder other;
   History second(other.state());
-  CHECK_FALSE(second.import_texts({{"file", exported, "digest"}}, {0}).problem);
+  CHECK_FALSE(second.import_texts({{"file", exported, "digest"}}, kNow).problem);
   check(second);
 }
 
@@ -210,7 +213,7 @@ TEST_CASE("history: one of the first schema is brought up to date", "[report]") 
   CHECK((old.value->nodes.at(0).id.empty() && old.value->tests.at(0).attempts.at(0).run == 1));
   CHECK(old.value->status == JobStatus::kPassed);
   CHECK_FALSE((old.value->strict_collection || old.value->flaky_fails));
-  REQUIRE_FALSE(history.record(numbered(1)));
+  REQUIRE_FALSE(history.record(numbered(1), kNow));
   CHECK(history.list(9).value.size() == 2);
 }
 
@@ -218,9 +221,9 @@ TEST_CASE("history: the first record of a job stays", "[report]") {
   const Folder folder;
   History history(folder.state());
   JobSummary summary = mixed_job();
-  REQUIRE_FALSE(history.record(summary));
+  REQUIRE_FALSE(history.record(summary, kNow));
   summary.ci_url = "https://later";
-  REQUIRE_FALSE(history.record(summary));
+  REQUIRE_FALSE(history.record(summary, kNow));
   CHECK(history.list(10).value.size() == 1);
   CHECK(history.load("last").value->ci_url.empty());
   CHECK(history.durations().value.size() == 5);
@@ -232,11 +235,11 @@ TEST_CASE("history: what an interrupted node knew of a job makes way for the who
   JobSummary part = mixed_job();
   part.status = JobStatus::kInterrupted;
   part.tests.resize(1);
-  REQUIRE_FALSE(history.record(part));
-  REQUIRE_FALSE(history.record(mixed_job()));
+  REQUIRE_FALSE(history.record(part, kNow));
+  REQUIRE_FALSE(history.record(mixed_job(), kNow));
   CHECK(history.list(10).value.size() == 1);
   CHECK(history.load("last").value->tests.size() == mixed_job().tests.size());
-  REQUIRE_FALSE(history.record(part));
+  REQUIRE_FALSE(history.record(part, kNow));
   CHECK(history.load("last").value->tests.size() == mixed_job().tests.size());
 }
 
@@ -245,7 +248,7 @@ TEST_CASE("history: a running job is not kept", "[report]") {
   History history(folder.state());
   JobSummary summary = mixed_job();
   summary.status = JobStatus::kRunning;
-  CHECK(history.record(summary));
+  CHECK(history.record(summary, kNow));
   CHECK(history.list(10).value.empty());
 }
 
@@ -259,13 +262,61 @@ TEST_CASE("history: the state directory is hidden from git", "[report]") {
 TEST_CASE("history: jobs are listed newest first", "[report]") {
   const Folder folder;
   History history(folder.state());
-  for (const int number : {2, 3, 1}) REQUIRE_FALSE(history.record(numbered(number)));
+  for (const int number : {2, 3, 1}) REQUIRE_FALSE(history.record(numbered(number), kNow));
   const auto rows = history.list(2);
   REQUIRE(rows.value.size() == 2);
   CHECK(rows.value[0].short_id == "j0517.3");
   CHECK(rows.value[1].short_id == "j0517.2");
   CHECK(rows.value[0].counts.failed == 3);
+  CHECK(history.load("last").value->full_id == "job-1");  // the one recorded last
+}
+
+TEST_CASE("history: a job of the future makes no other one old", "[report]") {
+  const Folder folder;
+  History history(folder.state());
+  const WallTime now = numbered(10, 1).started;
+  REQUIRE_FALSE(history.record(numbered(1), now));
+  REQUIRE_FALSE(history.record(numbered(2, 400), now));  // by a clock that is a year ahead
+  CHECK(history.list(9).value.size() == 2);
+  CHECK(history.load("job-2").value->started.ms <= now.ms + 3'600'000);
+  REQUIRE_FALSE(history.record(numbered(3, 1), now));
+  CHECK(history.list(9).value.size() == 3);
   CHECK(history.load("last").value->full_id == "job-3");
+  CHECK_FALSE(history.test_ids(false).value.empty());
+  CHECK(history.durations().value.size() > 0);
+}
+
+TEST_CASE("history: neither does one that is imported, or was kept as it said", "[report]") {
+  const Folder folder;
+  const Folder other;
+  History source(other.state());
+  REQUIRE_FALSE(source.record(numbered(2, 400), kNow));
+  std::string text;
+  REQUIRE_FALSE(source.export_lines([&text](std::string_view piece) {
+    text += piece;
+    return true;
+  }));
+  const WallTime now = numbered(10, 1).started;
+  History history(folder.state());
+  REQUIRE_FALSE(history.record(numbered(1), now));
+  const bool as_it_said = GENERATE(false, true);
+  REQUIRE_FALSE(history.import_texts({{"file", text, "d"}}, as_it_said ? kNow : now).problem);
+  CHECK(history.prune(now).value.kept == 2);
+  REQUIRE_FALSE(history.record(numbered(3, 1), now));
+  CHECK(history.list(9).value.size() == 3);
+  CHECK(history.load("last").value->full_id == "job-3");
+}
+
+TEST_CASE("history: the job recorded last stays, whatever its clock says", "[report]") {
+  const Folder folder;
+  HistoryLimits limits;
+  limits.jobs = 2;
+  History history(folder.state(), limits);
+  for (const int number : {2, 3}) REQUIRE_FALSE(history.record(numbered(number, 5), kNow));
+  REQUIRE_FALSE(history.record(numbered(1), kNow));
+  CHECK(history.load("last").value->full_id == "job-1");
+  CHECK(history.list(9).value.size() == 2);
+  CHECK(history.load("last").value->tests.size() == numbered(1).tests.size());
 }
 
 TEST_CASE("history: the latest of several jobs with one short id is meant", "[report]") {
@@ -273,8 +324,8 @@ TEST_CASE("history: the latest of several jobs with one short id is meant", "[re
   History history(folder.state());
   JobSummary later = numbered(1, 20);
   later.full_id = "other";
-  REQUIRE_FALSE(history.record(later));
-  REQUIRE_FALSE(history.record(numbered(1)));
+  REQUIRE_FALSE(history.record(later, kNow));
+  REQUIRE_FALSE(history.record(numbered(1), kNow));
   CHECK(history.load("j0517.1").value->full_id == "other");
 }
 
@@ -285,7 +336,7 @@ TEST_CASE("history: numbers count the jobs of a day", "[report]") {
   History history(folder.state(), limits);
   const WallTime day = mixed_job().started;
   CHECK(history.next_number(day).value == 1);
-  for (int number = 1; number <= 4; ++number) REQUIRE_FALSE(history.record(numbered(number)));
+  for (int number = 1; number <= 4; ++number) REQUIRE_FALSE(history.record(numbered(number), kNow));
   CHECK(history.list(10).value.size() == 2);
   CHECK(history.next_number(day).value == 5);
   CHECK(history.next_number({day.ms + 86'400'000}).value == 1);
@@ -296,13 +347,13 @@ TEST_CASE("history: durations are medians of the last five that did not fail", "
   History history(folder.state());
   int number = 0;
   for (const int64_t ms : {9'000, 9'000, 10, 20, 1'000, 30, 40}) {
-    REQUIRE_FALSE(history.record(timed(++number, ms)));
+    REQUIRE_FALSE(history.record(timed(++number, ms), kNow));
   }
   JobSummary failed = job({test("a.py::t", {attempt(Outcome::kFailed, 77'000)}),
                            test("b.py::never", {attempt(Outcome::kTimedOut, 60'000)})});
   failed.full_id = "failed";
   failed.started.ms += 100;
-  REQUIRE_FALSE(history.record(failed));
+  REQUIRE_FALSE(history.record(failed, kNow));
   const auto durations = history.durations();
   REQUIRE(durations.value.size() == 1);
   CHECK(durations.value[0].id == "a.py::t");
@@ -321,7 +372,7 @@ TEST_CASE("history: what tests share is kept apart from what they take themselve
     first.group_setup = Duration::milliseconds(2'000 * number);
     summary.full_id = std::to_string(number);
     summary.started.ms += number;
-    REQUIRE_FALSE(history.record(summary));
+    REQUIRE_FALSE(history.record(summary, kNow));
   }
   std::map<std::string, Duration> known;
   for (const TestDuration& one : history.durations().value) known[one.id] = one.duration;
@@ -351,10 +402,10 @@ TEST_CASE("history: bounded by jobs and by age, the oldest first", "[report]") {
   limits.jobs = 3;
   limits.age = Duration::seconds(10 * 86'400);
   History history(folder.state(), limits);
-  for (int number = 1; number <= 5; ++number) REQUIRE_FALSE(history.record(numbered(number)));
+  for (int number = 1; number <= 5; ++number) REQUIRE_FALSE(history.record(numbered(number), kNow));
   CHECK(history.list(10).value.size() == 3);
   CHECK(history.list(10).value.back().full_id == "job-3");
-  REQUIRE_FALSE(history.record(numbered(6, 11)));
+  REQUIRE_FALSE(history.record(numbered(6, 11), kNow));
   CHECK(history.list(10).value.size() == 1);
   CHECK(history.load("last").value->tests.size() == 10);
 }
@@ -367,11 +418,11 @@ TEST_CASE("history: bounded by bytes, the newest job always stays", "[report]") 
   for (int number = 1; number <= 5; ++number) {
     JobSummary summary = numbered(number);
     summary.tests[2].attempts[0].output = std::string(120'000, 'x');
-    REQUIRE_FALSE(history.record(summary));
+    REQUIRE_FALSE(history.record(summary, kNow));
   }
   CHECK(history.list(10).value.size() == 1);
   CHECK(history.load("last").value->full_id == "job-5");
-  REQUIRE_FALSE(history.prune().problem);
+  REQUIRE_FALSE(history.prune(kNow).problem);
   CHECK(fs::file_size(history.path()) < 300'000);
 }
 
@@ -379,7 +430,7 @@ TEST_CASE("history: without limits every job stays", "[report]") {
   const Folder folder;
   History history(folder.state(), HistoryLimits::none());
   for (int number = 1; number <= 120; ++number) {
-    REQUIRE_FALSE(history.record(numbered(number, number * 30)));
+    REQUIRE_FALSE(history.record(numbered(number, number * 30), kNow));
   }
   CHECK(history.list(1000).value.size() == 120);
 }
@@ -389,10 +440,10 @@ TEST_CASE("history: tests that nobody has run for long are forgotten", "[report]
   HistoryLimits limits;
   limits.age = Duration::seconds(10 * 86'400);
   History history(folder.state(), limits);
-  REQUIRE_FALSE(history.record(timed(1, 10)));
-  REQUIRE_FALSE(history.record(numbered(1, 5)));
+  REQUIRE_FALSE(history.record(timed(1, 10), kNow));
+  REQUIRE_FALSE(history.record(numbered(1, 5), kNow));
   CHECK(history.durations().value.size() == 6);
-  REQUIRE_FALSE(history.record(numbered(2, 12)));
+  REQUIRE_FALSE(history.record(numbered(2, 12), kNow));
   CHECK(history.durations().value.size() == 5);
 }
 
@@ -402,7 +453,7 @@ TEST_CASE("history: a damaged file is set aside and a new one begun", "[report]"
     fs::create_directories(folder.state());
     std::ofstream(folder.file("history.db"), std::ios::binary) << std::string(8'192, 'x');
     History history(folder.state());
-    REQUIRE_FALSE(history.record(mixed_job()));
+    REQUIRE_FALSE(history.record(mixed_job(), kNow));
     const std::vector<std::string> messages = history.take_messages();
     REQUIRE(messages.size() == 1);
     const std::string aside = folder.file("history.db.damaged-") + std::to_string(round);
@@ -417,8 +468,9 @@ TEST_CASE("history: damage in the middle is found when it is read", "[report]") 
   const Folder folder;
   {
     History history(folder.state());
-    for (int number = 1; number <= 3; ++number) REQUIRE_FALSE(history.record(numbered(number)));
-    REQUIRE_FALSE(history.prune().problem);
+    for (int number = 1; number <= 3; ++number)
+      REQUIRE_FALSE(history.record(numbered(number), kNow));
+    REQUIRE_FALSE(history.prune(kNow).problem);
   }
   {
     std::fstream file(folder.file("history.db"), std::ios::in | std::ios::out | std::ios::binary);
@@ -430,7 +482,7 @@ TEST_CASE("history: damage in the middle is found when it is read", "[report]") 
   CHECK_FALSE(rows.problem);
   CHECK(rows.value.empty());
   CHECK(history.take_messages().size() == 1);
-  REQUIRE_FALSE(history.record(numbered(4)));
+  REQUIRE_FALSE(history.record(numbered(4), kNow));
   CHECK(history.list(10).value.size() == 1);
 }
 
@@ -438,8 +490,9 @@ TEST_CASE("history: whatever the damage, it ends in a sentence or in a new file"
   const Folder folder;
   {
     History history(folder.state());
-    for (int number = 1; number <= 5; ++number) REQUIRE_FALSE(history.record(numbered(number)));
-    REQUIRE_FALSE(history.prune().problem);
+    for (int number = 1; number <= 5; ++number)
+      REQUIRE_FALSE(history.record(numbered(number), kNow));
+    REQUIRE_FALSE(history.prune(kNow).problem);
   }
   const std::string path = folder.file("history.db");
   const std::string whole = content(path);
@@ -458,7 +511,7 @@ TEST_CASE("history: whatever the damage, it ends in a sentence or in a new file"
     history.list(10);
     history.load("last");
     history.durations();
-    const Problem problem = history.record(numbered(100 + round));
+    const Problem problem = history.record(numbered(100 + round), kNow);
     if (problem) CHECK(problem->find(path) != std::string::npos);
   }
 }
@@ -467,14 +520,14 @@ TEST_CASE("history: a file of a newer dagz is left alone", "[report]") {
   const Folder folder;
   {
     History history(folder.state());
-    REQUIRE_FALSE(history.record(mixed_job()));
+    REQUIRE_FALSE(history.record(mixed_job(), kNow));
   }
   Database database;
   REQUIRE(database.open(folder.file("history.db"), Database::Mode::kWrite));
   REQUIRE(database.execute("PRAGMA user_version = 99"));
   database.close();
   History history(folder.state());
-  const Problem problem = history.record(numbered(2));
+  const Problem problem = history.record(numbered(2), kNow);
   REQUIRE(problem);
   CHECK(problem->find("newer dagz") != std::string::npos);
   CHECK(history.take_messages().empty());
@@ -485,7 +538,7 @@ TEST_CASE("history: an unusable directory is a sentence, not an end", "[report]"
   const Folder folder;
   std::ofstream(folder.state()) << "a file";
   History history(folder.state());
-  const Problem problem = history.record(mixed_job());
+  const Problem problem = history.record(mixed_job(), kNow);
   REQUIRE(problem);
   CHECK(problem->find(folder.state()) != std::string::npos);
   CHECK(history.list(10).problem);
@@ -496,7 +549,7 @@ TEST_CASE("history: an unusable directory is a sentence, not an end", "[report]"
 TEST_CASE("history: a full disk costs the job's record and nothing else", "[report]") {
   const Folder folder;
   History history(folder.state());
-  REQUIRE_FALSE(history.record(numbered(1)));
+  REQUIRE_FALSE(history.record(numbered(1), kNow));
 
   rlimit before{};
   getrlimit(RLIMIT_FSIZE, &before);
@@ -505,13 +558,13 @@ TEST_CASE("history: a full disk costs the job's record and nothing else", "[repo
   setrlimit(RLIMIT_FSIZE, &small);
   JobSummary large = numbered(2);
   large.tests[0].attempts[0].output = std::string(1'000'000, 'x');
-  const Problem problem = history.record(large);
+  const Problem problem = history.record(large, kNow);
   setrlimit(RLIMIT_FSIZE, &before);
   std::signal(SIGXFSZ, handler);
 
   CHECK(problem);
   CHECK(history.list(10).value.size() == 1);
-  REQUIRE_FALSE(history.record(large));
+  REQUIRE_FALSE(history.record(large, kNow));
   CHECK(history.list(10).value.size() == 2);
 }
 
@@ -527,7 +580,7 @@ TEST_CASE("history: processes on one host share one file", "[report]") {
         History history(folder.state());
         // Half of the jobs are everybody's, half are this process's own.
         const int own = number % 2 == 0 ? number : 100 * (child + 1) + number;
-        good = good && !history.record(numbered(own)) && history.take_messages().empty();
+        good = good && !history.record(numbered(own), kNow) && history.take_messages().empty();
       }
       _exit(good ? 0 : 1);
     }
@@ -546,7 +599,7 @@ TEST_CASE("history: exported here, imported there", "[report]") {
   const Folder folder;
   const Folder other;
   History history(folder.state());
-  for (int number = 1; number <= 3; ++number) REQUIRE_FALSE(history.record(numbered(number)));
+  for (int number = 1; number <= 3; ++number) REQUIRE_FALSE(history.record(numbered(number), kNow));
   const auto exported = [](History& from) {
     std::string text;
     REQUIRE_FALSE(from.export_lines([&text](std::string_view piece) {
@@ -557,8 +610,8 @@ TEST_CASE("history: exported here, imported there", "[report]") {
   };
   const std::string text = exported(history);
   History target(other.state());
-  REQUIRE_FALSE(target.record(numbered(2)));
-  auto counts = target.import_texts({{"file", text, "d"}}, {0});
+  REQUIRE_FALSE(target.record(numbered(2), kNow));
+  auto counts = target.import_texts({{"file", text, "d"}}, kNow);
   REQUIRE_FALSE(counts.problem);
   CHECK((counts.value.jobs == 2 && counts.value.known_jobs == 1));
   CHECK(exported(target).size() == text.size());
@@ -567,7 +620,7 @@ TEST_CASE("history: exported here, imported there", "[report]") {
   }
   CHECK(target.durations().value.size() == history.durations().value.size());
   // A second time there is nothing new.
-  counts = target.import_texts({{"file", text, "d"}}, {0});
+  counts = target.import_texts({{"file", text, "d"}}, kNow);
   CHECK((counts.value.jobs == 0 && counts.value.known_jobs == 3));
   CHECK(exported(target).size() == text.size());
 }
@@ -576,7 +629,7 @@ TEST_CASE("history: when anything is wrong nothing is imported", "[report]") {
   const Folder folder;
   const Folder other;
   History history(folder.state());
-  REQUIRE_FALSE(history.record(numbered(1)));
+  REQUIRE_FALSE(history.record(numbered(1), kNow));
   std::string text;
   REQUIRE_FALSE(history.export_lines([&text](std::string_view piece) {
     text += piece;
@@ -584,12 +637,12 @@ TEST_CASE("history: when anything is wrong nothing is imported", "[report]") {
   }));
   History target(other.state());
   const std::string cut = text.substr(0, text.size() / 2);
-  const auto problem = target.import_texts({{"good", text, "d"}, {"cut", cut, "e"}}, {0}).problem;
+  const auto problem = target.import_texts({{"good", text, "d"}, {"cut", cut, "e"}}, kNow).problem;
   REQUIRE(problem);
   CHECK(problem->starts_with("cut:"));
   CHECK(target.list(9).value.empty());
   CHECK(target.durations().value.empty());
-  CHECK(target.import_texts({{"x", "nonsense", ""}}, {0}).problem ==
+  CHECK(target.import_texts({{"x", "nonsense", ""}}, kNow).problem ==
         "x:1: this is no exported history, no JUnit XML and no .test_durations");
 }
 
@@ -624,7 +677,8 @@ TEST_CASE("history: JUnit files and durations of others serve the plan", "[repor
   // The same content is the same job; and ids that are known need not be guessed.
   const std::string other =
       "<testsuite><testcase classname='t.b.lower' name='test_c'/></testsuite>";
-  REQUIRE_FALSE(history.record(job({test("t/b.py::lower::test_c", {attempt(Outcome::kPassed)})})));
+  REQUIRE_FALSE(
+      history.record(job({test("t/b.py::lower::test_c", {attempt(Outcome::kPassed)})}), kNow));
   REQUIRE_FALSE(
       history.import_texts({{"j.xml", junit, "abc"}, {"k.xml", other, "k"}}, {5'000}).problem);
   CHECK(history.list(9).value.size() == 3);
@@ -651,7 +705,7 @@ TEST_CASE("history: the largest suites are kept and planned from in time", "[.be
   for (int number = 1; number <= 2; ++number) {
     summary.full_id = "large-" + std::to_string(number);
     const auto start = std::chrono::steady_clock::now();
-    REQUIRE_FALSE(history.record(summary));
+    REQUIRE_FALSE(history.record(summary, kNow));
     WARN("record 180,000 results: " << ms_since(start) << " ms");
   }
   auto start = std::chrono::steady_clock::now();
