@@ -303,13 +303,6 @@ class Reader {
     place.project_root = line_.project_root;
     if (place.state_dir.empty()) place.state_dir = in_project(".dagz");
     settings.run.parent_span = variable("DAGZ_SPAN").value_or("");
-    if (place.color != ColorMode::kAuto) return;
-    const auto forced = [&](const char* name) { return variable(name).value_or("0") != "0"; };
-    if (variable("NO_COLOR")) {
-      place.color = ColorMode::kNever;
-    } else if (forced("FORCE_COLOR") || forced("CLICOLOR_FORCE")) {
-      place.color = ColorMode::kAlways;
-    }
   }
 
   std::string in_project(const std::string& path) const {

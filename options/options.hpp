@@ -30,7 +30,7 @@ enum class Format : uint8_t { kText, kJson, kJunit, kMarkdown };
 struct PlaceOptions {
   std::string project_root;
   std::string state_dir;               // absent until somebody makes it
-  ColorMode color = ColorMode::kAuto;  // NO_COLOR and its like are already taken into account
+  ColorMode color = ColorMode::kAuto;  // NO_COLOR and its like decide for kAuto
 };
 
 // Which mesh, and how to find it.

@@ -22,7 +22,7 @@ struct TerminalTraits {
   bool dumb = false;           // TERM=dumb or unset
   bool no_color = false;       // NO_COLOR, not empty
   bool forbids_color = false;  // FORCE_COLOR=0 or false
-  bool forces_color = false;   // FORCE_COLOR or CLICOLOR_FORCE, not empty and not 0
+  bool forces_color = false;   // FORCE_COLOR or CLICOLOR_FORCE, not empty, 0 or false
   uint32_t columns = 80;
   uint32_t rows = 24;
 };
@@ -30,8 +30,9 @@ struct TerminalTraits {
 // From the descriptor and the environment. `in_ci`: what the caller knows of CI beyond CI=….
 TerminalTraits read_terminal_traits(int descriptor, bool in_ci);
 
-// --color decides; else NO_COLOR, then FORCE_COLOR and CLICOLOR_FORCE, then whether it is a
-// terminal.
+// --color decides; else NO_COLOR (no-color.org), then FORCE_COLOR (force-color.org, but 0 and false
+// are a no, as for most programs of JavaScript) and CLICOLOR_FORCE (bixense.com/clicolors), then
+// whether it is a terminal.
 bool use_color(ColorChoice choice, const TerminalTraits& traits);
 // Cursor movement: only on a terminal that can, and outside CI.
 bool may_draw_live(const TerminalTraits& traits);

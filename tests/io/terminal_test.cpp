@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <string>
+#include <utility>
 
 // What is written to standard output, and that no reader can end the job.
 
@@ -83,6 +84,30 @@ TEST_CASE("terminal: the environment's words for colour", "[report]") {
   unsetenv("CI");
   CHECK(read_terminal_traits(pipe.writer(), true).in_ci);
   CHECK_FALSE(read_terminal_traits(pipe.writer(), false).is_tty);
+}
+
+TEST_CASE("terminal: each word for colour, in a pipe and on a terminal", "[report]") {
+  const Pipe pipe;
+  const char* names[] = {"NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE"};
+  // Whether there is colour: '+', '-', or '=' as if the variable were not set.
+  const std::pair<const char*, const char*> rows[] = {
+      {"", "==="}, {"0", "--="}, {"1", "-++"}, {"false", "--="}, {"true", "-++"}};
+  for (const auto& [value, expected] : rows) {
+    for (std::size_t i = 0; i < 3; ++i) {
+      for (const char* name : names) unsetenv(name);
+      setenv(names[i], value, 1);
+      TerminalTraits traits = read_terminal_traits(pipe.writer(), false);
+      INFO(names[i] << "=" << value);
+      CHECK(use_color(ColorChoice::kAuto, traits) == (expected[i] == '+'));
+      traits.is_tty = true;
+      traits.dumb = false;
+      CHECK(use_color(ColorChoice::kAuto, traits) == (expected[i] != '-'));
+    }
+  }
+  setenv("NO_COLOR", "1", 1);
+  setenv("FORCE_COLOR", "1", 1);
+  CHECK_FALSE(use_color(ColorChoice::kAuto, read_terminal_traits(pipe.writer(), false)));
+  for (const char* name : names) unsetenv(name);
 }
 
 TEST_CASE("terminal: a live area needs a terminal and no CI", "[report]") {
