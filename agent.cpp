@@ -445,6 +445,7 @@ void Agent::poll_signals(Moment at) {
 // The second signal: nobody is waited for. The next one does what it does to any process, whatever
 // this one is busy with by then.
 void Agent::stop_at_once(Moment at) {
+  keyboard_.close();  // nobody could do it any more
   release_signals();
   say("interrupted again: what runs is ended");
   read_workers_at_ = Instant{};

@@ -13,8 +13,9 @@ bool in_foreground(int descriptor) { return tcgetpgrp(descriptor) == getpgrp(); 
 
 }  // namespace
 
-Keyboard::~Keyboard() {
+void Keyboard::close() {
   if (fd() >= 0) tcsetattr(descriptor_, TCSANOW, &before_);
+  descriptor_ = -1;
 }
 
 void Keyboard::open(int descriptor) {

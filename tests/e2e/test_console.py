@@ -5,6 +5,7 @@ import pty
 import re
 import signal
 import sys
+import termios
 import threading
 import time
 
@@ -60,6 +61,8 @@ def test_a_job_that_failed_is_red(job):
         ([], {"CLICOLOR_FORCE": "1"}, True),
         ([], {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
         ([], {"CLICOLOR_FORCE": "0"}, False),
+        ([], {"FORCE_COLOR": "false"}, False),
+        ([], {"FORCE_COLOR": "0", "CLICOLOR_FORCE": "1"}, False),
         (["--color", "always"], {"NO_COLOR": "1"}, True),
         (["--color", "never"], {"FORCE_COLOR": "1"}, False),
         ([], {"DAGZ_COLOR": "always"}, True),
@@ -158,15 +161,39 @@ def test_usr1_tells_what_runs_now(job):
     assert [node.wait() for node in nodes] == [0, 0]
 
 
-def test_t_on_a_terminal_tells_what_runs_now(job):
-    job.write("test_it.py", "import time\ndef test_long(): time.sleep(4)\n")
+def start_on_a_terminal(job, *options: str) -> tuple[int, int]:
+    """A node whose terminal this is: its process, and the terminal's other side."""
     command = [BINARY, "run", "-n", "1", "--job", job.key, "--no-beacon", "--state-dir", str(job.folder / "state")]
-    command += ["--", sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
+    command += [*options, "--", sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
     environment = {**clean_environment(job.folder / "user"), "TERM": "xterm"}
     pid, controller = pty.fork()
     if pid == 0:
         os.chdir(job.suite)
         os.execve(command[0], command, environment)
+    return pid, controller
+
+
+def test_the_third_interrupt_leaves_a_terminal_that_echoes(job):
+    job.write("test_it.py", "import time\ndef test_long(): time.sleep(60)\n")
+    pipe = job.folder / "pipe"
+    os.mkfifo(pipe)
+    # The node waits for a reader of this pipe when it is killed.
+    pid, controller = start_on_a_terminal(job, "--junit", str(pipe))
+    shown = b""
+    for sign in (b"Active", b"interrupted: what runs may finish", b"interrupted again"):
+        while sign not in shown:
+            shown += os.read(controller, 65536)
+        os.write(controller, b"\x03")
+    _, status = os.waitpid(pid, 0)
+    modes = termios.tcgetattr(controller)[3]
+    os.close(controller)
+    assert os.waitstatus_to_exitcode(status) == -signal.SIGINT, shown.decode()
+    assert modes & termios.ECHO and modes & termios.ICANON
+
+
+def test_t_on_a_terminal_tells_what_runs_now(job):
+    job.write("test_it.py", "import time\ndef test_long(): time.sleep(4)\n")
+    pid, controller = start_on_a_terminal(job)
     shown = b""
     try:
         while chunk := os.read(controller, 65536):
