@@ -39,7 +39,8 @@ namespace {
 // keeps the agent off the CPU that the tests want. A worker that may be done with what it holds
 // within this is heard at once.
 constexpr Duration kWorkerReadStep = Duration::milliseconds(5);
-// The directories have been read by then, however slow they are at the beginning.
+// The directories have been read by then, however slow they are at the beginning, and what lives
+// has touched its entries.
 constexpr Duration kForeignersSeenWithin = Duration::seconds(3);
 constexpr Duration kPeersAnswerWithin = Duration::seconds(2);
 constexpr int64_t kTearDownTimesGrace = 6;
@@ -395,6 +396,8 @@ void Agent::look_for_foreigners(Instant now) {
     fail(report::kExitUsage,
          "other nodes of this job are here, but with another secret; give all nodes the same "
          "DAGZ_SECRET");
+  } else if (seen.entries_foreign_unsure > 0 && now < began_at_ + kForeignersSeenWithin) {
+    return;
   } else if (!std::exchange(foreigners_told_, true)) {
     say("a node with another secret wants to take part in this job, and cannot; give all nodes "
         "the same DAGZ_SECRET");

@@ -80,6 +80,9 @@ struct DirectorySource {
   uint64_t seen = 0;
   uint64_t foreign = 0;
   uint64_t foreign_elder = 0;
+  uint64_t foreign_unsure = 0;
+  // By name of the file: when it had been touched as it was first seen.
+  std::map<std::string, int64_t> first_touched;
 };
 
 }  // namespace
@@ -325,6 +328,7 @@ void Discovery::Impl::take_scan(DirectorySource& directory, const ScanResult& sc
   directory.seen = 0;
   directory.foreign = 0;
   directory.foreign_elder = 0;
+  directory.foreign_unsure = 0;
   directory.request.remove.clear();
   std::vector<DirectoryEntry> entries;
   for (const RawEntry& raw : scan.entries) {
@@ -333,7 +337,11 @@ void Discovery::Impl::take_scan(DirectorySource& directory, const ScanResult& sc
       const auto word = read_unverified_entry(raw.bytes);
       if (word && is_dead(*word, here)) continue;
       ++directory.foreign;
-      if (word && word->birth_wall_ms < own_birth_wall_ms) ++directory.foreign_elder;
+      if (!word || word->birth_wall_ms >= own_birth_wall_ms) continue;
+      // What its file says nobody vouches for; a file that was left behind is not touched.
+      const auto first = directory.first_touched.try_emplace(raw.name, raw.touched_ns).first;
+      const bool lives = is_alive(*word, here) || first->second != raw.touched_ns;
+      ++(lives ? directory.foreign_elder : directory.foreign_unsure);
     } else if (is_dead(*entry, here)) {
       ++stats.entries_stale;
       directory.request.remove.push_back(raw.name);
@@ -345,6 +353,7 @@ void Discovery::Impl::take_scan(DirectorySource& directory, const ScanResult& sc
   stats.entries_seen = host.seen + rendezvous.seen;
   stats.entries_foreign = host.foreign + rendezvous.foreign;
   stats.entries_foreign_elder = host.foreign_elder + rendezvous.foreign_elder;
+  stats.entries_foreign_unsure = host.foreign_unsure + rendezvous.foreign_unsure;
   // The eldest first: everybody then starts with the same few, of whom one is the scheduler.
   std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) {
     return Birth{a.birth_wall_ms, a.node_id} < Birth{b.birth_wall_ms, b.node_id};

@@ -60,14 +60,17 @@ struct OwnNode {
 
 struct DiscoveryStats {
   uint64_t beacons_sent = 0;
-  uint64_t beacons_received = 0;       // valid, of others
-  uint64_t beacons_rejected = 0;       // another run, another secret, noise
-  uint64_t beacons_foreign = 0;        // of these, those that say they are of this run
-  uint64_t entries_seen = 0;           // files with valid entries of others, at the last look
-  uint64_t entries_foreign = 0;        // of this run but under another secret, at the last look
-  uint64_t entries_foreign_elder = 0;  // of these, those that say they were here before this node
-  uint64_t entries_stale = 0;          // of dead processes, removed
-  uint64_t names_unresolved = 0;       // at the last look
+  uint64_t beacons_received = 0;  // valid, of others
+  uint64_t beacons_rejected = 0;  // another run, another secret, noise
+  uint64_t beacons_foreign = 0;   // of these, those that say they are of this run
+  uint64_t entries_seen = 0;      // files with valid entries of others, at the last look
+  uint64_t entries_foreign = 0;   // of this run but under another secret, at the last look
+  // Of these, those that say they were here before this node: of nodes that live, and of those of
+  // which that is not known (yet).
+  uint64_t entries_foreign_elder = 0;
+  uint64_t entries_foreign_unsure = 0;
+  uint64_t entries_stale = 0;     // of dead processes, removed
+  uint64_t names_unresolved = 0;  // at the last look
 };
 
 // Asks all sources for addresses, again and again, from start() to stop(): explicit peers at once,

@@ -13,7 +13,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <fstream>
 #include <memory>
+#include <sstream>
 
 #include "mesh/io/descriptor.hpp"
 #include "mesh/io/sealed_identity.hpp"
@@ -25,6 +27,8 @@ namespace {
 constexpr std::string_view kMacLabel = "dagz directory entry";
 constexpr std::string_view kSuffix = ".node";
 constexpr std::string_view kTemporarySuffix = ".node.tmp";
+// Between a process's begin as the kernel counts and as its own clock did.
+constexpr int64_t kClocksDifferMs = 2'000;
 
 std::string read_small(const char* path) {
   const Descriptor file(open(path, O_RDONLY | O_CLOEXEC));
@@ -58,13 +62,43 @@ bool is_ours(std::string_view name, std::string_view suffix) {
   return true;
 }
 
-std::optional<Buffer> read_entry(int directory, const char* name) {
+std::optional<RawEntry> read_entry(int directory, const char* name) {
   const Descriptor file(openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-  Buffer bytes(kEntryBytesMax + 1);
+  RawEntry entry;
+  entry.name = name;
+  // Once it is open, so that an NFS client asks anew.
+  struct stat status {};
+  if (file.valid() && fstat(file.get(), &status) == 0) {
+    entry.touched_ns = int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
+  }
+  Buffer& bytes = entry.bytes;
+  bytes.resize(kEntryBytesMax + 1);
   const ssize_t size = file.valid() ? read(file.get(), bytes.data(), bytes.size()) : -1;
   if (size < 0 || static_cast<std::size_t>(size) > kEntryBytesMax) return std::nullopt;
   bytes.resize(static_cast<std::size_t>(size));
-  return bytes;
+  return entry;
+}
+
+int64_t milliseconds_of(clockid_t clock) {
+  timespec time{};
+  clock_gettime(clock, &time);
+  return int64_t{time.tv_sec} * 1'000 + time.tv_nsec / 1'000'000;
+}
+
+// When a process of this host began, by the wall clock; nothing if there is none.
+std::optional<int64_t> began_wall_ms(int64_t pid) {
+  constexpr int kFieldsFromStateToStart = 20;
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string text;
+  if (!std::getline(file, text)) return std::nullopt;
+  // The name, in parentheses, may hold anything.
+  std::istringstream fields(text.substr(std::min(text.rfind(')') + 1, text.size())));
+  std::string field;
+  for (int i = 0; i < kFieldsFromStateToStart; ++i) fields >> field;
+  if (!fields || field.find_first_not_of("0123456789") != std::string::npos) return std::nullopt;
+  const int64_t after_boot_ms =
+      std::strtoll(field.c_str(), nullptr, 10) * 1'000 / std::max<int64_t>(sysconf(_SC_CLK_TCK), 1);
+  return milliseconds_of(CLOCK_REALTIME) - milliseconds_of(CLOCK_BOOTTIME) + after_boot_ms;
 }
 
 struct CloseDirectory {
@@ -123,6 +157,12 @@ bool is_dead(const DirectoryEntry& entry, const HostId& here) {
   return kill(static_cast<pid_t>(entry.pid), 0) != 0 && errno == ESRCH;
 }
 
+bool is_alive(const DirectoryEntry& entry, const HostId& here) {
+  if (entry.host_id != here || entry.pid <= 0) return false;
+  const auto began_ms = began_wall_ms(entry.pid);
+  return began_ms && *began_ms <= entry.birth_wall_ms + kClocksDifferMs;
+}
+
 std::string entry_name(const RunTag& tag, const NodeId& id) {
   return to_hex(tag) + "-" + to_hex(id) + std::string(kSuffix);
 }
@@ -172,9 +212,7 @@ ScanResult scan_directory(const ScanRequest& request) {
     if (has_own && now_s - status.st_mtime > kEntryStaleSeconds) {
       unlinkat(fd, file->d_name, 0);
     } else if (entry && name.starts_with(request.prefix)) {
-      if (auto bytes = read_entry(fd, file->d_name)) {
-        result.entries.push_back({std::string(name), std::move(*bytes)});
-      }
+      if (auto raw = read_entry(fd, file->d_name)) result.entries.push_back(std::move(*raw));
     }
   }
   return result;

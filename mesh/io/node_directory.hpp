@@ -47,6 +47,8 @@ std::optional<DirectoryEntry> open_entry(const Keyring& keyring, Bytes bytes);
 std::optional<DirectoryEntry> read_unverified_entry(Bytes bytes);
 // It says that it is from here, and its process is gone.
 bool is_dead(const DirectoryEntry& entry, const HostId& here);
+// It says that it is from here, and that process is no later one with the same number.
+bool is_alive(const DirectoryEntry& entry, const HostId& here);
 
 std::string entry_name(const RunTag& tag, const NodeId& id);
 
@@ -64,6 +66,7 @@ struct ScanRequest {
 struct RawEntry {
   std::string name;
   Buffer bytes;
+  int64_t touched_ns = 0;  // by the clock of the directory's host; an owner that lives moves it
 };
 struct ScanResult {
   int error = 0;                  // errno; entries are then incomplete

@@ -284,6 +284,54 @@ TEST_CASE("discovery: a rendezvous directory is read and cleaned", "[mesh][io]")
   }
 }
 
+TEST_CASE("discovery: an elder with another secret counts once it is known to live", "[mesh][io]") {
+  const TemporaryDirectory directory;
+  DiscoveryConfig config = quiet();
+  config.rendezvous_dir = directory.path;
+  const Keyring stranger(root_of(2), "run");
+  DirectoryEntry entry;
+  entry.node_id = stranger.node_id();
+  entry.birth_wall_ms = 1;
+  entry.addresses = {"127.0.0.1:4009"};
+  // Of another host; or, as it says, of this one, where another process has its number by now.
+  const bool here = GENERATE(false, true);
+  if (here) {
+    entry.host_id = this_host();
+    entry.pid = getpid();
+  }
+  const std::string name = entry_name(stranger.run_tag(), stranger.node_id());
+  REQUIRE(write_entry(directory.path, name, seal_entry(stranger, entry)) == 0);
+
+  Node node(config, 4001);
+  REQUIRE(node.start().empty());
+  const DiscoveryStats& stats = node.discovery.stats();
+  REQUIRE(run({&node}, [&] { return stats.entries_foreign > 0; }));
+  CHECK((stats.entries_foreign_elder == 0 && stats.entries_foreign_unsure == 1));
+  const std::string path = directory.path + "/" + name;
+  fs::last_write_time(path, fs::last_write_time(path) + std::chrono::seconds(1));
+  CHECK(run({&node}, [&] { return stats.entries_foreign_elder == 1; }));
+  CHECK(stats.entries_foreign_unsure == 0);
+}
+
+TEST_CASE("discovery: an elder with another secret on this host is seen at once", "[mesh][io]") {
+  const TemporaryDirectory directory;
+  DiscoveryConfig config = quiet();
+  config.rendezvous_dir = directory.path;
+  const Keyring stranger(root_of(2), "run");
+  DirectoryEntry entry;
+  entry.node_id = stranger.node_id();
+  entry.birth_wall_ms = wall_now().ms;
+  entry.host_id = this_host();
+  entry.pid = getpid();
+  const std::string name = entry_name(stranger.run_tag(), stranger.node_id());
+  REQUIRE(write_entry(directory.path, name, seal_entry(stranger, entry)) == 0);
+  Node node(config, 4001);
+  node.own.birth_wall_ms = wall_now().ms + 1;
+  REQUIRE(node.start().empty());
+  REQUIRE(run({&node}, [&] { return node.discovery.stats().entries_foreign > 0; }));
+  CHECK(node.discovery.stats().entries_foreign_elder == 1);
+}
+
 TEST_CASE("discovery: a rendezvous directory that cannot be used is an error", "[mesh][io]") {
   DiscoveryConfig config = quiet();
   config.rendezvous_dir = "/nonexistent/dagz";
