@@ -217,6 +217,21 @@ TEST_CASE("trust: many processes at once agree on the key they make", "[mesh]") 
   CHECK(std::distance(fs::begin(entries), fs::end(entries)) == 1);  // no temporary file is left
 }
 
+TEST_CASE("trust: a rendezvous directory below a working directory that is gone", "[mesh]") {
+  const TemporaryDirectory directory;
+  const fs::path before = fs::current_path();
+  fs::create_directory(directory.path + "/gone");
+  fs::current_path(directory.path + "/gone");
+  fs::remove(directory.path + "/gone");
+  TrustRequest request = request_in(directory);
+  request.rendezvous_dir = "shared";
+  const TrustRoot root = resolve_trust(request);
+  fs::current_path(before);
+  CHECK(root.failure == TrustFailure::kUsage);
+  CHECK(root.error ==
+        "the rendezvous directory 'shared' cannot be made: there is no directory '.'");
+}
+
 TEST_CASE("trust: the host's secret serves one host only", "[mesh]") {
   const TemporaryDirectory directory;
   const TrustRequest request = request_in(directory);

@@ -74,9 +74,10 @@ TrustRoot from_secret(const TrustRequest& request) {
 std::string missing_parent(std::string directory) {
   if (directory.empty()) return "";
   while (directory.size() > 1 && directory.back() == '/') directory.pop_back();
-  const fs::path parent = fs::absolute(directory).parent_path();
-  std::error_code ignored;
-  return fs::is_directory(parent, ignored) ? "" : parent.string();
+  std::error_code error;
+  const fs::path parent = fs::absolute(directory, error).parent_path();
+  if (error) return ".";  // the working directory is gone
+  return fs::is_directory(parent, error) ? "" : parent.string();
 }
 
 TrustRoot from_rendezvous(const TrustRequest& request) {
