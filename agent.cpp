@@ -139,8 +139,7 @@ int Agent::run() {
 
 int Agent::run_to_the_end() {
   began_at_ = mesh::monotonic_now();
-  // What tests start must not see into this process, and what they leave behind comes to us.
-  prctl(PR_SET_DUMPABLE, 0);
+  // What tests leave behind comes to us.
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   signal_fd_ = open_signals({SIGUSR1});
   if (console_.live()) keyboard_.open(STDIN_FILENO);

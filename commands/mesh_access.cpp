@@ -2,6 +2,7 @@
 
 #include <pwd.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -142,6 +143,8 @@ std::string host_name() {
 }
 
 MeshAccess open_mesh_access(const NetworkOptions& network, const PlaceOptions& place) {
+  // What is started from here must not see into this process, which holds the root for a while.
+  prctl(PR_SET_DUMPABLE, 0);
   MeshAccess access;
   access.run = detect_ci(environment_variable)
                    .value_or(local_run(host_name(), user_name(), place.project_root));
@@ -158,6 +161,7 @@ MeshAccess open_mesh_access(const NetworkOptions& network, const PlaceOptions& p
   request.mode = trust_mode(network.trust);
   request.secret_file = network.secret_file;
   request.secret = take_secret("DAGZ_SECRET");
+  unsetenv("DAGZ_SECRET_FILE");  // read by now; no child needs it
   request.rendezvous_dir = network.rendezvous;
   request.state_dir = mesh::user_state_directory();
   request.loopback_only = access.loopback_only;

@@ -41,7 +41,8 @@ struct MeshAccess {
   int exit_code = 0;
 };
 
-// Reads the environment (CI, Slurm, Kubernetes, DAGZ_SECRET, which it removes from it).
+// Reads the environment (CI, Slurm, Kubernetes, DAGZ_SECRET, which it removes from it, as it does
+// DAGZ_SECRET_FILE). The process is not dumpable from then on.
 MeshAccess open_mesh_access(const NetworkOptions& network, const PlaceOptions& place);
 
 // Where this node listens: as asked for; else on loopback, or on the way to the others.

@@ -49,7 +49,7 @@ class Planner {
 
   // Returns the exit code.
   int run() {
-    prctl(PR_SET_DUMPABLE, 0);
+    prctl(PR_SET_DUMPABLE, 0);  // a secret may be in the environment
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     signals_.reset(open_signals());
     sched::RunnerConfig config;

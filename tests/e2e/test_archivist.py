@@ -2,8 +2,10 @@
 
 import json
 import os
+import pathlib
 import re
 import signal
+import tempfile
 import time
 
 import pytest
@@ -196,3 +198,20 @@ def test_hosts_that_share_a_directory(job, archivist, tmp_path):
             time.sleep(0.2)
         archive.end()
     assert os.path.exists(rendezvous / "key")
+
+
+def test_what_runs_as_the_same_user_sees_not_into_an_archivist():
+    """It keeps the trust root for life; what belongs to a process that may be looked into is its user's in /proc."""
+    prefix = ()
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        folder = pathlib.Path(name)
+        environment = clean_environment(folder / "user")
+        if os.geteuid() == 0:
+            prefix = ("setpriv", "--reuid=65534", "--clear-groups")
+            for path in (folder, folder / "user"):
+                os.chown(path, 65534, -1)
+        one = Dashboard("own-key", folder / "archive", folder, environment, "--join", prefix=prefix)
+        try:
+            assert os.stat(f"/proc/{one.process.pid}/environ").st_uid == 0
+        finally:
+            one.kill()

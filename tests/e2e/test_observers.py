@@ -208,6 +208,22 @@ def test_flaky():
     assert f"CI: {gitlab['CI_JOB_URL']}" in ran.stdout.splitlines()
 
 
+def test_what_doctor_starts_sees_no_secret(project):
+    secret = project / "secret"
+    secret.write_text("a secret of enough bytes")
+    secret.chmod(0o600)
+    bin = project / "bin"
+    bin.mkdir()
+    for name in ("python3", "pytest"):
+        (bin / name).write_text(f"#!/bin/sh\nenv > {project}/{name}.env\necho {name} 9.0\n")
+        (bin / name).chmod(0o755)
+    variables = {"DAGZ_SECRET_FILE": str(secret), "DAGZ_SECRET": "another secret, of the environment"}
+    doctor = dagz(project, "doctor", PATH=f"{bin}:{os.environ['PATH']}", **variables)
+    assert f"the secret in '{secret}'" in doctor.stdout
+    for name in ("python3", "pytest"):
+        assert "DAGZ_SECRET" not in (project / f"{name}.env").read_text()
+
+
 def test_doctor_fails_where_nothing_can_run(project):
     (project / "bin").mkdir()
     doctor = dagz(project, "doctor", PATH=str(project / "bin"))
