@@ -7,7 +7,6 @@ import fcntl
 import os
 import socket
 import stat
-import sys
 import threading
 
 NAMED_MAX = 5  # threads, connections, files
@@ -28,8 +27,6 @@ def other_threads():
 
 def why_not_fork(own):
     """What makes a fork of this process unsafe, for people; None if nothing does. `own` are descriptors of ours."""
-    if sys.platform == "darwin":
-        return "libraries of macOS would not survive a fork"
     connections, databases = shared_descriptors(own)
     for names, one, many, fate in (
         (_threads(), "thread", "threads", "survive"),
