@@ -295,7 +295,6 @@ void Agent::start_runner() {
   config.owns_orphans = true;
   config.file_within =
       options_.test_timeout.value_or(Duration{}) * sched::VassalConfig{}.collection_timeouts;
-  runner_started_ = true;
   if (const auto failure = runner_.start(config)) {
     runner_failure_ = *failure;
     runner_ended_ = true;

@@ -34,8 +34,6 @@ class Agent {
 
  private:
   int run_to_the_end();
-  struct Deadline;
-
   bool start_network();
   bool start_node();
   void start_runner();
@@ -94,7 +92,6 @@ class Agent {
   std::optional<sched::EarlierAttempt> earlier_;
   std::size_t members_seen_ = 1;
   Instant began_at_;
-  bool runner_started_ = false;
   bool runner_ended_ = false;
   bool finish_asked_ = false;
   Instant read_workers_at_;
@@ -105,7 +102,6 @@ class Agent {
   std::optional<int> command_status_;  // of all that the command did
   bool lonely_told_ = false;
   bool foreigners_told_ = false;
-  int exit_code_ = 0;
   std::optional<int> failed_with_;
 };
 

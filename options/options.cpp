@@ -302,7 +302,6 @@ class Reader {
     PlaceOptions& place = settings.run.place;
     place.project_root = line_.project_root;
     if (place.state_dir.empty()) place.state_dir = in_project(".dagz");
-    settings.run.parent_span = variable("DAGZ_SPAN").value_or("");
   }
 
   std::string in_project(const std::string& path) const {

@@ -80,10 +80,6 @@ struct RunOptions {
   std::string trace;
   std::string dashboard_url;  // whose /jobs/… is the job's page; empty = nobody serves one
   Duration status_interval = Duration::seconds(30);
-
-  // The span of the test that this process runs inside of, when a test of another job started it.
-  // Such a run must not join that job.
-  std::string parent_span;
 };
 
 struct ReportOptions {

@@ -395,7 +395,6 @@ TEST_CASE("options: inside a test, the variables that tests see are no options",
   CHECK(o.network.job.empty());
   CHECK_FALSE(o.workers.has_value());
   CHECK(o.retries == 1);
-  CHECK(o.parent_span == "s1");
   CHECK(run({"--job", "mine"}, variables).network.job == "mine");
 }
 

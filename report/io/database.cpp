@@ -34,11 +34,10 @@ std::string immutable_uri(const std::string& path) {
 
 bool Database::open(const std::string& path, Mode mode) {
   close();
-  int flags = SQLITE_OPEN_READONLY;
-  if (mode == Mode::kWrite) flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
-  if (mode == Mode::kImmutable) flags |= SQLITE_OPEN_URI;
-  flags |= SQLITE_OPEN_NOMUTEX;
-  const std::string name = mode == Mode::kImmutable ? immutable_uri(path) : path;
+  const bool immutable = mode == Mode::kImmutable;
+  const int flags = SQLITE_OPEN_NOMUTEX | (immutable ? SQLITE_OPEN_READONLY | SQLITE_OPEN_URI
+                                                     : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+  const std::string name = immutable ? immutable_uri(path) : path;
   if (!note(sqlite3_open_v2(name.c_str(), &handle_, flags, nullptr))) {
     sqlite3_close_v2(handle_);
     handle_ = nullptr;
@@ -136,10 +135,6 @@ void Statement::reset() {
 }
 
 int64_t Statement::integer(int column) const { return sqlite3_column_int64(handle_, column); }
-
-bool Statement::is_null(int column) const {
-  return sqlite3_column_type(handle_, column) == SQLITE_NULL;
-}
 
 std::string Statement::bytes(int column) const { return std::string(view(column)); }
 

@@ -16,8 +16,7 @@ namespace dagz::report {
 class Database {
  public:
   enum class Mode : uint8_t {
-    kWrite,  // created when missing; opens read-only when the file cannot be written
-    kRead,
+    kWrite,      // created when missing; opens read-only when the file cannot be written
     kImmutable,  // no locks and no side files: for read-only directories
   };
 
@@ -76,7 +75,6 @@ class Statement {
   void reset();
 
   int64_t integer(int column) const;
-  bool is_null(int column) const;
   std::string bytes(int column) const;
   // Valid until the next call.
   std::string_view view(int column) const;

@@ -400,9 +400,7 @@ void RunnerHost::on_zygote_hello(Connection& connection, const ZygoteHello& hell
   zygote_ = &connection;
   connected_ = true;
   same_pids_ = hello.pid == connection.pid;
-  info_.python = hello.python;
   info_.pytest = hello.pytest;
-  info_.rootdir = hello.rootdir;
   info_.notes = hello.notes;
   tell_job();
 }
@@ -566,9 +564,7 @@ void RunnerHost::on_collected(Collected& collected) {
     for (const auto& file : found_) fingerprints_.push_back(fingerprint_of(file.path, {}));
   }
   config_.collect = collected.shared ? "shared" : "whole";
-  info_.skipped = collected.skipped;
   info_.threads = collected.threads;
-  info_.collected_in = collected.took;
   std::vector<std::string> notes = info_.notes;
   std::move(collected.notes.begin(), collected.notes.end(), std::back_inserter(notes));
   events_.emplace_back(CollectionDone{collected.max_fail, std::move(collected.errors),

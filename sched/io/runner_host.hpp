@@ -41,13 +41,9 @@ struct RunnerConfig {
 
 // What the runner said about itself; complete once CollectionDone has been reported.
 struct RunnerInfo {
-  std::string python;
   std::string pytest;
-  std::string rootdir;
   std::vector<std::string> notes;  // for people
   uint32_t threads = 0;            // beside the main one, when the zygote begins to fork
-  uint32_t skipped = 0;            // files and classes that skipped themselves at collection
-  Duration collected_in;
 };
 
 // Runs the user's command and, through the driver inside it, forks and feeds the workers: commands
