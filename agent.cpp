@@ -568,7 +568,7 @@ void Agent::write_file(const std::string& path, const char* what, const std::str
 std::string Agent::own_name() const {
   const report::NodeIndex index = node_->job().node_index(node_->id());
   if (index == report::kNone || !node_->job().nodes()[index].enlisted) return {};
-  return "node-" + std::to_string(node_->job().nodes()[index].enlisted->number);
+  return report::node_name(node_->job().nodes()[index].enlisted->number);
 }
 
 // Of what failed, before this job is recorded.

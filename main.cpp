@@ -1,6 +1,5 @@
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -9,18 +8,13 @@
 #include <vector>
 
 #include "commands/commands.hpp"
+#include "commands/mesh_access.hpp"
 #include "options/options.hpp"
 #include "report/exit_code.hpp"
 
 // Command line, environment and dagz.toml -> options -> a command -> exit code. No decision here.
 
 namespace {
-
-std::optional<std::string> environment(const std::string& name) {
-  const char* value = std::getenv(name.c_str());
-  if (value == nullptr) return std::nullopt;
-  return value;
-}
 
 std::string current_directory() {
   std::error_code error;
@@ -36,7 +30,7 @@ bool exists(const std::string& path) {
 dagz::CommandLine read_command_line(int argc, char** argv) {
   dagz::CommandLine line;
   line.arguments.assign(argv + 1, argv + argc);
-  line.environment = environment;
+  line.environment = dagz::environment_variable;
   const std::string here = current_directory();
   line.project_root = dagz::find_project_root(here, exists);
   const std::string path = line.project_root + "/dagz.toml";

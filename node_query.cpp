@@ -2,6 +2,7 @@
 
 #include "node.hpp"
 #include "report/json_report.hpp"
+#include "report/text.hpp"
 
 // What a member tells an observer.
 
@@ -54,7 +55,7 @@ std::string Node::answer_query(Moment at, const Query& query) const {
     one["workers"] = member.profile.workers;
     one["self"] = id == self_.id;
     if (index != report::kNone && job_.nodes()[index].enlisted) {
-      one["name"] = "node-" + std::to_string(job_.nodes()[index].enlisted->number);
+      one["name"] = report::node_name(job_.nodes()[index].enlisted->number);
     }
     answer["members"].push_back(std::move(one));
   }
@@ -75,7 +76,7 @@ std::vector<std::string> Node::what_runs(Moment at) const {
     }
     const bool elsewhere = !told && !is_scheduler();
     if (elsewhere) {
-      lines.push_back("node-" + std::to_string(node.enlisted->number) +
+      lines.push_back(report::node_name(node.enlisted->number) +
                       ": its workers report to the scheduler only; ask there");
     }
   }

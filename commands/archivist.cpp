@@ -27,11 +27,6 @@ constexpr std::size_t kKnownMax = 16'384;
 constexpr Duration kLiveEvery = Duration::seconds(1);
 constexpr std::chrono::milliseconds kLiveWaitMax{700};
 
-mesh::DiscoveryConfig looking_only(mesh::DiscoveryConfig config) {
-  config.look_only = true;
-  return config;
-}
-
 std::vector<std::string> directories_of(const MeshAccess& access) {
   std::vector<std::string> directories;
   if (access.discovery.use_host_directory) directories.push_back(mesh::default_host_directory());

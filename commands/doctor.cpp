@@ -32,8 +32,6 @@
 
 // `dagz doctor`: a line for everything that a run from here would rest on.
 
-extern "C" char** environ;
-
 namespace dagz {
 namespace {
 
@@ -184,12 +182,6 @@ void examine_mesh(const MeshAccess& access, Findings& findings) {
 
 // ---- Python and pytest ------------------------------------------------------------------------
 
-std::vector<std::string> own_environment() {
-  std::vector<std::string> entries;
-  for (char** entry = environ; *entry != nullptr; ++entry) entries.emplace_back(*entry);
-  return entries;
-}
-
 struct Told {
   bool found = false;
   bool well = false;  // ended with 0
@@ -201,7 +193,7 @@ Told run_to_end(const std::vector<std::string>& argv) {
   sched::Process process;
   sched::ProcessSpec spec;
   spec.argv = argv;
-  spec.env = own_environment();
+  spec.env = sched::own_environment();
   if (const auto error = process.start(spec)) return {!error->not_found, false, error->text};
   const Instant deadline = mesh::monotonic_now() + kVersionWithin;
   std::optional<int> status;
@@ -250,7 +242,7 @@ void examine_python(const std::optional<std::string>& pytest, Findings& findings
   argv.push_back("--version");
   const Told told = run_to_end(argv);
   if (told.well) {
-    const auto path = sched::find_executable(argv.front(), own_environment());
+    const auto path = sched::find_executable(argv.front(), sched::own_environment());
     const std::string where = path && *path != name ? name + ", " + *path : name;
     findings.ok("python: " + telling_line(told.text, "Python") + " (" + where + ")");
   } else if (!told.found) {
@@ -352,9 +344,9 @@ void examine_workers(Findings& findings) {
 
 void examine_history(const std::string& directory, Findings& findings) {
   report::History history(directory);
-  std::error_code error;
-  if (!std::filesystem::exists(history.path(), error)) {
+  if (!history.exists()) {
     // Somebody will make the directory; the nearest one above it says whether that can be.
+    std::error_code error;
     std::filesystem::path above(directory);
     while (!std::filesystem::exists(above, error) && above.has_parent_path() &&
            above != above.parent_path()) {
@@ -394,7 +386,7 @@ int doctor_command(const DoctorOptions& options) {
     examine_sources(access, findings);
     examine_beacon(access, findings);
   }
-  const auto pytest = sched::find_executable("pytest", own_environment());
+  const auto pytest = sched::find_executable("pytest", sched::own_environment());
   examine_python(pytest, findings);
   examine_pytest(pytest, findings);
   examine_clock(findings);

@@ -26,11 +26,6 @@
 namespace dagz {
 namespace {
 
-bool exists(const std::string& path) {
-  std::error_code error;
-  return std::filesystem::exists(path, error);
-}
-
 std::string shown(const std::string& path) { return report::visible(path); }
 
 int export_to_stdout(report::History& history) {
@@ -52,7 +47,7 @@ int export_to_file(report::History& history, const std::string& path) {
 
 int export_history(const HistoryOptions& options) {
   report::History history(options.place.state_dir);
-  if (!exists(history.path())) {
+  if (!history.exists()) {
     return fail(report::kExitUsage, "no history is kept in " + history.path());
   }
   const std::string& path = options.files.front();
@@ -97,7 +92,7 @@ int prune_history(const HistoryOptions& options) {
   limits.age = Duration::seconds(int64_t{options.age_days} * 24 * 3'600);
   limits.bytes = uint64_t{options.size_mb} << 20;
   report::History history(options.place.state_dir, limits);
-  if (!exists(history.path())) {
+  if (!history.exists()) {
     return fail(report::kExitUsage, "no history is kept in " + history.path());
   }
   const auto pruned = history.prune(mesh::wall_now());
@@ -110,7 +105,7 @@ int prune_history(const HistoryOptions& options) {
 
 int list_flaky(const HistoryOptions& options) {
   report::History history(options.place.state_dir);
-  if (!exists(history.path())) {
+  if (!history.exists()) {
     return fail(report::kExitUsage, "no history is kept in " + history.path());
   }
   const auto flaky = history.flaky_tests();

@@ -36,8 +36,7 @@ struct Answer {
 class Search {
  public:
   Search(const LogsOptions& options) : options_(options), history_(options.place.state_dir) {
-    std::error_code error;
-    has_history_ = fs::exists(history_.path(), error);
+    has_history_ = history_.exists();
   }
 
   Answer run() {

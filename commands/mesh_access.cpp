@@ -51,15 +51,11 @@ std::string join(const Endpoint& endpoint) {
   return (v6 ? "[" + endpoint.host + "]" : endpoint.host) + ":" + std::to_string(endpoint.port);
 }
 
-bool is_loopback(const std::string& host) {
-  return host == "localhost" || host == "::1" || host.rfind("127.", 0) == 0;
-}
-
 // Everything stays on this host unless something says that there are others.
 bool stays_on_this_host(const NetworkOptions& network, const CiRun& run) {
-  if (network.listen) return is_loopback(network.listen->host);
+  if (network.listen) return mesh::is_loopback_host(network.listen->host);
   for (const Endpoint& peer : network.peers) {
-    if (!is_loopback(peer.host)) return false;
+    if (!mesh::is_loopback_host(peer.host)) return false;
   }
   if (!network.rendezvous.empty()) return false;
   return !run.multi_host;
@@ -71,6 +67,11 @@ Binding choose_binding(const NetworkOptions& network, const MeshAccess& access) 
   if (network.listen) return {network.listen->host, network.listen->port};
   if (access.loopback_only) return {"127.0.0.1", 0};
   return {mesh::route_address(access.discovery.peers), 0};
+}
+
+mesh::DiscoveryConfig looking_only(mesh::DiscoveryConfig config) {
+  config.look_only = true;
+  return config;
 }
 
 mesh::LinkLoss link_loss(mesh::DownReason reason) {

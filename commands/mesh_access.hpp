@@ -52,6 +52,9 @@ struct Binding {
 };
 Binding choose_binding(const NetworkOptions& network, const MeshAccess& access);
 
+// For those who take no part.
+mesh::DiscoveryConfig looking_only(mesh::DiscoveryConfig config);
+
 // Why a link ended, for the node.
 mesh::LinkLoss link_loss(mesh::DownReason reason);
 

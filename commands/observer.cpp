@@ -32,11 +32,6 @@ NodeConfig observer_config() {
   return config;
 }
 
-mesh::DiscoveryConfig looking_only(mesh::DiscoveryConfig config) {
-  config.look_only = true;
-  return config;
-}
-
 std::vector<std::string> live_addresses(const std::string& answer) {
   std::vector<std::string> addresses;
   const json tree = json::parse(answer, nullptr, false);

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -28,11 +27,9 @@
 namespace dagz {
 namespace {
 
-// Asking for a plan must not leave a new directory behind.
 std::vector<sched::KnownDuration> known_durations(const std::string& state_dir) {
   report::History history(state_dir);
-  std::error_code error;
-  if (!std::filesystem::exists(history.path(), error)) return {};
+  if (!history.exists()) return {};
   const auto durations = history.durations();
   for (const std::string& message : history.take_messages()) say(message);
   if (durations.problem) say(*durations.problem);

@@ -1,7 +1,6 @@
 
 #include <fmt/format.h>
 
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -30,12 +29,6 @@ constexpr uint32_t kJobsListed = 20;
 constexpr uint32_t kJobsSearched = 100'000;
 
 bool in_ci() { return detect_ci(environment_variable).has_value(); }
-
-// Asking for a job must not leave a new directory behind.
-bool exists(const report::History& history) {
-  std::error_code error;
-  return std::filesystem::exists(history.path(), error);
-}
 
 struct Found {
   std::optional<report::JobSummary> summary;
@@ -72,7 +65,7 @@ std::string why_ambiguous(report::History& history, const std::string& job) {
 
 Found find_kept(const ReportOptions& options) {
   report::History history(options.place.state_dir);
-  if (!exists(history)) return {};
+  if (!history.exists()) return {};
   if (std::string problem = why_ambiguous(history, options.job); !problem.empty()) {
     return {std::nullopt, std::move(problem), report::kExitUsage};
   }
@@ -130,7 +123,7 @@ int report_command(const ReportOptions& options) {
 int jobs_command(const JobsOptions& options) {
   report::History history(options.place.state_dir);
   report::Result<std::vector<report::JobRow>> rows;
-  if (exists(history)) rows = history.list(kJobsListed);
+  if (history.exists()) rows = history.list(kJobsListed);
   for (const std::string& message : history.take_messages()) say(message);
   if (rows.problem) return fail(report::kExitUsage, *rows.problem);
   return print(report::format_job_table(rows.value, wants_color(options.place, in_ci())));

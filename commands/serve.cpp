@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,6 +15,7 @@
 #include "commands/console.hpp"
 #include "commands/mesh_access.hpp"
 #include "commands/observer.hpp"
+#include "mesh/io/address.hpp"
 #include "mesh/io/background.hpp"
 #include "mesh/io/seal.hpp"
 #include "mesh/io/system_clock.hpp"
@@ -110,7 +110,7 @@ class Source : public report::DashboardSource {
   }
 
   std::vector<report::JobRow> jobs() override {
-    return exists() ? checked(history_.list(kJobsShown)) : std::vector<report::JobRow>();
+    return history_.exists() ? checked(history_.list(kJobsShown)) : std::vector<report::JobRow>();
   }
 
   std::vector<std::shared_ptr<const report::JobSummary>> live() override {
@@ -120,7 +120,7 @@ class Source : public report::DashboardSource {
   }
 
   std::shared_ptr<const report::JobSummary> load(const std::string& job) override {
-    if (!exists()) return nullptr;
+    if (!history_.exists()) return nullptr;
     // One that is older than those of the list is known by its full id as well.
     const std::string id = full_id_of(job).value_or(job);
     const auto known = std::find_if(loaded_.begin(), loaded_.end(),
@@ -140,7 +140,8 @@ class Source : public report::DashboardSource {
   }
 
   std::vector<report::TestRecord> records(const std::string& test) override {
-    return exists() ? checked(history_.test_records(test)) : std::vector<report::TestRecord>();
+    return history_.exists() ? checked(history_.test_records(test))
+                             : std::vector<report::TestRecord>();
   }
 
   std::string take_problem() override {
@@ -150,12 +151,6 @@ class Source : public report::DashboardSource {
   }
 
  private:
-  // Looking must not leave a new directory behind.
-  bool exists() const {
-    std::error_code error;
-    return std::filesystem::exists(history_.path(), error);
-  }
-
   // Jobs are kept by their full id.
   std::optional<std::string> full_id_of(const std::string& job) {
     for (const report::JobRow& row : jobs()) {
@@ -183,19 +178,13 @@ class Source : public report::DashboardSource {
   std::string problem_;
 };
 
-bool is_loopback(std::string_view host) {
-  const bool v4 =
-      host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string_view::npos;
-  return v4 || host == "localhost" || host == "::1";
-}
-
 std::string bracketed(const std::string& host) {
   return host.find(':') == std::string::npos ? host : "[" + host + "]";
 }
 
 // On loopback only those names lead here that a browser of this host may use.
 std::vector<std::string> known_names(const std::string& host, const std::string& url) {
-  if (!is_loopback(host)) return {};
+  if (!mesh::is_loopback_host(host)) return {};
   std::vector<std::string> names = {"localhost", "127.0.0.1", "::1", host};
   if (!url.empty()) {
     const std::string_view rest = std::string_view(url).substr(url.find("//") + 2);
@@ -244,7 +233,7 @@ int serve_command(const ServeOptions& options) {
                    ? "http://" + bracketed(host) + ":" + std::to_string(server.port())
                    : options.url;
   dashboard = std::make_unique<report::Dashboard>(config, source);
-  if (!is_loopback(host)) {
+  if (!mesh::is_loopback_host(host)) {
     say("whoever can reach " + config.url +
         " can read the names and output of all tests: there is no password");
   }

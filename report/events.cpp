@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "report/json_values.hpp"
+#include "report/text.hpp"
 
 namespace dagz::report {
 namespace {
@@ -13,7 +14,7 @@ Json event_of(const char* name, EventLog::When when) {
 }
 
 std::string name_of(const NodeState& node) {
-  return node.enlisted ? "node-" + std::to_string(node.enlisted->number) : std::string();
+  return node.enlisted ? node_name(node.enlisted->number) : std::string();
 }
 
 void add_node(Json& event, const JobState& job, const NodeId& id) {

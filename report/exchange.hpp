@@ -64,6 +64,11 @@ std::optional<ImportProblem> import_lines(std::string_view text, const ImportCon
 std::optional<ImportProblem> import_durations(std::string_view text, const ImportContext& context);
 std::optional<ImportProblem> import_junit(std::string_view text, const ImportContext& context);
 
+// No test takes longer, in seconds.
+inline constexpr double kImportedSecondsMax = 30.0 * 24 * 3'600;
+// The line of an offset, from 1; the first one for an offset that is none.
+std::size_t line_at(std::string_view text, std::size_t offset);
+
 // The part of an id that names its file.
 std::string file_of_id(std::string_view id);
 

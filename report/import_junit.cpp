@@ -12,15 +12,8 @@
 namespace dagz::report {
 namespace {
 
-constexpr double kMostSeconds = 30.0 * 24 * 3'600;
 constexpr std::size_t kDepthMax = 16;
 constexpr const char* kNode = "imported";
-
-std::size_t line_at(std::string_view text, std::ptrdiff_t offset) {
-  if (offset < 0) return 1;
-  const auto end = text.begin() + std::min<std::ptrdiff_t>(offset, std::ssize(text));
-  return static_cast<std::size_t>(std::count(text.begin(), end, '\n')) + 1;
-}
 
 // Absent is nought; nothing when it is no time.
 std::optional<Duration> seconds_in(const pugi::xml_node& node) {
@@ -29,7 +22,7 @@ std::optional<Duration> seconds_in(const pugi::xml_node& node) {
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  if (!(value >= 0) || value > kMostSeconds) return std::nullopt;
+  if (!(value >= 0) || value > kImportedSecondsMax) return std::nullopt;
   return Duration::microseconds(std::llround(value * 1e6));
 }
 
@@ -75,13 +68,14 @@ class JunitReader {
     pugi::xml_document document;
     const pugi::xml_parse_result parsed = document.load_buffer(text_.data(), text_.size());
     if (!parsed) {
-      return ImportProblem{line_at(text_, parsed.offset),
+      return ImportProblem{line_at(text_, static_cast<std::size_t>(parsed.offset)),
                            std::string("this is no well-formed XML: ") + parsed.description()};
     }
     const pugi::xml_node root = document.document_element();
     const std::string_view name = root.name();
     if (name != "testsuites" && name != "testsuite") {
-      return ImportProblem{line_at(text_, root.offset_debug()), "this XML is no JUnit report"};
+      return ImportProblem{line_at(text_, static_cast<std::size_t>(root.offset_debug())),
+                           "this XML is no JUnit report"};
     }
     job_.full_id = "junit-" + context_.digest;
     job_.started = context_.now;
@@ -123,7 +117,7 @@ class JunitReader {
   }
 
   void complain(const pugi::xml_node& node, const char* what) {
-    problem_ = ImportProblem{line_at(text_, node.offset_debug()), what};
+    problem_ = ImportProblem{line_at(text_, static_cast<std::size_t>(node.offset_debug())), what};
   }
 
   void add_case(const pugi::xml_node& node) {

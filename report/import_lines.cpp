@@ -10,13 +10,6 @@
 namespace dagz::report {
 namespace {
 
-constexpr double kMostSeconds = 30.0 * 24 * 3'600;
-
-std::size_t line_of(std::string_view text, std::size_t offset) {
-  const auto end = text.begin() + static_cast<std::ptrdiff_t>(std::min(offset, text.size()));
-  return static_cast<std::size_t>(std::count(text.begin(), end, '\n')) + 1;
-}
-
 // One file in the format of our own, line by line: a job goes to the sink once it is whole.
 class LineReader {
  public:
@@ -125,6 +118,13 @@ std::string exchange_durations(const RecentDurations& durations) {
 
 std::string exchange_end(std::size_t jobs) { return json_line({{"end", jobs}}) + "\n"; }
 
+std::size_t line_at(std::string_view text, std::size_t offset) {
+  // A parser's word for the end may be one more than there is.
+  if (offset > text.size() + 1) return 1;
+  const auto end = text.begin() + static_cast<std::ptrdiff_t>(std::min(offset, text.size()));
+  return static_cast<std::size_t>(std::count(text.begin(), end, '\n')) + 1;
+}
+
 std::string file_of_id(std::string_view id) {
   return std::string(id.substr(0, id.substr(0, id.find('[')).find("::")));
 }
@@ -150,18 +150,17 @@ std::optional<ImportProblem> import_durations(std::string_view text, const Impor
   try {
     json = Json::parse(text);
   } catch (const Json::parse_error& error) {
-    return ImportProblem{line_of(text, error.byte), "this is no JSON"};
+    return ImportProblem{line_at(text, error.byte), "this is no JSON"};
   }
   if (json.empty()) {
     return ImportProblem{1, "this holds nothing that dagz knows: no jobs and no durations"};
   }
   for (const auto& [id, value] : json.items()) {
     const double seconds = value.is_number() ? value.get<double>() : -1.0;
-    if (id.empty() || !(seconds >= 0) || seconds > kMostSeconds) {
+    if (id.empty() || !(seconds >= 0) || seconds > kImportedSecondsMax) {
       const std::size_t place = text.find(json_line(id));
-      return ImportProblem{
-          line_of(text, place == std::string_view::npos ? 0 : place),
-          "the duration of '" + cut(visible(id), 200) + "' is no number of seconds"};
+      return ImportProblem{line_at(text, place), "the duration of '" + cut(visible(id), 200) +
+                                                     "' is no number of seconds"};
     }
     const RecentDurations durations{
         id, file_of_id(id), {{context.now.ms, std::llround(seconds * 1e6)}}, true};
@@ -180,7 +179,7 @@ std::optional<ImportProblem> import_text(std::string_view text, const ImportCont
     const bool ours = line.find("\"dagz_history\"") != std::string_view::npos;
     return ours ? import_lines(text, context) : import_durations(text, context);
   }
-  return ImportProblem{line_of(text, begin == std::string_view::npos ? 0 : begin),
+  return ImportProblem{line_at(text, begin),
                        "this is no exported history, no JUnit XML and no .test_durations"};
 }
 

@@ -11,10 +11,6 @@
 namespace dagz::report {
 namespace {
 
-std::string counted(uint64_t count, const char* noun) {
-  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
-}
-
 std::string seconds(Duration duration) { return format_seconds(duration, 2); }
 
 std::string known_text(const PlanSummary& plan) {
@@ -70,7 +66,7 @@ std::string format_plan_json(const PlanSummary& plan) {
                         {"tests", std::move(ids)}});
     }
     workers.push_back({{"worker", worker.number},
-                       {"node", fmt::format("node-{}", worker.node)},
+                       {"node", node_name(worker.node)},
                        {"expected_s", json_seconds(worker.expected)},
                        {"groups", std::move(groups)}});
   }

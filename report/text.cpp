@@ -173,6 +173,8 @@ std::string head_and_tail(std::string_view text, std::size_t limit) {
                      counted(tail - head, "byte"), text.substr(tail));
 }
 
+std::string node_name(uint32_t number) { return "node-" + std::to_string(number); }
+
 std::string counted(uint64_t count, std::string_view singular) {
   return fmt::format("{} {}{}", count, singular, count == 1 ? "" : "s");
 }

@@ -42,6 +42,9 @@ std::string cut(std::string_view text, std::size_t limit);
 // Head and tail of a long text with a line between them that says how much is missing.
 std::string head_and_tail(std::string_view text, std::size_t limit);
 
+// What people call the node with this number: "node-2".
+std::string node_name(uint32_t number);
+
 // "1 node", "4 nodes"
 std::string counted(uint64_t count, std::string_view singular);
 

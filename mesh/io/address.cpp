@@ -42,6 +42,15 @@ bool Address::is_loopback() const {
   return (ntohl(as_ipv4(storage).sin_addr.s_addr) >> 24) == 127;
 }
 
+bool is_loopback_host(std::string_view host) {
+  // Short forms as well, such as 127.1.
+  const bool v4 =
+      host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string_view::npos;
+  if (v4 || host == "localhost") return true;
+  const auto address = make_address(host, 0);
+  return address && address->is_loopback();
+}
+
 bool Address::is_wildcard() const {
   if (is_ipv6()) return IN6_IS_ADDR_UNSPECIFIED(&as_ipv6(storage).sin6_addr) != 0;
   return as_ipv4(storage).sin_addr.s_addr == 0;

@@ -27,6 +27,9 @@ struct Address {
   std::string text() const;
 };
 
+// "localhost", or a number of this host's loopback. No other name is: a resolver may say anything.
+bool is_loopback_host(std::string_view host);
+
 // Nothing when the host is a name or anything is malformed. `host` may stand in brackets.
 std::optional<Address> parse_address(std::string_view host_and_port);
 std::optional<Address> make_address(std::string_view host, uint16_t port);

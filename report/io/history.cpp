@@ -180,6 +180,11 @@ Problem History::attempt(Work work) {
   }
 }
 
+bool History::exists() const {
+  std::error_code error;
+  return std::filesystem::exists(path_, error);
+}
+
 Problem History::record(const JobSummary& summary, WallTime now) {
   if (summary.status == JobStatus::kRunning) return "the job is not over: it is not kept";
   return attempt([&]() -> Problem {

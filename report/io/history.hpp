@@ -58,6 +58,8 @@ class History {
   // Touches nothing yet. The directory is made when it is needed, with a .gitignore of "*".
   explicit History(std::string directory, HistoryLimits limits = {});
 
+  // Whether there is one. Only to look must not leave a new directory behind.
+  bool exists() const;
   // The calls below open by themselves; this only says beforehand whether it works.
   Problem open();
   // What the user should know besides: each only once.

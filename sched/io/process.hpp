@@ -35,6 +35,9 @@ class UniqueFd {
   int fd_ = -1;
 };
 
+// This process's environment: "NAME=value".
+std::vector<std::string> own_environment();
+
 struct ProcessSpec {
   std::vector<std::string> argv;
   std::vector<std::string> env;  // "NAME=value"; argv[0] is looked up in this PATH

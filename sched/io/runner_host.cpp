@@ -35,12 +35,6 @@ constexpr Duration kWakeEvery = Duration::seconds(1);  // workers wait for a zyg
 constexpr uint32_t kLateWordsMax = 2;
 constexpr int kDeathPatienceMs = 2'000;  // after SIGKILL
 
-std::vector<std::string> own_environment() {
-  std::vector<std::string> entries;
-  for (char** entry = environ; *entry != nullptr; ++entry) entries.emplace_back(*entry);
-  return entries;
-}
-
 // Between two collections of one suite by one node, nobody tries to make two equal.
 uint64_t fingerprint_of(const std::string& path, const std::vector<std::string>& ids) {
   constexpr std::string_view kEnd = "\xff";

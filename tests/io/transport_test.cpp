@@ -195,6 +195,18 @@ TEST_CASE("transport: a routing id chosen by the peer is turned away", "[mesh][i
   CHECK(b.events.empty());
 }
 
+TEST_CASE("address: what is called loopback by its name is localhost alone", "[mesh]") {
+  for (const char* host : {"localhost", "127.0.0.1", "127.9.8.7", "127.1", "::1", "[::1]"}) {
+    INFO(host);
+    CHECK(is_loopback_host(host));
+  }
+  for (const char* host :
+       {"127.example.org", "127.0.0.1.example.org", "128.0.0.1", "::2", "localhost.example", ""}) {
+    INFO(host);
+    CHECK_FALSE(is_loopback_host(host));
+  }
+}
+
 TEST_CASE("transport: a port where nobody listens is refused at once", "[mesh][io]") {
   Peer a;
   const std::string nobody = "127.0.0.1:" + std::to_string(unused_port());
