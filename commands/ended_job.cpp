@@ -6,11 +6,10 @@
 #include <cstring>
 #include <ctime>
 #include <filesystem>
-#include <fstream>
 #include <system_error>
 #include <vector>
 
-#include "mesh/io/node_directory.hpp"
+#include "commands/sealed_file.hpp"
 #include "report/json_report.hpp"
 #include "report/verdict.hpp"
 
@@ -18,6 +17,7 @@ namespace dagz {
 namespace {
 
 constexpr std::size_t kReportBytesMax = std::size_t{8} << 20;
+constexpr const char* kLabel = "dagz ended job";
 constexpr const char* kSuffix = ".ended";
 constexpr uint32_t kJobsLookedAt = 100;
 
@@ -34,26 +34,11 @@ std::string own_name(const MeshAccess& access) {
   return prefix_of(*access.keyring) + (index ? std::to_string(*index) : "any") + kSuffix;
 }
 
-Bytes bytes_of(const std::string& text) {
-  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
-}
-
-// The MAC covers a label, so that no other file of the run can be taken for one of these.
-std::string labelled(const std::string& text) { return "dagz ended job" + text; }
-
 std::optional<report::JobSummary> read_ended(const mesh::Keyring& keyring,
                                              const std::filesystem::path& path) {
-  mesh::Mac mac;
-  std::error_code error;
-  const auto size = std::filesystem::file_size(path, error);
-  if (error || size < mac.size() || size > kReportBytesMax + mac.size()) return std::nullopt;
-  std::string text(size, '\0');
-  std::ifstream file(path, std::ios::binary);
-  if (!file.read(text.data(), static_cast<std::streamsize>(size))) return std::nullopt;
-  std::memcpy(mac.data(), text.data(), mac.size());
-  text.erase(0, mac.size());
-  if (!keyring.verify_mac(bytes_of(labelled(text)), mac)) return std::nullopt;
-  return report::parse_json(text);
+  const auto content = read_sealed(keyring, kLabel, path, kReportBytesMax);
+  if (!content) return std::nullopt;
+  return report::parse_json({reinterpret_cast<const char*>(content->data()), content->size()});
 }
 
 int64_t age_seconds(const std::filesystem::path& path) {
@@ -164,10 +149,8 @@ std::optional<std::string> keep_ended(const MeshAccess& access, const std::strin
   if (rendezvous.empty()) return std::nullopt;
   const auto text = report::format_json_within(summary, kReportBytesMax);
   if (!text) return std::nullopt;
-  const mesh::Mac mac = access.keyring->mac(bytes_of(labelled(*text)));
-  Buffer content(mac.begin(), mac.end());
-  content.insert(content.end(), text->begin(), text->end());
-  const int error = mesh::write_entry(rendezvous, own_name(access), content);
+  const Bytes content(reinterpret_cast<const uint8_t*>(text->data()), text->size());
+  const int error = write_sealed(*access.keyring, kLabel, rendezvous, own_name(access), content);
   // Where all have the same name they write the same, and somebody may have been first.
   std::error_code ignored;
   const auto path = std::filesystem::path(rendezvous) / own_name(access);
