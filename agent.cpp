@@ -149,7 +149,9 @@ int Agent::run_to_the_end() {
     if (!ended->rerun) return conclude_late(*ended);
     run_again(ended->summary);
   }
-  if (!start_network() || !start_node()) return *failed_with_;
+  if (!listen()) return *failed_with_;
+  make_node();
+  if (!start_discovery()) return *failed_with_;
   start_runner();
   loop();
   if (failed_with_) {
@@ -195,47 +197,34 @@ bool Agent::open_files() {
   return true;
 }
 
-bool Agent::start_network() {
+bool Agent::listen() {
   mesh::raise_descriptor_limit();
   if (const std::string error = carrier_.transport().open(); !error.empty()) {
     fail(report::kExitUnusableEnvironment, error);
     return false;
   }
   const Binding binding = choose_binding(options_.network, access_);
-  const mesh::Listen listen = carrier_.transport().listen(binding.host, binding.port);
-  if (!listen.error.empty()) {
-    fail(options_.network.listen ? report::kExitUsage : report::kExitUnusableEnvironment,
-         listen.error);
-    return false;
-  }
-  listening_on_ = listen.control_address;
-  const sched::MachineFacts machine = sched::read_machine();
-  workers_ = options_.workers.value_or(sched::auto_workers(machine));
+  listen_ = carrier_.transport().listen(binding.host, binding.port);
+  if (listen_.error.empty()) return true;
+  fail(options_.network.listen ? report::kExitUsage : report::kExitUnusableEnvironment,
+       listen_.error);
+  return false;
+}
 
+// What this machine is like, and what was asked for.
+NodeConfig Agent::node_config(const sched::MachineFacts& machine) const {
   NodeConfig config;
-  config.profile.control_address = listen.control_address;
-  config.profile.bulk_address = listen.bulk_address;
+  config.profile.control_address = listen_.control_address;
+  config.profile.bulk_address = listen_.bulk_address;
   config.profile.host = host_name();
   config.profile.workers = workers_;
   config.profile.speed = sched::worker_speed(sched::measure_core_speed(), machine, workers_);
+  config.scheduler = scheduler_config();
   config.vassal.workers = workers_;
-  config.scheduler.affinity = sched_affinity(options_.affinity);
-  config.scheduler.retries = options_.retries;
-  config.scheduler.max_fail = options_.max_fail.count;
-  config.scheduler.max_fail_now = options_.max_fail.now;
-  config.scheduler.deadline = options_.deadline.value_or(Duration{});
-  config.scheduler.drain_within = options_.grace;
   config.vassal.tear_down_within = tear_down_limit(options_);
-  config.scheduler.tear_down_within = config.vassal.tear_down_within + options_.grace;
-  config.scheduler.speculation = options_.speculation;
-  config.scheduler.strict_collection = options_.strict_collection;
-  config.scheduler.flaky_fails = options_.flaky == FlakyPolicy::kFail;
-  config.earlier = earlier_;
-  if (options_.on_isolation == IsolationPolicy::kSlice) {
-    config.scheduler.slice = slice_of(access_.run);
-  }
   config.vassal.max_worker_memory = options_.max_worker_memory.value_or(0);
   config.vassal.test_timeout = options_.test_timeout.value_or(Duration{});
+  config.earlier = earlier_;
   config.expected_nodes = options_.nodes.value_or(access_.run.node_total.value_or(0));
   config.status_every = options_.status_interval;
   config.grace = options_.grace;
@@ -243,15 +232,28 @@ bool Agent::start_network() {
   config.dashboard_url = options_.dashboard_url;
   if (access_.run.node_index) config.place = *access_.run.node_index + 1;
   config.events = events_ && !events_->is_taken();
-  const Moment at = moment_now();
-  config.seed = static_cast<uint64_t>(at.now.ns) ^ static_cast<uint64_t>(getpid());
-  const auto number = history_.next_number({at.wall_ms});
-  config.short_id = report::format_short_id({at.wall_ms}, number.value);
-  config.job_id = full_id_prefix(access_) + std::to_string(at.wall_ms) + "-" +
-                  short_name(access_.crypto->node_id());
+  return config;
+}
+
+sched::SchedulerConfig Agent::scheduler_config() const {
+  sched::SchedulerConfig config;
+  config.affinity = sched_affinity(options_.affinity);
+  config.retries = options_.retries;
+  config.max_fail = options_.max_fail.count;
+  config.max_fail_now = options_.max_fail.now;
+  config.deadline = options_.deadline.value_or(Duration{});
+  config.drain_within = options_.grace;
+  config.tear_down_within = tear_down_limit(options_) + options_.grace;
+  config.speculation = options_.speculation;
+  config.strict_collection = options_.strict_collection;
+  config.flaky_fails = options_.flaky == FlakyPolicy::kFail;
+  if (options_.on_isolation == IsolationPolicy::kSlice) config.slice = slice_of(access_.run);
+  return config;
+}
+
+// From the own history, and what it does not know from what other jobs have left.
+std::vector<sched::KnownDuration> Agent::known_durations() {
   const auto durations = history_.durations();
-  for (const std::string& message : history_.take_messages()) say(message);
-  if (number.problem) say(*number.problem);
   std::vector<sched::KnownDuration> known;
   known.reserve(durations.value.size());
   for (const report::TestDuration& one : durations.value) known.push_back({one.id, one.duration});
@@ -259,20 +261,36 @@ bool Agent::start_network() {
   for (report::TestDuration& one : report::missing_durations(std::move(shared), durations.value)) {
     known.push_back({std::move(one.id), one.duration});
   }
-  node_ = std::make_unique<Node>(config, *access_.crypto, known, at);
-  return true;
+  return known;
 }
 
-bool Agent::start_node() {
+void Agent::make_node() {
+  const sched::MachineFacts machine = sched::read_machine();
+  workers_ = options_.workers.value_or(sched::auto_workers(machine));
+  NodeConfig config = node_config(machine);
+  const Moment at = moment_now();
+  config.seed = static_cast<uint64_t>(at.now.ns) ^ static_cast<uint64_t>(getpid());
+  const auto number = history_.next_number({at.wall_ms});
+  config.short_id = report::format_short_id({at.wall_ms}, number.value);
+  config.job_id = full_id_prefix(access_) + std::to_string(at.wall_ms) + "-" +
+                  short_name(access_.crypto->node_id());
+  const auto known = known_durations();
+  for (const std::string& message : history_.take_messages()) say(message);
+  if (number.problem) say(*number.problem);
+  node_ = std::make_unique<Node>(config, *access_.crypto, known, at);
+}
+
+bool Agent::start_discovery() {
   discovery_ = std::make_unique<mesh::Discovery>(*access_.keyring, access_.discovery);
   const Moment at = moment_now();
-  const std::string error = discovery_->start({at.wall_ms, {listening_on_}}, at.now);
+  const std::string error = discovery_->start({at.wall_ms, {listen_.control_address}}, at.now);
   if (!error.empty()) {
     fail(report::kExitUsage, error);
     return false;
   }
   say("job " + report::visible(job_label()) + ", node " + short_name(node_->id()) + " at " +
-      listening_on_ + ", " + std::to_string(workers_) + (workers_ == 1 ? " worker" : " workers"));
+      listen_.control_address + ", " + std::to_string(workers_) +
+      (workers_ == 1 ? " worker" : " workers"));
   say(access_.trust.description);
   for (const std::string& note : discovery_->notes()) say(note);
   return true;

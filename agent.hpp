@@ -15,6 +15,7 @@
 #include "report/io/history.hpp"
 #include "report/io/keyboard.hpp"
 #include "report/io/terminal.hpp"
+#include "sched/io/machine.hpp"
 #include "sched/io/runner_host.hpp"
 
 // The shell around a Node: one poll loop that feeds it messages, process events, signals and the
@@ -34,8 +35,12 @@ class Agent {
 
  private:
   int run_to_the_end();
-  bool start_network();
-  bool start_node();
+  bool listen();
+  void make_node();
+  NodeConfig node_config(const sched::MachineFacts& machine) const;
+  sched::SchedulerConfig scheduler_config() const;
+  std::vector<sched::KnownDuration> known_durations();
+  bool start_discovery();
   void start_runner();
   void loop();
   void wait(Instant until);
@@ -83,7 +88,7 @@ class Agent {
   std::unique_ptr<mesh::Discovery> discovery_;
   sched::RunnerHost runner_;
   std::unique_ptr<Node> node_;
-  std::string listening_on_;
+  mesh::Listen listen_;
   uint32_t workers_ = 1;
 
   int signal_fd_ = -1;
