@@ -132,6 +132,7 @@ int Agent::fail(int code, const std::string& sentence) {
 int Agent::run() {
   const int code = run_to_the_end();
   console_.set_live({});
+  hear_ending_signals_only(signal_fd_);
   if (events_ && !events_->drain(signal_fd_, report::kStallMaxMs)) tell_events_lost();
   console_.drain(signal_fd_);
   return code;

@@ -124,11 +124,25 @@ int open_signals(std::initializer_list<int> more) {
   return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-void release_signals() {
+namespace {
+
+sigset_t ending_signals() {
   sigset_t signals;
   sigemptyset(&signals);
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&signals, signal);
+  return signals;
+}
+
+}  // namespace
+
+void release_signals() {
+  const sigset_t signals = ending_signals();
   sigprocmask(SIG_UNBLOCK, &signals, nullptr);
+}
+
+void hear_ending_signals_only(int descriptor) {
+  const sigset_t signals = ending_signals();
+  signalfd(descriptor, &signals, 0);
 }
 
 std::optional<std::string> environment_variable(const std::string& name) {

@@ -69,6 +69,8 @@ bool wants_color(const PlaceOptions& place, bool in_ci);
 int open_signals(std::initializer_list<int> more = {});
 // From now on those that end a process do so again.
 void release_signals();
+// From now on only those can be read from the descriptor of open_signals().
+void hear_ending_signals_only(int descriptor);
 
 // This machine's name, for people.
 std::string host_name();

@@ -243,15 +243,32 @@ def test_a_stalled_stdout_and_a_stalled_stderr_in_one_pipe(job):
     assert lines[0].startswith("dagz: job "), "in the order in which it was said"
 
 
+def wait_until_written(path) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def test_output_at_the_end_waits_for_its_reader_whatever_else_is_asked(job):
+    job.write("test_it.py", "import pytest\n@pytest.mark.parametrize('i', range(1500))\ndef test_many(i): pass\n")
+    reader, writer = os.pipe()
+    junit = job.folder / "junit.xml"
+    node = job.start("-n", "1", "--junit", str(junit), stdout=writer)
+    os.close(writer)
+    wait_until_written(junit)
+    node.send(signal.SIGUSR1)
+    time.sleep(1)  # it waits for its reader by then
+    assert report_of(read_whole(reader))[-1].startswith("═══ end of report")
+    assert node.wait() == 0 and "nobody reads" not in node.errors
+
+
 def test_output_that_nobody_reads_at_the_end_is_given_up_by_a_signal(job):
     job.write("test_it.py", "import pytest\n@pytest.mark.parametrize('i', range(1500))\ndef test_many(i): pass\n")
     reader, writer = os.pipe()
     junit = job.folder / "junit.xml"
     node = job.start("-n", "1", "--junit", str(junit), stdout=writer)
     os.close(writer)
-    deadline = time.monotonic() + PATIENCE
-    while not junit.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_until_written(junit)
     began = time.monotonic()
     node.send(signal.SIGINT)
     assert node.wait() == 0
