@@ -237,12 +237,16 @@ void Node::tell_progress(Moment at, const report::Test& test) {
 void Node::folded(Moment at, const NodeId& origin, const Entry& entry) {
   scheduler_.seen(at.now, origin, entry);
   if (rerun_.seen(origin, entry)) rerun_changed(entry);
+  // Whoever runs nothing takes no work, whatever others write.
+  const auto is_for_us = [this](const NodeId& node) {
+    return node == self_.id && config_.role == mesh::Role::kVassal;
+  };
   sched::Vassal::Output out;
   if (const auto* enlisted = std::get_if<report::Enlisted>(&entry)) {
-    if (enlisted->node == self_.id) vassal_.enlisted(*enlisted);
+    if (is_for_us(enlisted->node)) vassal_.enlisted(*enlisted);
   } else if (const auto* granted = std::get_if<report::Granted>(&entry)) {
     election_.heard(at.now, granted->claim);
-    if (granted->to == self_.id) {
+    if (is_for_us(granted->to)) {
       const bool stale =
           !is_planted(Planted::kObeysStaleClaims) &&
           (mesh::is_stale(granted->claim, fence_) || granted->claim.scheduler.node != origin);
@@ -257,7 +261,7 @@ void Node::folded(Moment at, const NodeId& origin, const Entry& entry) {
       }
     }
   } else if (const auto* recalled = std::get_if<report::Recalled>(&entry)) {
-    if (recalled->victim == self_.id && recalled->claim.scheduler.node == origin) {
+    if (is_for_us(recalled->victim) && recalled->claim.scheduler.node == origin) {
       vassal_.recalled(recalled->number, recalled->wanted, out);
     }
   } else if (const auto* expanded = std::get_if<report::Expanded>(&entry)) {

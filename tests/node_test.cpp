@@ -5,6 +5,7 @@
 #include <map>
 
 #include "report/json_report.hpp"
+#include "tests/support/jobs.hpp"
 #include "tests/support/members.hpp"
 
 using namespace dagz;
@@ -134,6 +135,40 @@ struct Bench {
     while (!node.end() && at.now < test::at_ms(61'000)) step();
     REQUIRE(node.end().has_value());
     return *node.end();
+  }
+};
+
+// Another member, which has dialled the node and may say whatever it likes.
+struct Peer {
+  test::Actor actor;
+  mesh::Ledger ledger;
+  Node& node;
+  Moment at;
+  uint64_t said = 0;
+
+  Peer(uint64_t number, Node& other, Moment now)
+      : actor(number), ledger(actor.crypto), node(other), at(now) {
+    const mesh::Hello hello{actor.profile, mesh::Lane::kControl, false, 1};
+    deliver(mesh::EnvelopeKind::kHello, NodeId{}, encode(hello));
+  }
+
+  void deliver(mesh::EnvelopeKind kind, const NodeId& to, Buffer content) {
+    node.receive(at, 1, mesh::Lane::kControl,
+                 mesh::seal_envelope(actor.crypto, kind, to, ++said, std::move(content)));
+  }
+  void say(const Message& message) {
+    deliver(mesh::EnvelopeKind::kMessage, node.id(), encode(message));
+  }
+  void push(const std::vector<report::Entry>& entries) {
+    for (const report::Entry& entry : entries) ledger.append(encode(entry));
+    say(mesh::LogPush{{*ledger.flush()}});
+  }
+  // So much later; what the node wants said and told.
+  NodeActions pass(Duration time) {
+    at.now = at.now + time;
+    at.wall_ms += time.ms();
+    node.advance(at);
+    return node.take_actions();
   }
 };
 
@@ -364,6 +399,38 @@ TEST_CASE("node: bytes that mean nothing are counted, and change nothing", "[nod
   CHECK(bench.node.links().stats().rejected == 2000);
   CHECK(bench.node.membership().members().size() == 1);
   CHECK(bench.run().summary.counts.total == 7);
+}
+
+TEST_CASE("node: an archivist takes no work, whoever gives it some", "[node]") {
+  const test::FakeCrypto crypto(1);
+  NodeConfig config = Bench::config({});
+  config.role = mesh::Role::kArchivist;
+  config.profile.workers = config.vassal.workers = 0;
+  const Moment at{test::at_ms(1000), 1'700'000'000'000};
+  Node archivist(config, crypto, {}, at);
+  Peer peer(2, archivist, at);
+  const NodeId& a = peer.actor.id();
+  const mesh::Claim claim = peer.actor.own_claim();
+  peer.say(mesh::Announce{claim});
+  report::Granted granted{claim, archivist.id(), false, {{7, 0, 2}, {100, 0, 1}}};
+  SECTION("as work") {}
+  SECTION("for the tail") { granted.tail = true; }
+  SECTION("as copies") { granted.copies = true; }
+  SECTION("under a claim that is not the writer's") {
+    granted.claim.scheduler = Birth{1, archivist.id()};
+  }
+  peer.push({test::named(2), report::Enlisted{archivist.id(), 0, 0, 2}, report::Offered{7},
+             test::listed(7, "x.py", 3), report::Found{{{100, "y.py", 10}}}, granted,
+             report::Recalled{claim, archivist.id(), 1, Duration::seconds(1)}, report::Collected{},
+             report::Draining{claim}});
+  NodeActions actions = peer.pass(Duration::milliseconds(1));
+  CHECK(actions.commands.empty());
+  CHECK(archivist.job().counts().total == 3);
+  CHECK(archivist.ledger().length(a) == 9);
+  peer.push({report::Recalled{claim, archivist.id(), 2, Duration::seconds(1)}, test::closed(a)});
+  for (int i = 0; i < 20; ++i) actions = peer.pass(Duration::seconds(1));
+  CHECK(actions.commands.empty());
+  CHECK(archivist.ledger().length(archivist.id()) == 0);
 }
 
 // Last: before it was mended it took the whole program down.
