@@ -21,6 +21,9 @@ uint32_t count(JsonScanner& in, int64_t most = kCountMax) {
   return static_cast<uint32_t>(in.integer(0, most));
 }
 
+// Of a test in its file. The numbers that stand for the file itself are ours alone to say.
+uint32_t test_index(JsonScanner& in) { return count(in, report::kTestsPerFileMax - 1); }
+
 Slot slot(JsonScanner& in) { return count(in, kSlotsMax - 1); }
 
 // 0 is no process.
@@ -112,7 +115,7 @@ DriverMessage decode_done(JsonScanner& in) {
         done.test.file = count(in);
         break;
       case 'k':
-        done.test.index = count(in);
+        done.test.index = test_index(in);
         break;
       case 'o':
         in.read(name);
@@ -298,7 +301,7 @@ DriverMessage decode_missing(JsonScanner& in) {
     if (key == "f") {
       missing.test.file = count(in);
     } else if (key == "k") {
-      missing.test.index = count(in);
+      missing.test.index = test_index(in);
     } else {
       in.skip();
     }
