@@ -266,11 +266,12 @@ void JobState::on(NodeIndex origin, const Expanded& entry) {
   if (assignment(tests_[index], origin).grants > 0) {
     expand(origin, index, entry);
   } else {
-    files_.at(entry.file).ungranted.emplace_back(origin, entry);
+    files_.at(entry.file).ungranted[origin].push_back(entry);
   }
 }
 
-// A granted file has been collected: its tests count as granted by the same word.
+// A granted file has been collected: its tests count as granted by the same word. No file holds
+// another one.
 void JobState::expand(NodeIndex origin, TestIndex index, const Expanded& entry) {
   Test& collection = tests_[index];
   ++assignment(collection, origin).finished;
@@ -282,7 +283,8 @@ void JobState::expand(NodeIndex origin, TestIndex index, const Expanded& entry) 
   Granted along;
   along.to = along.claim.scheduler.node = nodes_[origin].id;
   for (const FileKey key : entry.versions) {
-    if (key == entry.file) continue;
+    const TestIndex first = test_at(key, 0);
+    if (first == kNone || tests_[first].collects) continue;
     along.runs = {{key, 0, UINT32_MAX}};
     on(origin, along);
   }
@@ -383,12 +385,9 @@ void JobState::grant(NodeIndex to, TestIndex index, bool copy) {
   }
   // Its answer may have come before the grant.
   auto& early = files_.at(tests_[index].places.front().file).ungranted;
-  const auto own =
-      std::find_if(early.begin(), early.end(), [to](const auto& one) { return one.first == to; });
-  if (own == early.end()) return;
-  const Expanded answer = std::move(own->second);
-  early.erase(own);
-  expand(to, index, answer);
+  const auto own = early.extract(to);
+  if (own.empty()) return;
+  for (const Expanded& answer : own.mapped()) expand(to, index, answer);
 }
 
 void JobState::on(NodeIndex, const Recalled&) {}

@@ -85,8 +85,8 @@ struct FileVersion {
   std::vector<NodeIndex> offered_by;
   std::unordered_map<std::string, uint32_t> repeats;  // of ids that it lists more than once
   std::vector<std::pair<NodeIndex, Entry>> waiting;   // until all names are known
-  // Of a found file: who collected it, but was not granted it as far as is known here.
-  std::vector<std::pair<NodeIndex, Expanded>> ungranted;
+  // Of a found file: from those that collected it, but were not granted it as far as is known here.
+  std::map<NodeIndex, std::vector<Expanded>> ungranted;
 
   bool known() const { return path != kNone && listed == count; }
 };

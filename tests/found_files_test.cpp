@@ -141,6 +141,44 @@ TEST_CASE("found files: only who was granted a file is granted its tests", "[rep
   CHECK(job.uncollected() == 1);
 }
 
+TEST_CASE("found files: no file holds another, however often a node says so", "[report]") {
+  JobState job;
+  job.apply(kB, Entry{kFound});
+  for (int i = 0; i < 50'000; ++i) {
+    job.apply(kB, Entry{Expanded{kFoundX, {kFoundY}}});
+    job.apply(kB, Entry{Expanded{kFoundY, {kFoundX}}});
+  }
+  job.apply(kA, Entry{granted(kA, kB, {{kFoundX, 0, 1}})});
+  CHECK(job.uncollected() == 1);
+  for (const Assignment& one : job.tests()[job.test_at(kFoundY, 0)].assignments) {
+    CHECK(one.grants == 0);
+  }
+}
+
+TEST_CASE("found files: two answers of a node count alike before the grant and after", "[report]") {
+  const std::vector<Entry> answers{Expanded{kFoundX, {kX}}, Expanded{kFoundX, {kY}}};
+  const Entry grant = granted(kA, kB, {{kFoundX, 0, 1}});
+  std::vector<std::string> reports;
+  for (std::size_t before = 0; before <= answers.size(); ++before) {
+    JobState job;
+    job.apply(kA, Entry{test::named(2)});
+    job.apply(kA, Entry{Enlisted{kB, 0, 0, 1}});
+    for (const Entry& entry :
+         std::vector<Entry>{kFound, listed(kX, "x.py", 1), listed(kY, "x.py", {"x.py::other"}),
+                            test::finished(kX, 0), test::finished(kY, 0)}) {
+      job.apply(kB, entry);
+    }
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+      if (i == before) job.apply(kA, grant);
+      job.apply(kB, answers[i]);
+    }
+    if (before == answers.size()) job.apply(kA, grant);
+    CHECK(job.counts().passed == 2);
+    reports.push_back(format_json(job.summary()));
+  }
+  CHECK(std::equal(reports.begin() + 1, reports.end(), reports.begin()));
+}
+
 TEST_CASE("found files: a job whose files were not all collected is incomplete", "[report]") {
   Logs logs = small_job();
   logs[kA].push_back(Found{{{102, "z.py", 10}}});
