@@ -29,7 +29,7 @@ constexpr std::size_t kPushBytesMax = 512 * 1024;
 constexpr Duration kFanOutEach = Duration::microseconds(300);
 // The scheduler shares out the last seconds by what it knows of the results.
 constexpr Duration kFlushAtTheEnd = Duration::milliseconds(10);
-// Names and outputs of one entry.
+// Names and paths of one entry.
 constexpr std::size_t kListedBytesMax = 128 * 1024;
 constexpr std::size_t kGroupedMax = 50'000;
 
@@ -354,11 +354,14 @@ void Node::runner_event(Moment at, const sched::RunnerEvent& event) {
 
 void Node::tell_found(sched::FilesFound found) {
   report::Found entry;
+  std::size_t bytes = 0;
   for (sched::FilesFound::File& file : found.files) {
     if (file.path.size() > report::kPathMax) file.path.resize(report::kPathMax);
+    bytes += file.path.size();
     entry.files.push_back({key_of_found(crypto_, file.path), file.path, file.bytes});
-    if (entry.files.size() < report::kFoundPerEntryMax / 8) continue;
+    if (entry.files.size() < report::kFoundPerEntryMax / 8 && bytes < kListedBytesMax) continue;
     write(std::exchange(entry, {}));
+    bytes = 0;
   }
   if (!entry.files.empty()) write(std::move(entry));
   vassal_.found(found.files);

@@ -14,6 +14,7 @@
 namespace dagz::sched {
 
 inline constexpr std::size_t kStatusesMax = 4096;
+inline constexpr std::size_t kNamesWantedMax = 65'536;
 
 // Scheduler to a node: I do not know the names behind these files of yours.
 struct NamesWanted {
@@ -21,7 +22,7 @@ struct NamesWanted {
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(bounded(files, 65'536));
+    archive(bounded(files, kNamesWantedMax));
   }
 };
 

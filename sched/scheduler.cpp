@@ -7,6 +7,7 @@
 #include "mesh/check.hpp"
 #include "mesh/mark.hpp"
 #include "mesh/planted.hpp"
+#include "sched/message.hpp"
 #include "sched/runs.hpp"
 
 namespace dagz::sched {
@@ -340,7 +341,14 @@ void Scheduler::ask_for_names(Instant now, Output& out) {
   }
   // Also if nobody is there to be asked: all files were looked at.
   names_asked_at_ = now;
-  for (auto& [node, files] : wanted) out.names_wanted.emplace_back(node, std::move(files));
+  for (const auto& [node, files] : wanted) {
+    for (std::size_t from = 0; from < files.size(); from += kNamesWantedMax) {
+      const auto begin = files.begin() + static_cast<std::ptrdiff_t>(from);
+      const auto count = std::min(kNamesWantedMax, files.size() - from);
+      out.names_wanted.emplace_back(node,
+                                    std::vector(begin, begin + static_cast<std::ptrdiff_t>(count)));
+    }
+  }
 }
 
 std::vector<TestGroup> Scheduler::open_groups(NodeIndex able) const {

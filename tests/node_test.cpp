@@ -433,6 +433,17 @@ TEST_CASE("node: an archivist takes no work, whoever gives it some", "[node]") {
   CHECK(archivist.ledger().length(archivist.id()) == 0);
 }
 
+TEST_CASE("node: many files with long paths are told in entries that fit", "[node]") {
+  Bench bench({});
+  sched::FilesFound found;
+  for (int i = 0; i < 600; ++i) {
+    found.files.push_back({std::to_string(i) + std::string(report::kPathMax, 'p'), 1});
+  }
+  bench.node.runner_event(bench.at, found);
+  bench.node.advance(bench.at);
+  CHECK(bench.node.job().collections() == 600);
+}
+
 // Last: before it was mended it took the whole program down.
 TEST_CASE("node: an id that fits no entry does not end the process or the job", "[node]") {
   const std::string longest = "a.py::t[" + std::string(600'000, 'x') + "]";

@@ -393,41 +393,6 @@ TEST_CASE("scheduler: it does not end while nobody has collected, or names are m
   CHECK(bench.held(kA).size() == 2);
 }
 
-TEST_CASE("scheduler: while nobody can be asked for names it looks for them now and then",
-          "[sched]") {
-  Bench bench;
-  bench.join(kA);
-  bench.write(kB, report::Offered{kFile});  // and is not there
-  bench.advance();
-  bench.join(kB);
-  bench.now = bench.now + Duration::milliseconds(199);
-  bench.advance();
-  CHECK(bench.names_wanted.empty());
-  bench.now = bench.now + Duration::milliseconds(1);
-  bench.advance();
-  CHECK(bench.names_wanted.size() == 1);
-}
-
-TEST_CASE("scheduler: it asks one who offers a file for its names, and again later", "[sched]") {
-  Bench bench;
-  bench.join(kA, 1);
-  bench.join(kB, 1);
-  bench.write(kB, report::Offered{kFile});
-  bench.advance();
-  REQUIRE(bench.names_wanted.size() == 1);
-  CHECK(bench.names_wanted[0].first == kB);
-  CHECK(bench.names_wanted[0].second == std::vector<report::FileKey>{kFile});
-  bench.advance();
-  CHECK(bench.names_wanted.size() == 1);
-  bench.now = bench.now + Duration::milliseconds(200);
-  bench.advance();
-  CHECK(bench.names_wanted.size() == 2);
-  bench.write(kB, listed(kFile, "f", 2));
-  bench.now = bench.now + Duration::milliseconds(200);
-  bench.advance();
-  CHECK(bench.names_wanted.size() == 2);
-}
-
 TEST_CASE("scheduler: an empty suite ends once all have collected", "[sched]") {
   Bench bench;
   bench.join(kA, 1);
