@@ -26,6 +26,16 @@ struct {
 constexpr uint32_t kViewsAskedMax = 3;
 constexpr std::size_t kViewUnit = 32;
 
+// Names that the world gives may be longer than what others read of them. A part of an address
+// leads nowhere.
+NodeConfig within_limits(NodeConfig config) {
+  std::string& host = config.profile.host;
+  host.resize(std::min(host.size(), mesh::kNameMax));
+  if (config.ci_url.size() > report::kPathMax) config.ci_url.clear();
+  if (config.dashboard_url.size() > report::kPathMax) config.dashboard_url.clear();
+  return config;
+}
+
 mesh::Profile signed_profile(const Crypto& crypto, mesh::Profile profile, int64_t wall_ms,
                              mesh::Role role) {
   profile.birth_wall_ms = wall_ms;
@@ -38,7 +48,7 @@ mesh::Profile signed_profile(const Crypto& crypto, mesh::Profile profile, int64_
 
 Node::Node(NodeConfig config, const Crypto& crypto,
            const std::vector<sched::KnownDuration>& history, Moment at)
-    : config_(std::move(config)),
+    : config_(within_limits(std::move(config))),
       crypto_(crypto),
       rng_(config_.seed),
       self_(signed_profile(crypto, config_.profile, at.wall_ms, config_.role)),

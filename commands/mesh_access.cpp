@@ -19,6 +19,8 @@ extern "C" char** environ;
 namespace dagz {
 namespace {
 
+constexpr std::size_t kJobKeyMax = 768;  // bytes; a longer one is stood for by its digest
+
 std::string user_name() {
   const passwd* entry = getpwuid(geteuid());
   return entry != nullptr ? entry->pw_name : std::to_string(geteuid());
@@ -164,6 +166,8 @@ MeshAccess open_mesh_access(const NetworkOptions& network, const PlaceOptions& p
   access.run = detect_ci(environment_variable)
                    .value_or(local_run(host_name(), user_name(), place.project_root));
   access.job = job_key(access.run, network.group, network.job);
+  // It is in the full id, which has to fit into what nodes say, and in the sealed identity.
+  if (access.job.size() > kJobKeyMax) access.job = mesh::short_digest(access.job);
   access.identity = run_identity(access.run, access.job);
   if (const std::string build = build_of(access.run); !build.empty()) {
     access.build = mesh::short_digest(build);

@@ -49,6 +49,11 @@ bool store_text(std::string_view text, std::string& target) {
   return !text.empty();
 }
 
+// It is in the job's identity and in its full id, which have to fit into what nodes say.
+bool store_label(std::string_view text, std::string& target) {
+  return text.size() <= kLabelMax && store_text(text, target);
+}
+
 bool apply_workers(std::string_view text, Settings& s) {
   if (text == "auto") {
     s.run.workers.reset();
@@ -133,12 +138,12 @@ const OptionSpec kOptions[] = {
      "time between the polite and the hard kill (default 10s)",
      kRunCommand, [](Text t, Settings& s) { return store(parse_duration(t), s.run.grace); }},
     // ---- Job
-    {"job", "KEY", "a job key", "Job",
+    {"job", "KEY", "a job key of at most 256 bytes", "Job",
      "the job key; default: from the CI's variables, else the repository and user on this host",
-     kMeets, [](Text t, Settings& s) { return store_text(t, s.run.network.job); }},
-    {"group", "LABEL", "a label", "Job",
+     kMeets, [](Text t, Settings& s) { return store_label(t, s.run.network.job); }},
+    {"group", "LABEL", "a label of at most 256 bytes", "Job",
      "splits one CI step into several jobs (matrix axes)",
-     kMeets, [](Text t, Settings& s) { return store_text(t, s.run.network.group); }},
+     kMeets, [](Text t, Settings& s) { return store_label(t, s.run.network.group); }},
     {"nodes", "N", "a number from 1 to 65536", "Job",
      "how many nodes to expect; a hint, nobody waits for it",
      kRunCommand, [](Text t, Settings& s) { return store(parse_number(t, 1, kMaxNodes), s.run.nodes); }},

@@ -24,6 +24,7 @@ struct Endpoint {
 inline constexpr Duration kMaxDuration = Duration::seconds(366 * 24 * 3600);
 
 inline constexpr std::size_t kWebAddressMax = 1024;
+inline constexpr std::size_t kLabelMax = 256;  // bytes
 
 // A whole decimal number within the bounds, both included.
 std::optional<uint32_t> parse_number(std::string_view text, uint32_t low, uint32_t high);

@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::size_t kHelpColumn = 30;
 constexpr std::size_t kHelpWidth = 100;
+constexpr std::size_t kShownMax = 200;  // bytes of a value that does not fit
 
 // ---- help ------------------------------------------------------------------------------------
 
@@ -211,7 +212,9 @@ std::string unfit(std::string_view origin, std::string_view text, const OptionSp
     expects = "one of " + words.front();
     for (std::size_t i = 1; i < words.size(); ++i) expects += ", " + words[i];
   }
-  return fmt::format("{}: '{}' is not {}", origin, text, expects);
+  const bool is_long = text.size() > kShownMax;
+  return fmt::format("{}: '{}{}' is not {}", origin, text.substr(0, kShownMax), is_long ? "…" : "",
+                     expects);
 }
 
 // ---- the three sources -----------------------------------------------------------------------

@@ -433,6 +433,25 @@ TEST_CASE("node: an archivist takes no work, whoever gives it some", "[node]") {
   CHECK(archivist.ledger().length(archivist.id()) == 0);
 }
 
+TEST_CASE("node: what the world calls it is cut to what others can read", "[node]") {
+  NodeConfig config = Bench::config({});
+  config.profile.host = std::string(200, 'h');
+  config.ci_url = "https://ci.example/" + std::string(5000, 'u');
+  config.dashboard_url = "https://dagz.example";
+  const test::FakeCrypto crypto(1);
+  const Moment at{test::at_ms(1000), 1'700'000'000'000};
+  Node node(config, crypto, {}, at);
+  node.advance(at);
+  mesh::Profile read;
+  REQUIRE(decode(encode(node.membership().self().profile), read));
+  CHECK(mesh::verify_profile(crypto, read));
+  CHECK(read.host == std::string(mesh::kNameMax, 'h'));
+  REQUIRE(node.job().nodes().size() == 1);
+  REQUIRE(node.job().nodes()[0].opened.has_value());
+  CHECK(node.job().nodes()[0].opened->ci_url.empty());
+  CHECK(node.job().nodes()[0].opened->dashboard_url == "https://dagz.example");
+}
+
 TEST_CASE("node: many files with long paths are told in entries that fit", "[node]") {
   Bench bench({});
   sched::FilesFound found;

@@ -411,6 +411,12 @@ TEST_CASE("options: the other commands", "[options]") {
   CHECK(report.format == Format::kMarkdown);
   CHECK(parsed<ReportOptions>({"report", "jobs"}).job == "jobs");
   CHECK(parsed<MeshOptions>({"mesh", "--job", "k"}).network.job == "k");
+  const std::string longest(kLabelMax, 'k');
+  CHECK(parsed<RunOptions>({"run", "--job", longest, "--", "pytest"}).network.job == longest);
+  CHECK(complaint({"run", "--group", longest + "k"}) ==
+        "--group: '" + longest.substr(0, 200) + "…' is not a label of at most 256 bytes");
+  CHECK_THAT(complaint({"mesh", "--job", longest + "k"}),
+             Catch::EndsWith("…' is not a job key of at most 256 bytes"));
   CHECK(parsed<DoctorOptions>({"doctor", "--trust", "open"}).network.trust == Trust::kOpen);
 }
 
