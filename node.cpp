@@ -124,7 +124,7 @@ void Node::on_new_peer(Moment at, const mesh::Profile& profile) {
   const bool back = member->state == mesh::MemberState::kDead;
   const bool ask = ++links_made_ <= kViewsAskedMax || back;
   if (ask) {
-    send(at.now, profile.id, view(false), Lane::kControl);
+    send_view(at.now, profile.id, false);
   } else if (unheard_of) {
     send(at.now, profile.id, mesh::StateDigest{membership_.digest(), ledger_.digest()});
   }
@@ -199,16 +199,18 @@ std::vector<mesh::Profile> Node::some_newcomers() {
       mesh::transmit_limit(config_.mesh.newcomer_multiplier, membership_.live_count()));
 }
 
-mesh::PushPull Node::view(bool answer) const {
-  mesh::PushPull message;
-  message.answer = answer;
+// In parts; the first one may want an answer.
+void Node::send_view(Instant now, const NodeId& to, bool answer) {
+  mesh::PushPull part{answer, {}};
   for (const auto& [id, member] : membership_.members()) {
     for (const mesh::Statement& statement : mesh::statements_of(member)) {
-      message.records.push_back({member.profile, statement});
+      if (part.records.size() == mesh::kRecordsWrittenMax) {
+        send(now, to, std::exchange(part, {true, {}}));
+      }
+      part.records.push_back({member.profile, statement});
     }
   }
-  message.records.resize(std::min(message.records.size(), mesh::kRecordsMax));
-  return message;
+  send(now, to, std::move(part));
 }
 
 // One that is believed dead and yet has a link has come back, and may not know what it missed.
@@ -325,7 +327,7 @@ void Node::on(Moment at, const NodeId& from, const mesh::PushPull& message) {
   for (const mesh::MemberRecord& record : message.records) {
     if (!record.statement.subject.is_zero()) membership_.receive(at.now, record.statement);
   }
-  if (!message.answer) send(at.now, from, view(true));
+  if (!message.answer) send_view(at.now, from, true);
 }
 
 void Node::on(Moment at, const NodeId& from, const mesh::StateDigest& message) {
@@ -334,7 +336,7 @@ void Node::on(Moment at, const NodeId& from, const mesh::StateDigest& message) {
     marks.views_differ.reach();
     const auto scale = 1 + static_cast<int64_t>(membership_.live_count() / kViewUnit);
     next_view_at_ = at.now + config_.mesh.view_every * scale;
-    send(at.now, from, view(false));
+    send_view(at.now, from, false);
   }
   if (membership_.find(from) != nullptr) logs_of_[from] = message.logs;
   if (message.logs == ledger_.digest()) {

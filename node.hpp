@@ -166,7 +166,7 @@ class Node {
   void take_rumours(Moment at, const std::vector<mesh::Statement>& rumours);
   std::vector<mesh::Statement> some_rumours();
   std::vector<mesh::Profile> some_newcomers();
-  mesh::PushPull view(bool answer) const;
+  void send_view(Instant now, const NodeId& to, bool answer);
   const NodeId* random_peer(bool also_dead = false);
   void perform(Instant now, const mesh::Prober::Requests& requests);
   void advance_mesh(Moment at);

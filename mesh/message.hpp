@@ -17,6 +17,8 @@ namespace dagz::mesh {
 inline constexpr std::size_t kStatementsMax = 256;
 inline constexpr std::size_t kNewcomersMax = 256;
 inline constexpr std::size_t kRecordsMax = 12'000;
+// Of the longest ones so many fit a message that goes through a third.
+inline constexpr std::size_t kRecordsWrittenMax = 500;
 inline constexpr std::size_t kBatchesMax = 4096;
 inline constexpr std::size_t kPositionsMax = 12'000;
 
@@ -96,7 +98,7 @@ struct StateDigest {
   }
 };
 
-// The whole view, and the wish for the other's.
+// The view or a part of it, and the wish for the other's.
 struct PushPull {
   bool answer = false;
   std::vector<MemberRecord> records;

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <deque>
 #include <map>
+#include <set>
 
 #include "report/json_report.hpp"
 #include "tests/support/jobs.hpp"
@@ -162,6 +163,17 @@ struct Peer {
   void push(const std::vector<report::Entry>& entries) {
     for (const report::Entry& entry : entries) ledger.append(encode(entry));
     say(mesh::LogPush{{*ledger.flush()}});
+  }
+  // What the node says to it.
+  static std::vector<Message> heard(const NodeActions& actions) {
+    std::vector<Message> messages;
+    for (const auto& send : actions.links.sends) {
+      mesh::Envelope envelope;
+      REQUIRE(decode(send.bytes, envelope));
+      if (envelope.kind == mesh::EnvelopeKind::kHello) continue;
+      REQUIRE(decode(envelope.content, messages.emplace_back()));
+    }
+    return messages;
   }
   // So much later; what the node wants said and told.
   NodeActions pass(Duration time) {
@@ -431,6 +443,39 @@ TEST_CASE("node: an archivist takes no work, whoever gives it some", "[node]") {
   for (int i = 0; i < 20; ++i) actions = peer.pass(Duration::seconds(1));
   CHECK(actions.commands.empty());
   CHECK(archivist.ledger().length(archivist.id()) == 0);
+}
+
+TEST_CASE("node: a large view is told in parts", "[node]") {
+  Bench bench({});
+  Peer peer(2, bench.node, bench.at);
+  peer.pass(Duration::milliseconds(1));
+  std::set<NodeId> members{bench.node.id(), peer.actor.id()};
+  for (uint64_t number = 3; number <= 1300; ++number) {
+    test::Actor member(number);
+    member.profile.control_address.resize(mesh::kAddressMax, 'c');
+    member.profile.bulk_address.resize(mesh::kAddressMax, 'b');
+    member.profile.host.resize(mesh::kNameMax, 'h');
+    mesh::sign_profile(member.crypto, member.profile);
+    members.insert(member.id());
+    peer.say(mesh::PushPull{true, {{member.profile, {}}}});
+  }
+  CHECK(bench.node.membership().members().size() == members.size());
+  bench.node.take_actions();
+  peer.say(mesh::PushPull{false, {}});
+  const NodeActions actions = bench.node.take_actions();
+  for (const auto& send : actions.links.sends) {
+    CHECK(send.bytes.size() <= mesh::kControlMessageMax / 2);
+  }
+  std::set<NodeId> told;
+  for (const Message& message : Peer::heard(actions)) {
+    const auto* view = std::get_if<mesh::PushPull>(&message);
+    if (view == nullptr) continue;
+    CHECK(view->answer);
+    for (const mesh::MemberRecord& record : view->records) {
+      told.insert(peer.actor.crypto.node_id_of(record.profile.key));
+    }
+  }
+  CHECK(told == members);
 }
 
 TEST_CASE("node: what the world calls it is cut to what others can read", "[node]") {
