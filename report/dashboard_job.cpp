@@ -264,7 +264,7 @@ struct Work {
 };
 
 std::string work_cells(const Work& work, Duration length, uint32_t workers) {
-  const int64_t whole = length.ns * std::max<int64_t>(1, workers);
+  const int64_t whole = (length * std::max<int64_t>(1, workers)).ns;
   const int64_t percent = whole > 0 ? work.busy.ns / std::max<int64_t>(1, whole / 100) : 0;
   return fmt::format(
       "<td class=\"number\" data-label=\"ran\">{}</td>"

@@ -63,7 +63,7 @@ Duration room_of(Duration setup, Duration share) {
 }
 
 int64_t parts_of(Duration work, Duration room) {
-  return std::max<int64_t>(1, (work.ns + room.ns - 1) / room.ns);
+  return std::max<int64_t>(1, (work.ns - 1) / room.ns + 1);
 }
 
 }  // namespace
@@ -91,7 +91,7 @@ Duration even_share(const std::vector<Divisible>& groups, uint32_t workers) {
   Duration low = std::max(least, even);
   if (is_enough(low)) return low;
   Duration high = total;
-  while (high - low > even / 256) {
+  while (high - low > std::max(even / 256, Duration{1})) {
     const Duration middle = low + (high - low) / 2;
     (is_enough(middle) ? high : low) = middle;
   }

@@ -668,6 +668,16 @@ TEST_CASE("job_state: absurd times from elsewhere do not overflow", "[report]") 
   CHECK(summary.tests[0].attempts[0].started_after == Duration{});
   CHECK(summary.ideal > Duration{});
   CHECK(summary.saved > Duration{});
+
+  // As long as any time may be, and so many that the sum is longer than there are times.
+  for (int i = 0; i < 4000; ++i) {
+    Finished result = finished(1, 0, Outcome::kPassed, INT64_MAX);
+    result.duration = Duration{INT64_MAX};
+    job.apply(kA, result);
+  }
+  const JobSummary more = job.summary();
+  CHECK(more.ideal == Duration{INT64_MAX});
+  CHECK(more.tests[0].attempts.back().started_after > Duration{});
 }
 
 TEST_CASE("job: a redundant test that runs all the same has its outcome", "[report]") {
