@@ -192,7 +192,7 @@ class Node {
   void fold(Moment at);
   void folded(Moment at, const NodeId& origin, const report::Entry& entry);
   void tests_changed(Moment at);
-  void tell_progress(Moment at, const report::Test& test);
+  void tell_progress(Moment at, const report::Test& test, const report::Attempt& attempt);
   void run_scheduler(Moment at);
   void perform(Moment at, sched::Vassal::Output output);
   void publish_logs(Moment at);

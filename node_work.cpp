@@ -200,13 +200,16 @@ void Node::tests_changed(Moment at) {
     }
     scheduler_.changed(change);
     // A failed test that is not tried again after all gets its line now.
-    if (change.kind == Change::Kind::kSettled) tell_progress(at, job_.tests()[change.test]);
-    if (change.kind != Change::Kind::kFinished) continue;
     const report::Test& test = job_.tests()[change.test];
-    const report::Finished& result = test.attempts.back().result;
+    if (change.kind == Change::Kind::kSettled && !test.attempts.empty()) {
+      tell_progress(at, test, test.attempts.back());
+    }
+    if (change.kind != Change::Kind::kFinished) continue;
+    const report::Attempt& attempt = test.attempts[change.attempt];
+    const report::Finished& result = attempt.result;
     lag_[result.worker] += result.own_duration() - estimates_.of(change.test);
     estimates_.learn(change.test, result.own_duration());
-    tell_progress(at, test);
+    tell_progress(at, test, attempt);
     if (job_.nodes()[change.node].id == self_.id) continue;
     sched::Vassal::Output out;
     vassal_.finished_elsewhere(change.test, out);
@@ -214,11 +217,10 @@ void Node::tests_changed(Moment at) {
   }
 }
 
-// Of the last attempt, by the node that ran it and by the scheduler.
-void Node::tell_progress(Moment at, const report::Test& test) {
+// By the node that ran it and by the scheduler.
+void Node::tell_progress(Moment at, const report::Test& test, const report::Attempt& attempt) {
   // What comes after the end, from the other side of a split, is no news any more.
-  if (test.attempts.empty() || end_) return;
-  const report::Attempt& attempt = test.attempts.back();
+  if (end_) return;
   if (attempt.result.copy && !report::is_counted(test, attempt)) return;
   if (job_.nodes()[attempt.node].id != self_.id && !is_scheduler()) return;
   const report::Finished& result = attempt.result;

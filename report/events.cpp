@@ -96,16 +96,11 @@ void EventLog::change(When when, const JobState& job, const Change& change) {
     }
   }
   if (change.kind != Change::Kind::kFinished) return;
-  if (progress_.size() < job.tests().size()) progress_.resize(job.tests().size());
   const Test& test = job.tests()[change.test];
-  // Several may have waited for the test's name.
-  while (progress_[change.test].seen < test.attempts.size()) {
-    const uint32_t attempt = progress_[change.test].seen++;
-    if (is_counted(test, test.attempts[attempt])) {
-      tell_attempt(when, job, change.test, attempt);
-    } else {
-      ungranted_.insert({change.test, attempt});
-    }
+  if (is_counted(test, test.attempts[change.attempt])) {
+    tell_attempt(when, job, change.test, change.attempt);
+  } else {
+    ungranted_.insert({change.test, change.attempt});
   }
 }
 
@@ -113,13 +108,14 @@ void EventLog::tell_attempt(When when, const JobState& job, TestIndex index, uin
   const Test& test = job.tests()[index];
   const Attempt& attempt = test.attempts[number];
   const Finished& result = attempt.result;
-  if (!result.amends) ++progress_[index].told;
+  if (told_.size() < job.tests().size()) told_.resize(job.tests().size());
+  if (!result.amends) ++told_[index];
   Json event = event_of("test_finished", when);
   event["test"] = json_text(test.id);
   event["file"] = json_text(job.path(test.path));
   event["verdict"] = to_string(test.verdict);
   event["outcome"] = to_string(result.outcome);
-  event["attempt"] = std::max<uint32_t>(1, progress_[index].told);
+  event["attempt"] = std::max<uint32_t>(1, told_[index]);
   event["duration_s"] = json_seconds(result.duration);
   event["started_ms"] = result.started_wall_ms;
   event["worker"] = result.worker;

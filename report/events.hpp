@@ -44,12 +44,7 @@ class EventLog {
   void tell_attempt(When when, const JobState& job, TestIndex test, uint32_t attempt);
   void tell_joined(When when, const JobState& job, NodeIndex node);
 
-  // How many attempts of a test were looked at, and how many of them were told.
-  struct Progress {
-    uint32_t seen = 0;
-    uint32_t told = 0;
-  };
-  std::vector<Progress> progress_;  // by test
+  std::vector<uint32_t> told_;  // how many attempts, by test
   // Results that came before the grant that makes them count.
   std::set<std::pair<TestIndex, uint32_t>> ungranted_;
   std::set<NodeId> joined_;

@@ -417,7 +417,8 @@ void JobState::on(NodeIndex origin, const Finished& entry) {
   result.group_setup = sane(result.group_setup);
   result.started_wall_ms = sane_wall_ms(result.started_wall_ms);
   judge(test);
-  changes_.push_back({Change::Kind::kFinished, index, origin});
+  const auto place = static_cast<uint32_t>(test.attempts.size() - 1);
+  changes_.push_back({Change::Kind::kFinished, index, origin, place});
 }
 
 // It is as if the node had given the test up; what is known of the run is for the report.

@@ -111,6 +111,7 @@ struct Change {
   enum class Kind : uint8_t { kKnown, kGranted, kReleased, kFinished, kSettled } kind;
   TestIndex test = 0;
   NodeIndex node = 0;
+  uint32_t attempt = 0;  // of a result: its place among the test's attempts
 };
 
 class JobState {

@@ -20,12 +20,12 @@ constexpr int64_t kChance = NodeSpeed::kNormal / 20;
 
 void Scheduler::learn_speed(const Change& change) {
   if (!estimates_.is_known(change.test)) return;
-  const report::Attempt& last = job_.tests()[change.test].attempts.back();
-  const bool ran_to_its_end = last.result.outcome != report::Outcome::kTimedOut &&
-                              last.result.outcome != report::Outcome::kCrashed;
-  if (last.node != change.node || last.result.amends || !ran_to_its_end) return;
+  const report::Finished& result = job_.tests()[change.test].attempts[change.attempt].result;
+  const bool ran_to_its_end =
+      result.outcome != report::Outcome::kTimedOut && result.outcome != report::Outcome::kCrashed;
+  if (result.amends || !ran_to_its_end) return;
   for (NodeSpeed* speed : {&books_[change.node].speed, &usual_speed_}) {
-    speed->learn(estimates_.of(change.test), last.result.own_duration());
+    speed->learn(estimates_.of(change.test), result.own_duration());
   }
 }
 

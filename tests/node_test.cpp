@@ -445,6 +445,23 @@ TEST_CASE("node: an archivist takes no work, whoever gives it some", "[node]") {
   CHECK(archivist.ledger().length(archivist.id()) == 0);
 }
 
+TEST_CASE("node: results that wait for their names are each told and learnt from", "[node]") {
+  Bench bench({});
+  while (!bench.node.is_scheduler()) bench.step();
+  Peer peer(2, bench.node, bench.at);
+  report::Finished slow = test::finished(7, 0, Outcome::kFailed);
+  slow.duration = Duration::seconds(5);
+  report::Finished quick = test::finished(7, 0);
+  const mesh::Claim claim = peer.actor.own_claim();
+  peer.push({report::Granted{claim, peer.actor.id(), false, {{7, 0, 1}}}, slow, quick,
+             test::listed(7, "x.py", 1)});
+  const std::vector<report::ProgressEvent> told = peer.pass(Duration::milliseconds(1)).progress;
+  REQUIRE(told.size() == 2);
+  CHECK(told[0].duration == slow.duration);
+  CHECK(told[1].duration == quick.duration);
+  CHECK(told[0].lag > slow.duration / 2);
+}
+
 TEST_CASE("node: a large view is told in parts", "[node]") {
   Bench bench({});
   Peer peer(2, bench.node, bench.at);

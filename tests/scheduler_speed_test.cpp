@@ -39,6 +39,34 @@ TEST_CASE("scheduler speed: shares follow what nodes measure of themselves", "[s
   CHECK(share_of_a(1, UINT32_MAX) < even);
 }
 
+TEST_CASE("scheduler speed: of results that wait for their names each counts once", "[sched]") {
+  // One try that was too slow and one that was as usual: together they are slower than usual.
+  const auto share_after = [](Duration first) {
+    std::vector<KnownDuration> known;
+    for (const std::string& id : names_of("f", 200)) known.push_back({id, Duration::seconds(1)});
+    Bench bench({}, known);
+    bench.join(kA);
+    bench.join(kB);
+    for (uint32_t test = 0; test < 60; ++test) {
+      for (const Duration took : {first, Duration::seconds(1)}) {
+        report::Finished result = finished(kFile, test);
+        result.duration = took;
+        bench.write(kB, result);
+        result.index += 100;
+        result.duration = Duration::seconds(1);
+        bench.write(kA, result);
+      }
+    }
+    for (const NodeId& id : {kA, kB}) {
+      bench.collect(id, kFile, "f", 200);
+      bench.collected(id);
+    }
+    bench.advance();
+    return bench.held(kB).size();
+  };
+  CHECK(share_after(Duration::seconds(4)) < share_after(Duration::seconds(1)));
+}
+
 TEST_CASE("scheduler speed: the longest test goes to who measures itself the fastest", "[sched]") {
   Bench bench({}, {{"f::t0", Duration::seconds(10)}, {"f::t1", Duration::seconds(8)}});
   bench.live = {{kA, 1, false, 800}, {kB, 1, false, 1200}};

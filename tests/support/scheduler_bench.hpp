@@ -47,7 +47,8 @@ struct SchedulerBench {
       if (change.kind == report::Change::Kind::kKnown) estimates.add(job.tests()[change.test]);
       scheduler.changed(change);
       if (change.kind == report::Change::Kind::kFinished) {
-        estimates.learn(change.test, job.tests()[change.test].attempts.back().result.duration);
+        estimates.learn(change.test,
+                        job.tests()[change.test].attempts[change.attempt].result.duration);
       }
     }
     scheduler.seen(now, origin, entry);
