@@ -339,6 +339,7 @@ void Node::on(Moment at, const NodeId& from, const mesh::StateDigest& message) {
     send_view(at.now, from, false);
   }
   if (membership_.find(from) != nullptr) logs_of_[from] = message.logs;
+  if (is_shut_out(from)) return;
   if (message.logs == ledger_.digest()) {
     if (departing_) heard_holdings(from, ledger_.positions());
   } else {

@@ -172,6 +172,7 @@ class Node {
   void advance_mesh(Moment at);
   void guard_against_stall(Instant now);
   void await_first_view(Instant now);
+  bool is_shut_out(const NodeId& id) const;
   bool is_unheard(Instant now, const NodeId& id) const;
   std::vector<NodeId> watched() const;
   Instant next_weave_at() const;
@@ -197,6 +198,7 @@ class Node {
   void perform(Moment at, sched::Vassal::Output output);
   void publish_logs(Moment at);
   void push_batches(Instant now, const NodeId& to, std::vector<mesh::LogBatch> batches);
+  void shut_out(const mesh::Profile& author, const NodeId& told_by);
   report::FileKey offer(sched::FileCollected file);
   void tell_found(sched::FilesFound found);
   void worker_collected(Moment at, const sched::WorkerCollected& event, sched::Vassal::Output& out);

@@ -249,6 +249,7 @@ bool Node::others_hold_all() const {
   return std::all_of(members.begin(), members.end(), [&](const auto& one) {
     const auto& [id, member] = one;
     if (id == self_.id || id == job_.closed_by() || !mesh::takes_part(member.state)) return true;
+    if (member.shut_out) return true;
     const auto logs = logs_of_.find(id);
     if (logs != logs_of_.end() && logs->second == all) return true;
     return !small && std::find(linked.begin(), linked.end(), id) == linked.end();

@@ -132,6 +132,11 @@ void Node::publish_logs(Moment at) {
 }
 
 void Node::on(Moment at, const NodeId& from, const mesh::LogDigest& message) {
+  // It lists its own log for ever, and nobody else's tells anything new of that.
+  if (is_shut_out(from)) return;
+  for (const mesh::LogPosition& position : message.positions) {
+    push_batches(at.now, from, ledger_.proof_against(position.origin));
+  }
   std::vector<mesh::LogBatch> missing = ledger_.missing_for(message.positions, kPushBytesMax);
   if (!missing.empty()) {
     lacking_[from] = at.now;
@@ -164,8 +169,7 @@ void Node::on(Moment at, const NodeId& from, const mesh::LogPush& message) {
         gap = true;
         break;
       case mesh::Ledger::Verdict::kForked:
-        tell("node " + author->profile.control_address +
-             " signed two different logs: its results are ignored");
+        shut_out(author->profile, from);
         break;
       case mesh::Ledger::Verdict::kKnown:
       case mesh::Ledger::Verdict::kForged:
@@ -177,6 +181,27 @@ void Node::on(Moment at, const NodeId& from, const mesh::LogPush& message) {
     send(at.now, from, mesh::LogDigest{true, ledger_.positions()});
   }
   if (news) fold(at);
+}
+
+bool Node::is_shut_out(const NodeId& id) const {
+  const mesh::Member* member = membership_.find(id);
+  return member != nullptr && member->shut_out;
+}
+
+// Others may have read another story than this node: what it wrote is left out of the report, and
+// the job cannot be said to be whole. Everybody must know, or they would not agree.
+void Node::shut_out(const mesh::Profile& author, const NodeId& told_by) {
+  if (!membership_.shut_out(author.id)) return;
+  const std::string why =
+      "node " + author.control_address + " signed two different logs: nothing that it wrote counts";
+  tell(why + ", and the job ends");
+  scheduler_.stop(report::CloseReason::kInterrupted, why);
+  live_nodes_dirty_ = true;
+  if (!is_scheduler() && told_by == election_.claim().scheduler.node) return;
+  for (mesh::LogBatch& batch : ledger_.proof_against(author.id)) {
+    to_forward_.push_back(std::move(batch));
+  }
+  flush_now_ = true;
 }
 
 void Node::fold(Moment at) {

@@ -45,7 +45,7 @@ void Election::renew(Instant now) {
 
 bool Election::is_vacant(const Membership& membership) const {
   const Member* incumbent = claim_.exists() ? membership.find(claim_.scheduler.node) : nullptr;
-  if (incumbent == nullptr || !takes_part(incumbent->state)) return true;
+  if (incumbent == nullptr || !works(*incumbent)) return true;
   return lapsed_;
 }
 
@@ -102,7 +102,7 @@ bool Election::advance(Instant now, const Membership& membership) {
 bool Election::take_over(Instant now, const Membership& membership) {
   const auto is_live = [&membership](const Claim& claim) {
     const Member* claimant = membership.find(claim.scheduler.node);
-    return claimant != nullptr && takes_part(claimant->state);
+    return claimant != nullptr && works(*claimant);
   };
   const Member& me = membership.self();
   if (now >= lapses_at_) {

@@ -1,6 +1,8 @@
 #include "mesh/ledger.hpp"
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include "mesh/check.hpp"
 #include "mesh/digest.hpp"
@@ -47,6 +49,28 @@ bool Ledger::is_signed(const LogBatch& batch, const Hash& head, const PublicKey&
   return crypto_.verify(key, signed_part(head), batch.signature);
 }
 
+// Whether no chain has both.
+bool Ledger::contradict(const LogBatch& one, const LogBatch& other) const {
+  if (other.first < one.first) return contradict(other, one);
+  const uint64_t end = one.first + one.entries.size();
+  if (other.first > end) return false;
+  if (other.first == end) return other.previous != head_after(one);
+  return other.first != one.first || other.signature != one.signature;
+}
+
+// It does not belong to the log yet, but two of them may tell two stories.
+Ledger::Verdict Ledger::refuse_early(Log& log, const LogBatch& batch, const PublicKey& key) const {
+  marks.gap.reach();
+  const std::optional<LogBatch> before = std::exchange(log.early, batch);
+  if (!before || !contradict(*before, batch)) return Verdict::kGap;
+  for (const LogBatch* one : {&*before, &batch}) {
+    if (!is_signed(*one, head_after(*one), key)) return Verdict::kGap;
+  }
+  log.proof = {*before, batch};
+  if (batch.first < before->first) std::swap(log.proof[0], log.proof[1]);
+  return Verdict::kForked;
+}
+
 void Ledger::append(Buffer entry) {
   CHECK(entry.size() <= kEntryMax);
   const NodeId& me = crypto_.node_id();
@@ -90,10 +114,9 @@ Ledger::Verdict Ledger::accept(const LogBatch& batch, const PublicKey& key) {
   if (batch.origin == crypto_.node_id()) return Verdict::kKnown;
   if (batch.entries.empty()) return Verdict::kForged;
   Log& log = logs_[batch.origin];
-  if (log.forked) return Verdict::kForked;
+  if (log.is_shut_out()) return Verdict::kForked;
   if (batch.first > log.length && !is_planted(Planted::kSkipsGaps)) {
-    marks.gap.reach();
-    return Verdict::kGap;
+    return refuse_early(log, batch, key);
   }
   if (batch.first < log.length) {
     // Known, unless its author tells two stories: same place, both signed, different content.
@@ -106,15 +129,19 @@ Ledger::Verdict Ledger::accept(const LogBatch& batch, const PublicKey& key) {
       return Verdict::kKnown;
     }
     if (!is_signed(batch, head_after(batch), key)) return Verdict::kForged;
-    log.forked = true;
+    const bool begins_alike = held != log.batches.end() && held->first == batch.first;
+    const auto before = held == log.batches.begin() ? held : std::prev(held);
+    log.proof = {begins_alike ? *held : *before, batch};
     return Verdict::kForked;
   }
   const Hash head = head_after(batch);
   if (!is_signed(batch, head, key)) return Verdict::kForged;
   if (batch.previous != log.head && !is_planted(Planted::kSkipsGaps)) {
-    log.forked = true;
+    if (log.batches.empty()) return Verdict::kForged;
+    log.proof = {log.batches.back(), batch};
     return Verdict::kForked;
   }
+  log.early.reset();
   for (std::size_t i = 0; i < batch.entries.size(); ++i) {
     unread_.push_back({batch.origin, batch.first + i, batch.entries[i]});
   }
@@ -131,7 +158,7 @@ std::vector<LogPosition> Ledger::positions() const {
   std::vector<LogPosition> positions;
   positions.reserve(logs_.size());
   for (const auto& [origin, log] : logs_) {
-    if (log.length > 0) positions.push_back({origin, log.length});
+    if (log.length > 0 && !log.is_shut_out()) positions.push_back({origin, log.length});
   }
   return positions;
 }
@@ -139,7 +166,7 @@ std::vector<LogPosition> Ledger::positions() const {
 uint64_t Ledger::digest() const {
   Digest digest;
   for (const auto& [origin, log] : logs_) {
-    if (log.length > 0) digest.add(origin, log.length, 0);
+    if (log.length > 0 && !log.is_shut_out()) digest.add(origin, log.length, 0);
   }
   return digest.value();
 }
@@ -150,7 +177,11 @@ bool Ledger::covers(const std::vector<LogPosition>& positions) const {
   });
 }
 
-bool Ledger::lacks(const std::vector<LogPosition>& theirs) const { return !covers(theirs); }
+bool Ledger::lacks(const std::vector<LogPosition>& theirs) const {
+  return std::any_of(theirs.begin(), theirs.end(), [this](const LogPosition& position) {
+    return length(position.origin) < position.length && !is_shut_out(position.origin);
+  });
+}
 
 std::vector<LogBatch> Ledger::missing_for(const std::vector<LogPosition>& theirs,
                                           std::size_t byte_limit) const {
@@ -159,11 +190,14 @@ std::vector<LogBatch> Ledger::missing_for(const std::vector<LogPosition>& theirs
   std::vector<LogBatch> missing;
   std::size_t bytes = 0;
   for (const auto& [origin, log] : logs_) {
+    if (log.is_shut_out()) continue;
     const auto found = known.find(origin);
     const uint64_t from = found == known.end() ? 0 : found->second;
-    auto batch =
-        std::lower_bound(log.batches.begin(), log.batches.end(), from,
-                         [](const LogBatch& other, uint64_t first) { return other.first < first; });
+    // Whoever has a part of a batch only was told another story, and learns so by it.
+    auto batch = std::lower_bound(log.batches.begin(), log.batches.end(), from,
+                                  [](const LogBatch& other, uint64_t first) {
+                                    return other.first + other.entries.size() <= first;
+                                  });
     for (; batch != log.batches.end(); ++batch) {
       if (missing.size() >= 1024 || (bytes > 0 && bytes > byte_limit)) return missing;
       for (const Buffer& entry : batch->entries) bytes += entry.size();
@@ -198,7 +232,12 @@ void Ledger::read(
 
 bool Ledger::is_shut_out(const NodeId& origin) const {
   const auto log = logs_.find(origin);
-  return log != logs_.end() && log->second.forked;
+  return log != logs_.end() && log->second.is_shut_out();
+}
+
+std::vector<LogBatch> Ledger::proof_against(const NodeId& origin) const {
+  const auto log = logs_.find(origin);
+  return log == logs_.end() ? std::vector<LogBatch>{} : log->second.proof;
 }
 
 }  // namespace dagz::mesh

@@ -14,6 +14,9 @@
 // The job's memory: one append-only log per node, cut into batches that its author hash-chains and
 // signs, so that anybody may pass them on. Nodes compare lengths (scuttlebutt reconciliation: van
 // Renesse et al. 2008) and send what the other lacks. What the entries mean is not known here.
+//
+// An author that signs two stories is shut out: its log is left out of all that is compared, sent
+// and named, as nobody can know which story the others hold. Two batches prove it to everybody.
 
 namespace dagz::mesh {
 
@@ -53,7 +56,7 @@ class Ledger {
     kKnown,
     kGap,     // comes after something that is not here yet
     kForged,  // bad signature or chain
-    kForked,  // its author signed two different continuations: shut out from here on
+    kForked,  // its author signed two different stories: shut out from here on
   };
 
   explicit Ledger(const Crypto& crypto) : crypto_(crypto) {}
@@ -67,7 +70,7 @@ class Ledger {
   // `key` is the origin's.
   Verdict accept(const LogBatch& batch, const PublicKey& key);
 
-  // Sealed entries of a log; 0 for one never heard of.
+  // Sealed entries of a log, also of one that is shut out; 0 for one never heard of.
   uint64_t length(const NodeId& origin) const;
   std::vector<LogPosition> positions() const;
   // Of all positions.
@@ -90,17 +93,25 @@ class Ledger {
             const std::function<void(const NodeId& origin, const Buffer& entry)>& reader) const;
 
   bool is_shut_out(const NodeId& origin) const;
+  // Two batches that contradict each other, in their order; none as long as no two do. Whoever
+  // accepts both shuts their author out, whatever it holds of the log.
+  std::vector<LogBatch> proof_against(const NodeId& origin) const;
 
  private:
   struct Log {
     std::deque<LogBatch> batches;
     uint64_t length = 0;
     Hash head;
-    bool forked = false;
+    std::optional<LogBatch> early;  // the last one that came too early
+    std::vector<LogBatch> proof;    // of two stories; the log is shut out
+
+    bool is_shut_out() const { return !proof.empty(); }
   };
 
   Hash head_after(const LogBatch& batch) const;
   bool is_signed(const LogBatch& batch, const Hash& head, const PublicKey& key) const;
+  bool contradict(const LogBatch& one, const LogBatch& other) const;
+  Verdict refuse_early(Log& log, const LogBatch& batch, const PublicKey& key) const;
   void seal(Log& log, LogBatch batch, const Hash& head);
 
   const Crypto& crypto_;

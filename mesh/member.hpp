@@ -13,9 +13,10 @@ struct Member {
   Profile profile;
   Incarnation incarnation = 0;
   MemberState state = MemberState::kAlive;
-  Instant since{};      // when it entered this state, here
-  Statement statement;  // what put it there; zero while it is as introduced
-  Statement raised;     // its own word for its incarnation; zero while that is 0
+  Instant since{};        // when it entered this state, here
+  Statement statement;    // what put it there; zero while it is as introduced
+  Statement raised;       // its own word for its incarnation; zero while that is 0
+  bool shut_out = false;  // it signed two different logs: nobody takes work from it
 };
 
 // All that somebody else needs who has missed it. An accusation alone would be refused by whoever
@@ -36,7 +37,7 @@ inline bool takes_part(MemberState state) {
 
 // Is here to run tests, and may schedule.
 inline bool works(const Member& member) {
-  return takes_part(member.state) && member.profile.role == Role::kVassal;
+  return takes_part(member.state) && member.profile.role == Role::kVassal && !member.shut_out;
 }
 
 }  // namespace dagz::mesh

@@ -1,6 +1,7 @@
 #include "mesh/membership.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "mesh/check.hpp"
 #include "mesh/digest.hpp"
@@ -163,6 +164,11 @@ void Membership::leave(Instant now) {
   set_live(me.profile, false);
   me.statement = make_statement(crypto_, self_, me.incarnation, MemberState::kLeft);
   gossip_.push(self_, me.statement);
+}
+
+bool Membership::shut_out(const NodeId& id) {
+  const auto found = members_.find(id);
+  return found != members_.end() && !std::exchange(found->second.shut_out, true);
 }
 
 void Membership::refute(Instant now, Incarnation at_least) {

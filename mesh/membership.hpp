@@ -52,6 +52,8 @@ class Membership {
   // This node stood still for so long and heard nobody: that is no fault of the suspects.
   void excuse(Duration stall);
   void leave(Instant now);
+  // Its word on work is worth nothing here any more. False if that was known.
+  bool shut_out(const NodeId& id);
 
   void advance(Instant now);
   Instant next_deadline() const;

@@ -168,6 +168,60 @@ TEST_CASE("ledger: who signs two stories of one place is shut out", "[mesh]") {
   CHECK_FALSE(pair.reader.is_shut_out(pair.b.id()));
 }
 
+TEST_CASE("ledger: two batches prove a fork to everybody, whatever they hold", "[mesh]") {
+  Pair pair;
+  const Actor c(3);
+  Ledger other_story(pair.a.crypto);
+  std::vector<LogBatch> told{write(pair.author, {1}), write(pair.author, {2, 3})};
+  std::vector<LogBatch> other_told;
+  SECTION("the same place twice") {
+    other_told = {write(other_story, {1}), write(other_story, {7}), write(other_story, {8})};
+  }
+  SECTION("other cuts of the same entries") {
+    other_told = {write(other_story, {1, 2}), write(other_story, {3})};
+  }
+  SECTION("a chain that grew from something else") {
+    other_told = {write(other_story, {9}), write(other_story, {2, 3}), write(other_story, {4})};
+  }
+  for (const LogBatch& batch : told) REQUIRE(pair.give(batch) == Verdict::kAppended);
+  for (const LogBatch& batch : other_told) pair.give(batch);
+  REQUIRE(pair.reader.is_shut_out(pair.a.id()));
+  const std::vector<LogBatch> proof = pair.reader.proof_against(pair.a.id());
+  REQUIRE(proof.size() == 2);
+  // It is left out of all that is compared or sent.
+  CHECK(pair.reader.positions().empty());
+  CHECK(pair.reader.digest() == Ledger(c.crypto).digest());
+  CHECK(pair.reader.missing_for({}, 1000).empty());
+  CHECK_FALSE(pair.reader.lacks({{pair.a.id(), 99}}));
+  CHECK(pair.reader.lacks({{c.id(), 1}}));
+
+  for (const auto& story : {told, other_told}) {
+    for (std::size_t held = 0; held <= story.size(); ++held) {
+      Ledger ledger(c.crypto);
+      for (std::size_t i = 0; i < held; ++i) ledger.accept(story[i], pair.a.profile.key);
+      CHECK_FALSE(ledger.is_shut_out(pair.a.id()));
+      CHECK(ledger.proof_against(pair.a.id()).empty());
+      for (const LogBatch& batch : proof) ledger.accept(batch, pair.a.profile.key);
+      CHECK(ledger.is_shut_out(pair.a.id()));
+      CHECK(ledger.proof_against(pair.a.id()).size() == 2);
+    }
+  }
+}
+
+TEST_CASE("ledger: early batches that are forged prove nothing", "[mesh]") {
+  Pair pair;
+  write(pair.author, {1});
+  const LogBatch early = write(pair.author, {2});
+  LogBatch forged = early;
+  forged.entries[0] = entry(9);
+  LogBatch resigned = forged;
+  resigned.signature.bytes[0] ^= 1;
+  for (const LogBatch& batch : {early, forged, resigned, early, early}) {
+    CHECK(pair.give(batch) == Verdict::kGap);
+  }
+  CHECK_FALSE(pair.reader.is_shut_out(pair.a.id()));
+}
+
 TEST_CASE("ledger: covers and lacks compare lengths", "[mesh]") {
   Pair pair;
   const LogBatch batch = write(pair.author, {1, 2});
@@ -196,6 +250,8 @@ TEST_CASE("ledger: missing_for names whole batches, oldest first", "[mesh]") {
   CHECK(firsts({{a, 2}}, 1000) == std::vector<uint64_t>{2});
   CHECK(firsts({{a, 3}}, 1000).empty());
   CHECK(firsts({{a, 99}}, 1000).empty());
+  // Who has half of a batch was told another story.
+  CHECK(firsts({{a, 1}}, 1000) == std::vector<uint64_t>{0, 2});
   // One batch at least, or a large one would never travel.
   CHECK(firsts({}, 1) == std::vector<uint64_t>{0});
   CHECK(firsts({{a, 2}}, 0) == std::vector<uint64_t>{2});
