@@ -9,6 +9,9 @@ namespace dagz::mesh {
 // More failovers no job sees: whoever claims beyond it is not believed. What a term numbers has
 // room for 32 bits of it.
 inline constexpr uint64_t kTermMax = UINT32_MAX;
+// Nobody has missed more of them. Whoever claims beyond that would use the terms up, and leave none
+// to its successors.
+inline constexpr uint64_t kTermJumpMax = 1024;
 
 // A node's claim to be the scheduler.
 struct Claim {

@@ -49,8 +49,17 @@ bool Election::is_vacant(const Membership& membership) const {
   return lapsed_;
 }
 
+// To the highest term that is known of its lineage.
+bool Election::is_near(const Claim& claim) const {
+  const auto highest = highest_term_.find(claim.lineage);
+  const uint64_t known = highest == highest_term_.end() ? 0 : highest->second;
+  return claim.term <= std::min(known + kTermJumpMax, kTermMax);
+}
+
 bool Election::receive(Instant now, const Claim& claim, const Membership& membership) {
-  if (!claim.exists() || claim.term > kTermMax) return false;
+  // A newcomer cannot know how many there were, but that some are left.
+  const bool is_first = !claim_.exists() && claim.term <= kTermMax - kTermJumpMax;
+  if (!claim.exists() || !(is_first || is_near(claim))) return false;
   const Member* claimant = membership.find(claim.scheduler.node);
   if (claimant == nullptr || !works(*claimant)) return false;
   if (claimant->profile.birth() != claim.scheduler) return false;
@@ -145,7 +154,7 @@ void Election::excuse(Duration stall) {
 }
 
 void Election::heard(Instant now, const Claim& claim) {
-  if (claim.term >= kTermMax || !is_better(claim, best_heard_)) return;
+  if (!is_near(claim) || claim.term == kTermMax || !is_better(claim, best_heard_)) return;
   best_heard_ = claim;
   best_heard_lapsed_ = false;
   best_heard_lapses_at_ = now + lapses_after_;

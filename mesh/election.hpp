@@ -47,6 +47,7 @@ class Election {
  private:
   void adopt(Instant now, const Claim& claim);
   bool take_over(Instant now, const Membership& membership);
+  bool is_near(const Claim& claim) const;
   void renew(Instant now);
 
   Duration lapses_after_;

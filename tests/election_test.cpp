@@ -339,6 +339,81 @@ TEST_CASE("election: a term beyond any that a job can see is not believed", "[me
   CHECK(party.election.claim() == Claim{founder.birth(), 5, self.birth()});
 }
 
+TEST_CASE("election: nobody uses up the terms of a lineage", "[mesh]") {
+  const Actor founder(1);
+  const Actor greedy(2);
+  const Actor self(3);
+  Party party(self, {&founder, &greedy});
+  REQUIRE(party.hears(founder.own_claim(4)));
+  const auto claim = [&](const Birth& lineage, uint64_t term) {
+    return Claim{lineage, term, greedy.birth()};
+  };
+  SECTION("by a leap ahead of the known ones") {
+    CHECK_FALSE(party.hears(claim(founder.birth(), kTermMax)));
+    CHECK_FALSE(party.hears(claim(founder.birth(), 4 + kTermJumpMax + 1)));
+    CHECK(party.follows(founder));
+    CHECK(party.hears(claim(founder.birth(), 4 + kTermJumpMax)));
+    party.lose(greedy, 100'000);
+    party.lose(founder, 100'000);
+    CHECK(party.advance(100'000));
+    CHECK(party.election.claim().term == 4 + kTermJumpMax + 1);
+  }
+  SECTION("of an older lineage, which nobody knows") {
+    const Birth older{-5, test::numbered_id(9)};
+    CHECK_FALSE(party.hears(claim(older, kTermMax)));
+    CHECK_FALSE(party.hears(claim(older, kTermMax - kTermJumpMax)));
+    CHECK(party.hears(claim(older, kTermJumpMax)));
+  }
+  SECTION("by what others have heard") {
+    for (const uint64_t term : {kTermMax - 1, uint64_t{4} + kTermJumpMax + 1}) {
+      party.election.heard(at_ms(500), claim(founder.birth(), term));
+      party.election.heard(at_ms(500), claim({-5, test::numbered_id(9)}, term));
+    }
+    party.lose(greedy, 100'000);
+    party.lose(founder, 100'000);
+    CHECK(party.advance(100'000));
+    CHECK(party.election.claim() == Claim{founder.birth(), 5, self.birth()});
+  }
+  SECTION("before a newcomer knows any") {
+    Party newcomer(self, {&founder, &greedy});
+    CHECK_FALSE(newcomer.hears(claim(founder.birth(), kTermMax)));
+    CHECK(newcomer.hears(claim(founder.birth(), kTermMax - kTermJumpMax)));
+    newcomer.lose(greedy, 100'000);
+    newcomer.lose(founder, 100'000);
+    CHECK(newcomer.advance(100'000));
+    // And those that knew the one before follow.
+    Party other(founder, {&self, &greedy});
+    CHECK(other.hears(claim(founder.birth(), kTermMax - kTermJumpMax)));
+    CHECK(other.hears(newcomer.election.claim()));
+    CHECK(other.follows(self));
+  }
+}
+
+TEST_CASE("election: who comes late follows a lineage that has seen many schedulers", "[mesh]") {
+  const Actor founder(1);
+  const Actor acting(2);
+  const Actor late(3);
+  const Claim running{founder.birth(), 50'000, acting.birth()};
+  SECTION("one that has claimed nothing yet") {
+    Party party(late, {&acting});
+    CHECK(party.hears(running));
+    CHECK(party.follows(acting));
+  }
+  SECTION("one that was cut off while others took over") {
+    Party party(late, {&founder, &acting});
+    CHECK(party.hears(Claim{founder.birth(), 50'000 - kTermJumpMax, founder.birth()}));
+    CHECK(party.hears(running));
+    CHECK(party.follows(acting));
+  }
+  SECTION("half of a split mesh whose scheduler is of a younger lineage") {
+    Party party(late, {});
+    CHECK(party.advance(250));
+    party.meet(acting);
+    CHECK(party.hears(Claim{founder.birth(), kTermJumpMax, acting.birth()}));
+    CHECK(party.follows(acting));
+  }
+}
+
 TEST_CASE("election: a scheduler that begins again is followed", "[mesh]") {
   const Actor a(1);
   const Actor b(2);
