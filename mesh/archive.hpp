@@ -18,10 +18,10 @@
 // values cost a byte and the format does not depend on the machine. Floating point does not exist
 // on the wire.
 //
-// WireReader trusts nothing: it throws WireError (caught in `decode`, nowhere else) on a short
-// buffer, on a length that exceeds what is left, and on values out of range. Lists of structures
-// must go through `BoundedList`, which grows as it decodes, so memory use is proportional to the
-// bytes received, and which enforces a named limit.
+// WireReader trusts nothing: it throws WireError (caught in `decode`, or by whoever reads a file
+// piece by piece) on a short buffer, on a length that exceeds what is left, and on values out of
+// range. Lists, strings and bytes must go through `bounded`, which enforces a named limit; lists
+// grow as they are decoded, so memory use is proportional to the bytes received.
 
 namespace dagz {
 
@@ -170,6 +170,27 @@ void CEREAL_LOAD_FUNCTION_NAME(WireReader& archive, BoundedList<T>& list) {
     list.items.emplace_back();
     archive(list.items.back());
   }
+}
+
+// Bytes with a limit.
+struct BoundedBytes {
+  Buffer& bytes;
+  std::size_t limit;
+};
+
+inline BoundedBytes bounded(Buffer& bytes, std::size_t limit) { return {bytes, limit}; }
+
+inline void CEREAL_SAVE_FUNCTION_NAME(WireWriter& archive, const BoundedBytes& content) {
+  archive.write_varint(content.bytes.size());
+  archive.write_bytes(content.bytes.data(), content.bytes.size());
+}
+
+inline void CEREAL_LOAD_FUNCTION_NAME(WireReader& archive, BoundedBytes& content) {
+  const uint64_t size = archive.read_varint();
+  if (size > content.limit) throw WireError("bytes exceed their limit");
+  if (size > archive.remaining()) throw WireError("bytes exceed the message");
+  content.bytes.resize(size);
+  archive.read_bytes(content.bytes.data(), size);
 }
 
 // A string with a limit, in bytes.

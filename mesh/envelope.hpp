@@ -31,7 +31,7 @@ struct Envelope {
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(kind, from, to, sequence, content);
+    archive(kind, from, to, sequence, bounded(content, kBulkMessageMax));
     if (kind == EnvelopeKind::kUpkeep) {
       archive(mac);
     } else {

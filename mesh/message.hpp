@@ -138,7 +138,7 @@ struct Relayed {
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(from, to, box);
+    archive(from, to, bounded(box, kControlMessageMax));
   }
 };
 

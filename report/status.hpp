@@ -4,6 +4,7 @@
 #include <string>
 
 #include "mesh/time.hpp"
+#include "report/entry.hpp"
 
 // The line printed per worker every status interval by the scheduler.
 
@@ -46,7 +47,7 @@ struct WorkerStatus {
   template <class Archive>
   void serialize(Archive& archive) {
     archive(number, state, finished, left, actual_delta, last_finished, queue, batch, time_left,
-            stolen, stolen_finished, reconnects, current, running_for);
+            stolen, stolen_finished, reconnects, bounded(current, kTestIdMax), running_for);
   }
 };
 

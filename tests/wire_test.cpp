@@ -109,6 +109,30 @@ TEST_CASE("wire: what a test recorded is bounded, and costs nothing where it rec
   CHECK_FALSE(travels());
 }
 
+TEST_CASE("wire: bytes and texts of messages are bounded, and travel as they are", "[wire]") {
+  mesh::Relayed relayed{{}, {}, Buffer(mesh::kControlMessageMax, 0xff)};
+  mesh::Relayed back;
+  REQUIRE(decode(encode(relayed), back));
+  CHECK(back.box == relayed.box);
+  CHECK(encode(relayed).size() < relayed.box.size() + 50);
+  relayed.box.push_back(1);
+  CHECK_FALSE(decode(encode(relayed), back));
+
+  mesh::Envelope envelope;
+  envelope.content.assign(mesh::kBulkMessageMax, 0xff);
+  mesh::Envelope opened;
+  CHECK(decode(encode(envelope), opened));
+  envelope.content.push_back(1);
+  CHECK_FALSE(decode(encode(envelope), opened));
+
+  report::WorkerStatus status;
+  report::WorkerStatus heard;
+  status.current.assign(report::kTestIdMax, 'i');
+  CHECK(decode(encode(status), heard));
+  status.current += 'i';
+  CHECK_FALSE(decode(encode(status), heard));
+}
+
 // After a change of format write the seeds anew: DAGZ_WRITE_CORPUS=1 build/tests/dagz_tests
 // [corpus]
 TEST_CASE("wire: the seeds of the fuzzer still mean something", "[wire][corpus]") {
