@@ -2,8 +2,8 @@
 
 #include "sched/scheduler.hpp"
 
-// Work that moves from node to node: asked for by those that run dry, or moved early from those
-// that are found to be slow. Only what the victim gives up is granted on.
+// Work that moves from node to node: asked for by those that run dry. Only what the victim gives up
+// is granted on.
 
 namespace dagz::sched {
 
