@@ -13,24 +13,11 @@ namespace dagz {
 // Its tests are granted by the word that they are there, so this must come before.
 void Node::skip_passed(report::FileKey key, const std::vector<std::string>& ids) {
   if (rerun_.is_empty() || is_planted(Planted::kRunsThePassed)) return;
-  report::Redundant skipped{rerun_.attempt_wall_ms(), {}, {}};
-  Duration total;
-  int64_t count = 0;
+  sched::RedundantRuns skipped(rerun_.attempt_wall_ms());
   for (uint32_t i = 0; i < ids.size(); ++i) {
-    if (!rerun_.has_passed(ids[i])) continue;
-    total += estimates_.of_id(ids[i]);
-    ++count;
-    sched::add_place(skipped.runs, {key, i});
-    if (skipped.runs.size() < report::kRunsPerEntryMax / 8 || i + 1 == ids.size()) continue;
-    skipped.each = total / count;
-    write(skipped);
-    skipped.runs.clear();
-    total = {};
-    count = 0;
+    if (rerun_.has_passed(ids[i])) skipped.add({key, i}, estimates_.of_id(ids[i]));
   }
-  if (count == 0) return;
-  skipped.each = total / count;
-  write(std::move(skipped));
+  for (report::Redundant& part : skipped.take()) write(std::move(part));
 }
 
 void Node::tell_earlier_attempt() {

@@ -18,7 +18,6 @@ template <class Item>
 class GossipQueue {
  public:
   void push(const NodeId& subject, const Item& item) { waiting_[subject] = {item, 0}; }
-  void erase(const NodeId& subject) { waiting_.erase(subject); }
 
   // Up to `count` items, each counted as told once and dropped after `limit` times.
   std::vector<Item> take(std::size_t count, uint32_t limit) {

@@ -260,7 +260,6 @@ void Links::link_down(Instant now, LinkId id, LinkLoss loss) {
       link.dialled && dialled != candidates_.end() && dialled->second.link == id) {
     Candidate& candidate = dialled->second;
     candidate.link = 0;
-    candidate.rejected = loss == LinkLoss::kRejected;
     if (!link.peer.is_zero()) candidate.pause = config_.dial_retry_min;
     schedule(link.address, candidate, std::max(candidate.next_dial_at, now + candidate.pause));
     if (loss == LinkLoss::kRefused) refused(candidate);
@@ -313,11 +312,6 @@ void Links::lose_control(Instant now, const NodeId& id, Peer& peer, LinkId link)
 
 void Links::close(LinkId id) { actions_.closes.push_back(id); }
 
-bool Links::was_rejected(const std::string& address) const {
-  const auto found = candidates_.find(address);
-  return found != candidates_.end() && found->second.rejected;
-}
-
 // ---- hellos -----------------------------------------------------------------------------------
 
 void Links::say_hello(Link& link, LinkId id, bool answer) {
@@ -367,7 +361,6 @@ void Links::bind(LinkId id, Link& link, const Profile& profile) {
     if (const auto candidate = candidates_.find(link.address); candidate != candidates_.end()) {
       name(candidate->first, candidate->second, profile.id);
       candidate->second.pause = config_.dial_retry_min;
-      candidate->second.rejected = false;
     }
   }
   Peer& peer = peers_[profile.id];
@@ -395,7 +388,6 @@ void Links::bind(LinkId id, Link& link, const Profile& profile) {
 
 std::optional<Links::Received> Links::receive(Instant now, LinkId id, Lane lane, Bytes bytes,
                                               std::optional<Profile>& new_peer) {
-  ++stats_.received;
   Envelope envelope;
   if (bytes.size() > kBulkMessageMax || !decode(bytes, envelope)) {
     ++stats_.rejected;
@@ -446,7 +438,6 @@ bool Links::send(Instant now, const NodeId& to, Lane lane, EnvelopeKind kind, Bu
   if (link->second.lane == Lane::kControl && content.size() + 1024 > kControlMessageMax) {
     return false;
   }
-  ++stats_.sent;
   const uint64_t number = ++link->second.sent;
   actions_.sends.push_back(
       {id, kind == EnvelopeKind::kUpkeep

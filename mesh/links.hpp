@@ -52,8 +52,6 @@ class Links {
   };
   struct Stats {
     uint64_t rejected = 0;
-    uint64_t sent = 0;
-    uint64_t received = 0;
   };
 
   Links(const Config& config, const Crypto& crypto, Rng& rng, Profile self);
@@ -95,8 +93,6 @@ class Links {
   Instant next_deadline() const;
   LinkActions take_actions() { return std::exchange(actions_, {}); }
   const Stats& stats() const { return stats_; }
-  // An address that was given by the user answered, but would not accept our key.
-  bool was_rejected(const std::string& address) const;
 
  private:
   struct Link {
@@ -118,7 +114,6 @@ class Links {
     LinkId link = 0;  // under way or up
     Lane lane = Lane::kControl;
     NodeId peer;  // known once it said hello
-    bool rejected = false;
     bool wanted = true;
     bool lost = false;  // its peer's last control link broke, and no other came up yet
   };

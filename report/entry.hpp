@@ -26,6 +26,7 @@ inline constexpr std::size_t kTestsPerFileMax = 1'000'000;
 inline constexpr std::size_t kJobTestsMax = 8'000'000;
 inline constexpr std::size_t kIdsPerEntryMax = 4096;
 inline constexpr std::size_t kRunsPerEntryMax = 65'536;
+inline constexpr std::size_t kRunsWrittenMax = kRunsPerEntryMax / 8;
 inline constexpr uint32_t kTimesUsualMax = 1000;  // fits into 16 bits
 inline constexpr std::size_t kFoundPerEntryMax = 4096;
 inline constexpr std::size_t kVersionsPerFileMax = 64;

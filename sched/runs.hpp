@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "report/job_state.hpp"
@@ -15,5 +17,30 @@ inline void add_place(std::vector<report::Run>& runs, const report::Place& place
     runs.push_back({place.file, place.index, 1});
   }
 }
+
+// Tests that passed in an earlier attempt, as entries that fit.
+class RedundantRuns {
+ public:
+  explicit RedundantRuns(int64_t attempt_wall_ms) : attempt_wall_ms_(attempt_wall_ms) {}
+
+  void add(const report::Place& place, Duration expected) {
+    if (entries_.empty() || entries_.back().runs.size() == report::kRunsWrittenMax) {
+      entries_.push_back({attempt_wall_ms_, {}, {}});
+      total_ = {};
+      count_ = 0;
+    }
+    report::Redundant& last = entries_.back();
+    add_place(last.runs, place);
+    total_ += expected;
+    last.each = total_ / ++count_;
+  }
+  std::vector<report::Redundant> take() { return std::exchange(entries_, {}); }
+
+ private:
+  int64_t attempt_wall_ms_;
+  std::vector<report::Redundant> entries_;
+  Duration total_;  // of the last one
+  int64_t count_ = 0;
+};
 
 }  // namespace dagz::sched

@@ -279,25 +279,12 @@ void Scheduler::advance(Instant now, Output& out) {
 
 void Scheduler::skip_redundant(Output& out) {
   if (redundant_.empty()) return;
-  report::Redundant skipped{rerun_.attempt_wall_ms(), {}, {}};
-  Duration total;
-  uint32_t count = 0;
-  const auto write = [&] {
-    skipped.each = total / std::max<uint32_t>(1, count);
-    out.entries.emplace_back(skipped);
-    skipped.runs.clear();
-    total = {};
-    count = 0;
-  };
+  RedundantRuns skipped(rerun_.attempt_wall_ms());
   for (const TestIndex test : redundant_) {
-    const report::Place place = job_.tests()[test].places.front();
     if (!is_open(test)) marks.skipped_late.reach();
-    total += estimates_.of(test);
-    ++count;
-    add_place(skipped.runs, place);
-    if (skipped.runs.size() == report::kRunsPerEntryMax / 8) write();
+    skipped.add(job_.tests()[test].places.front(), estimates_.of(test));
   }
-  if (!skipped.runs.empty()) write();
+  for (report::Redundant& part : skipped.take()) out.entries.emplace_back(std::move(part));
   redundant_.clear();
 }
 
@@ -421,7 +408,7 @@ void Scheduler::grant(const NodeId& to, const std::vector<TestIndex>& tests, Kin
     tail_.erase(test);
     if (job_.tests()[test].mutex != 0) locked_now_[job_.tests()[test].mutex] = node;
     add_place(granted.runs, *place);
-    if (granted.runs.size() < report::kRunsPerEntryMax / 8) continue;
+    if (granted.runs.size() < report::kRunsWrittenMax) continue;
     out.entries.emplace_back(granted);
     granted.runs.clear();
     granted.stolen = false;

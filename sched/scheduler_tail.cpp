@@ -131,7 +131,7 @@ void Scheduler::settle(const std::vector<TestIndex>& tests, Output& out) {
     marks.settled.reach();
     tail_.erase(test);
     add_place(settled.runs, job_.tests()[test].places.front());
-    if (settled.runs.size() < report::kRunsPerEntryMax / 8) continue;
+    if (settled.runs.size() < report::kRunsWrittenMax) continue;
     out.entries.emplace_back(settled);
     settled.runs.clear();
   }

@@ -575,7 +575,7 @@ void Vassal::give_up(const std::vector<Item>& items, uint64_t recall, Output& ou
 void Vassal::refuse(const std::vector<Item>& items, Output& out, uint64_t recall) {
   std::vector<report::Run> runs;
   for (const Item& item : items) add_place(runs, item.place);
-  const std::size_t limit = report::kRunsPerEntryMax / 8;
+  const std::size_t limit = report::kRunsWrittenMax;
   std::size_t at = 0;
   do {
     const std::size_t end = std::min(runs.size(), at + limit);

@@ -137,7 +137,7 @@ void Vassal::miss(const std::vector<Item>& items, Output& out) {
   for (const Item& item : items) {
     held_.erase(item.test);
     add_place(missing.runs, item.place);
-    if (missing.runs.size() < report::kRunsPerEntryMax / 8) continue;
+    if (missing.runs.size() < report::kRunsWrittenMax) continue;
     out.entries.emplace_back(std::exchange(missing, {}));
   }
   if (!missing.runs.empty()) out.entries.emplace_back(std::move(missing));

@@ -668,7 +668,7 @@ TEST_CASE("vassal: what passed before is given back unrun, however much it is", 
   uint32_t given = 0;
   for (const report::Entry& entry : bench.entries) {
     const auto& runs = std::get<report::GaveUp>(entry).runs;
-    CHECK(runs.size() <= report::kRunsPerEntryMax / 8);
+    CHECK(runs.size() <= report::kRunsWrittenMax);
     for (const report::Run& run : runs) given += run.count;
   }
   CHECK(bench.entries.size() == 2);

@@ -141,21 +141,6 @@ std::vector<Interface> list_interfaces() {
   return interfaces;
 }
 
-std::vector<std::string> reachable_addresses(const std::string& bound) {
-  const auto address = parse_address(bound);
-  if (!address) return {};
-  if (!address->is_wildcard()) return {bound};
-  std::vector<std::string> remote;
-  std::vector<std::string> local;
-  for (const Interface& interface : list_interfaces()) {
-    std::array<char, INET_ADDRSTRLEN> text{};
-    inet_ntop(AF_INET, &interface.address, text.data(), text.size());
-    (interface.is_loopback ? local : remote)
-        .push_back(std::string(text.data()) + ":" + std::to_string(address->port()));
-  }
-  return remote.empty() ? local : remote;
-}
-
 std::string route_address(const std::vector<std::string>& peers) {
   for (const std::string& peer : peers) {
     const auto address = parse_address(peer);

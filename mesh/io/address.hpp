@@ -54,10 +54,6 @@ struct Interface {
 inline constexpr std::size_t kInterfacesMax = 32;
 std::vector<Interface> list_interfaces();
 
-// How others reach what is bound to `bound`: itself, or for a wildcard the address of each
-// interface that is up (loopback only if there is nothing else).
-std::vector<std::string> reachable_addresses(const std::string& bound);
-
 // The own address on the way to the first of `peers` ("10.0.0.7:4242"; names are passed over), else
 // of the first interface that leads off this host, else loopback. Sends nothing.
 std::string route_address(const std::vector<std::string>& peers);

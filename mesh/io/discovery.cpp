@@ -87,24 +87,6 @@ struct DirectorySource {
 
 }  // namespace
 
-const char* to_string(CandidateSource source) {
-  switch (source) {
-    case CandidateSource::kPeers:
-      return "--peers";
-    case CandidateSource::kRendezvous:
-      return "rendezvous directory";
-    case CandidateSource::kHostDirectory:
-      return "this host";
-    case CandidateSource::kDns:
-      return "DNS";
-    case CandidateSource::kSlurm:
-      return "Slurm";
-    case CandidateSource::kBeacon:
-      return "beacon";
-  }
-  return "";
-}
-
 struct Discovery::Impl {
   Impl(const Keyring& keys, DiscoveryConfig settings)
       : keyring(keys), config(std::move(settings)) {}
@@ -508,14 +490,6 @@ void Discovery::poll(Instant now, WallTime wall, std::vector<Candidate>& out) {
 void Discovery::stop() { impl_->stop(); }
 
 const DiscoveryStats& Discovery::stats() const { return impl_->stats; }
-
-std::vector<std::string> Discovery::unresolved_names() const {
-  std::vector<std::string> unresolved;
-  for (const Name& name : impl_->names) {
-    if (name.asked && name.addresses.empty()) unresolved.push_back(name.where.host);
-  }
-  return unresolved;
-}
 
 const std::vector<std::string>& Discovery::notes() const { return impl_->notes; }
 

@@ -23,7 +23,6 @@ enum class CandidateSource : uint8_t {
   kSlurm,
   kBeacon,
 };
-const char* to_string(CandidateSource source);
 
 // Where a node may listen with its control lane. Nothing vouches that it does.
 struct Candidate {
@@ -103,8 +102,6 @@ class Discovery {
   void stop();
 
   const DiscoveryStats& stats() const;
-  // Names that have been asked for and never had an address.
-  std::vector<std::string> unresolved_names() const;
   // One sentence for each source that is not used although it might be wanted, for the log.
   const std::vector<std::string>& notes() const;
 
