@@ -73,7 +73,7 @@ Verdict decide(const std::vector<Outcome>& outcomes, bool final) {
     failed = failed || is_failure(outcome);
   }
   const auto has = [&seen](Outcome outcome) { return seen[static_cast<std::size_t>(outcome)]; };
-  const bool good = has(Outcome::kPassed) || has(Outcome::kXpassed) || has(Outcome::kXfailed);
+  const bool good = has(Outcome::kPassed) || has(Outcome::kXpassed);
 
   if (failed && good) return Verdict::kOkFlaky;
   if (failed && !final) return Verdict::kRetry;

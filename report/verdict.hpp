@@ -48,8 +48,9 @@ Bucket bucket_of(Verdict verdict);
 
 // `final` says that no further try will be made.
 // Failures rank crashed > timeout > error > failed, so that the verdict names the worst of them.
-// Passed, xpassed and xfailed make up for a failure; skipped does not: it shows nothing. Without a
-// failure passed > xpassed > xfailed > skipped. No outcome is kPending, final or not.
+// Passed and xpassed make up for a failure; skipped and xfailed do not: they show nothing, and a
+// suite may skip or expect to fail whatever follows a failure. Without a failure passed > xpassed >
+// xfailed > skipped. No outcome is kPending, final or not.
 Verdict decide(const std::vector<Outcome>& outcomes, bool final);
 
 }  // namespace dagz::report

@@ -58,14 +58,17 @@ TEST_CASE("verdict: a pass and a fail in any order is flaky", "[report]") {
     for (const bool final : {false, true}) {
       CHECK(decide({failure, Outcome::kPassed}, final) == Verdict::kOkFlaky);
       CHECK(decide({Outcome::kPassed, failure}, final) == Verdict::kOkFlaky);
-      CHECK(decide({failure, Outcome::kXfailed}, final) == Verdict::kOkFlaky);
+      CHECK(decide({failure, Outcome::kXpassed}, final) == Verdict::kOkFlaky);
     }
   }
 }
 
-TEST_CASE("verdict: a skip does not make up for a failure", "[report]") {
-  CHECK(decide({Outcome::kFailed, Outcome::kSkipped}, true) == Verdict::kFailed);
-  CHECK(decide({Outcome::kFailed, Outcome::kSkipped}, false) == Verdict::kRetry);
+TEST_CASE("verdict: neither a skip nor an expected failure makes up for a failure", "[report]") {
+  for (const Outcome outcome : {Outcome::kSkipped, Outcome::kXfailed}) {
+    CHECK(decide({Outcome::kFailed, outcome}, true) == Verdict::kFailed);
+    CHECK(decide({outcome, Outcome::kFailed}, true) == Verdict::kFailed);
+    CHECK(decide({Outcome::kFailed, outcome}, false) == Verdict::kRetry);
+  }
 }
 
 TEST_CASE("verdict: the worst failure gives its name", "[report]") {
