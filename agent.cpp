@@ -168,8 +168,7 @@ void Agent::run_again(const report::JobSummary& earlier) {
   earlier_ = {earlier.full_id, earlier.short_id, earlier.started.ms, {}};
   for (const std::string& id : passed) earlier_->passed.insert(sched::test_hash(id));
   if (passed.empty()) return;
-  say("this is a rerun of " + earlier.short_id + ": the " + std::to_string(passed.size()) +
-      (passed.size() == 1 ? " test" : " tests") + " that passed there are not run again");
+  say("this is a rerun of " + earlier.short_id + ": " + sched::left_out(passed.size()));
 }
 
 // ---- setting up -------------------------------------------------------------------------------

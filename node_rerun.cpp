@@ -38,10 +38,8 @@ void Node::rerun_changed(const report::Entry& entry) {
   if (remembered == nullptr || rerun_.from_others() == nullptr) return;
   const std::string which =
       "another node remembers " + remembered->short_id + ", an earlier attempt of this job: ";
-  const std::string tests =
-      std::to_string(remembered->passed) + (remembered->passed == 1 ? " test" : " tests");
-  tell(which + (remembered->passed == 0 ? "it passed, and all tests run again"
-                                        : "the " + tests + " that passed there are not run again"));
+  tell(which +
+       (remembered->passed == 0 ? "all tests run again" : sched::left_out(remembered->passed)));
 }
 
 }  // namespace dagz

@@ -173,10 +173,10 @@ std::unordered_set<std::string> passed_tests(const report::JobSummary& earlier) 
   std::unordered_set<std::string> others;
   for (const report::TestSummary& test : earlier.tests) {
     const report::Bucket bucket = report::bucket_of(test.verdict);
-    const bool flaky = bucket == report::Bucket::kFlaky && earlier.flaky_fails;
-    const bool again =
-        bucket == report::Bucket::kUnfinished || flaky || report::is_failure(test.verdict);
-    (again ? others : passed).insert(test.id);
+    const bool flaky = bucket == report::Bucket::kFlaky && !earlier.flaky_fails;
+    const bool good =
+        bucket == report::Bucket::kPassed || bucket == report::Bucket::kRedundant || flaky;
+    (good ? passed : others).insert(test.id);
   }
   // Two tests may have one id.
   for (const std::string& id : others) passed.erase(id);

@@ -41,8 +41,8 @@ struct EndedJob {
 std::optional<EndedJob> find_ended(const MeshAccess& access, const std::string& rendezvous,
                                    report::History& history);
 
-// The tests that a rerun after this attempt need not run: all that had a good verdict, if it failed
-// or was not complete; else none.
+// The tests that a rerun after this attempt need not run: all that passed, if it failed or was not
+// complete; else none. What was skipped or failed as expected did not pass: the reason may be gone.
 std::unordered_set<std::string> passed_tests(const report::JobSummary& earlier);
 
 }  // namespace dagz

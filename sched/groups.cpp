@@ -18,6 +18,10 @@ std::string class_of(const std::string& id) {
   return name.substr(0, name.rfind("::"));
 }
 
+bool is_chain(std::string_view group_name) {
+  return group_name == "in order" || group_name.starts_with("in order: ");
+}
+
 std::vector<TestGroup> group_tests(const report::JobState& job, const Estimates& estimates,
                                    Affinity affinity, const std::vector<TestIndex>& tests) {
   std::map<std::tuple<uint32_t, uint32_t, std::string>, TestGroup> groups;

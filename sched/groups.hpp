@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "mesh/time.hpp"
@@ -17,6 +18,10 @@ enum class Affinity : uint8_t { kModule, kClass, kFile, kGroup, kNone };
 
 // The class that a test is in, or its file: its id without parameters and its function.
 std::string class_of(const std::string& id);
+
+// Whether a group of this name is one that a plug-in puts in order (pytest_marks.py names it): its
+// tests depend on one another, and are skipped or fail if those before them do not run.
+bool is_chain(std::string_view group_name);
 
 struct TestGroup {
   std::vector<report::TestIndex> tests;  // as they should run

@@ -18,6 +18,11 @@ struct {
 
 }  // namespace
 
+std::string left_out(std::size_t passed) {
+  if (passed == 1) return "the 1 test that passed there is not run again";
+  return "the " + std::to_string(passed) + " tests that passed there are not run again";
+}
+
 Rerun::Rerun(std::optional<EarlierAttempt> own) : own_(std::move(own)) {
   if (!own_) return;
   own_name_ = {own_->started_wall_ms, own_->full_id};

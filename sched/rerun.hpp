@@ -29,6 +29,9 @@ struct EarlierAttempt {
   std::unordered_set<uint64_t> passed;
 };
 
+// "the 2 tests that passed there are not run again"
+std::string left_out(std::size_t passed);
+
 class Rerun {
  public:
   explicit Rerun(std::optional<EarlierAttempt> own = std::nullopt);

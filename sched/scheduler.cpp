@@ -28,7 +28,6 @@ struct {
   Mark limited{"scheduler: the limit of failures is reached"};
   Mark drained_late{"scheduler: closes without the last word of all"};
   Mark reopened{"scheduler: work comes while everything is torn down"};
-  Mark skipped_late{"scheduler: a test that is granted already passed before"};
 } marks;
 
 constexpr Duration kNamesAskedEvery = Duration::milliseconds(200);
@@ -95,17 +94,6 @@ bool Scheduler::is_open(TestIndex index) const {
                         return one.held() && !job_.nodes()[one.node].departed &&
                                (is_live(one.node) || is_planted(Planted::kForgetsTheDead));
                       });
-}
-
-// Of another slice than that of a node which has met nobody.
-bool Scheduler::is_for_others(const report::Test& test) const {
-  return config_.slice && !has_company_ && !test.collects && !config_.slice->has(test.id);
-}
-
-// Also if somebody has it already: it is given up if it has not begun.
-bool Scheduler::is_redundant(const report::Test& test) const {
-  return !test.collects && test.verdict == Verdict::kPending && rerun_.has_passed(test.id) &&
-         !is_for_others(test);
 }
 
 void Scheduler::review(TestIndex test) {
@@ -275,17 +263,6 @@ void Scheduler::advance(Instant now, Output& out) {
   if (expired > 0) marks.recall_expired.reach();
   // What was just decided has to be in the books before the end can be seen.
   if (out.entries.empty()) end(now, out);
-}
-
-void Scheduler::skip_redundant(Output& out) {
-  if (redundant_.empty()) return;
-  RedundantRuns skipped(rerun_.attempt_wall_ms());
-  for (const TestIndex test : redundant_) {
-    if (!is_open(test)) marks.skipped_late.reach();
-    skipped.add(job_.tests()[test].places.front(), estimates_.of(test));
-  }
-  for (report::Redundant& part : skipped.take()) out.entries.emplace_back(std::move(part));
-  redundant_.clear();
 }
 
 void Scheduler::name_and_enlist(Output& out) {

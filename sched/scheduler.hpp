@@ -90,7 +90,7 @@ class Scheduler {
   // Every change of the fold, on every node.
   void changed(const report::Change& change);
   // More is known of an earlier attempt, or of a newer one.
-  void rerun_changed() { review_all(); }
+  void rerun_changed();
   // Every entry, after it was applied.
   void seen(Instant now, const NodeId& origin, const report::Entry& entry);
 
@@ -143,6 +143,9 @@ class Scheduler {
   bool is_open(report::TestIndex test) const;
   bool is_for_others(const report::Test& test) const;
   bool is_redundant(const report::Test& test) const;
+  // Reruns (scheduler_rerun.cpp)
+  bool is_chained(const report::Test& test) const;
+  void run_chains_whole();
   void skip_redundant(Output& out);
   void review(report::TestIndex test);
   void review_all();
@@ -205,6 +208,7 @@ class Scheduler {
   std::set<report::TestIndex> open_;
   std::set<report::TestIndex> tail_;
   std::set<report::TestIndex> redundant_;  // and that is not written yet
+  std::set<uint32_t> whole_chains_;        // groups of which some test must run, hence all
   bool newly_open_ = false;                // some may be, since long ones were looked for
   bool retries_stopped_ = false;
   bool has_company_ = false;  // or had

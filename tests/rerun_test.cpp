@@ -221,6 +221,58 @@ TEST_CASE("scheduler: what passed in an earlier attempt is not run again", "[sch
   CHECK(heir.job.counts().redundant == 3);
 }
 
+TEST_CASE("rerun: people are told how many tests are left out", "[sched]") {
+  CHECK(left_out(1) == "the 1 test that passed there is not run again");
+  CHECK(left_out(22) == "the 22 tests that passed there are not run again");
+}
+
+TEST_CASE("scheduler: a chain of which one test must run runs whole", "[sched]") {
+  SchedulerBench bench({}, {}, earlier({"f::t0", "f::t1", "f::t3", "g::t0", "h::t0", "h::t1"}));
+  bench.join(kA);
+  const auto collect = [&bench](report::FileKey file, const std::string& path, uint32_t tests) {
+    bench.write(kA, report::Offered{file});
+    bench.write(kA, listed(file, path, tests));
+  };
+  // Of f, t2 has failed; of g, t1 is new; all of h passed.
+  bench.write(kA, report::Grouped{1, "in order: f", {1, 2, 3}});
+  collect(1, "f", 4);
+  // The names of a chain's files come one after the other.
+  bench.write(kA, report::Grouped{2, "in order", {0}});
+  collect(2, "h", 2);
+  bench.advance();
+  CHECK(bench.job.counts().redundant == 2);
+  bench.write(kA, report::Grouped{3, "in order", {0, 1}});
+  collect(3, "g", 2);
+  bench.write(kA, report::Grouped{4, "an xdist_group", {0, 1}});
+  collect(4, "k", 2);
+  bench.advance();
+  bench.collected(kA);
+  bench.advance();
+  const auto runs = [&bench](const std::string& id) {
+    return bench.job.tests()[bench.job.find_test(id)].verdict == report::Verdict::kPending;
+  };
+  for (const char* id : {"f::t1", "f::t2", "f::t3", "g::t0", "g::t1", "h::t0"}) {
+    CAPTURE(id);
+    CHECK(runs(id));
+  }
+  CHECK_FALSE(runs("f::t0"));
+  CHECK_FALSE(runs("h::t1"));
+  CHECK(bench.held(kA).size() == 8);
+  // Once more, now that they are granted: nothing of it is taken back.
+  bench.advance();
+  CHECK(bench.job.counts().redundant == 2);
+}
+
+TEST_CASE("scheduler: a chain that passed is left out, and so is one of a group", "[sched]") {
+  SchedulerBench bench({}, {}, earlier({"f::t0", "f::t1", "f::t2"}));
+  bench.write(kA, report::Grouped{kFile, "in order: f", {0, 1}});
+  bench.write(kA, report::Grouped{kFile, "an xdist_group", {2, 3}});
+  bench.join_ready(kA, 4);
+  bench.advance();
+  CHECK(bench.job.counts().redundant == 3);
+  CHECK(bench.held(kA).size() == 1);
+}
+
 TEST_CASE("scheduler: a rerun in which everything is redundant ends, and passes", "[sched]") {
   SchedulerBench bench({}, {}, earlier(names_of("f", 3)));
   bench.join_ready(kA, 3);

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from job import same_report
+from plugins import path_of
 
 SECRET = "no secret, but as long as one"
 
@@ -37,13 +38,57 @@ def test_a_rerun_runs_what_did_not_pass(job, tmp_path):
     again = start(job, 2, state=tmp_path / "kept")
     assert again.wait() == 1
     assert {match[7] for match in again.progress()} == {
-        "test_it.py::test_fails", "test_it.py::test_hopeless", "test_new.py::test_new"}
-    assert "1 failed, 2 passed, 0 flaky, 0 errors, 0 skipped, 41 redundant of 44 tests" in again.summary()
-    assert re.search(r"this is a rerun of j\d{4}\.\d+: the 41 tests that passed there", again.errors)
+        "test_it.py::test_skipped", "test_it.py::test_fails", "test_it.py::test_hopeless", "test_new.py::test_new"}
+    assert "1 failed, 2 passed, 0 flaky, 0 errors, 1 skipped, 40 redundant of 44 tests" in again.summary()
+    assert re.search(r"this is a rerun of j\d{4}\.\d+: the 40 tests that passed there", again.errors)
     # And what is redundant stays so.
     third = start(job, 3, state=tmp_path / "kept")
     assert third.wait() == 1
-    assert "41 redundant" not in third.summary() and "43 redundant of 44 tests" in third.summary()
+    assert "40 redundant" not in third.summary() and "42 redundant of 44 tests" in third.summary()
+
+
+def test_what_was_skipped_or_expected_to_fail_runs_again(job, tmp_path):
+    """A service was down, and it was not these tests that failed for it."""
+    job.write("test_it.py", """
+import os, pytest
+def test_up(): assert os.environ["ATTEMPT"] == "2"
+def test_skips():
+    if os.environ["ATTEMPT"] == "1": pytest.skip("the service is down")
+    assert 0
+def test_xfails():
+    if os.environ["ATTEMPT"] == "1": pytest.xfail("the service is down")
+    assert 0
+@pytest.mark.xfail
+def test_xpasses(): pass
+""")
+    assert start(job, 1, state=tmp_path / "kept").wait() == 1
+    again = start(job, 2, state=tmp_path / "kept")
+    assert again.wait() == 1
+    assert "2 failed, 1 passed, 0 flaky, 0 errors, 0 skipped, 1 redundant of 4 tests" in again.summary()
+    assert "the 1 test that passed there is not run again" in again.errors
+
+
+def test_a_chain_of_which_one_test_failed_runs_whole(job, tmp_path):
+    """pytest-dependency would skip what depends on a test that is left out."""
+    job.write("test_it.py", """
+import pytest
+@pytest.mark.dependency()
+def test_first(): pass
+@pytest.mark.dependency(depends=["test_first"])
+def test_second(): assert 0
+def test_other(): pass
+""")
+    job.write("test_fine.py", """
+import pytest
+@pytest.mark.dependency()
+def test_first(): pass
+@pytest.mark.dependency(depends=["test_first"])
+def test_second(): pass
+""")
+    for attempt in (1, 2):
+        node = start(job, attempt, state=tmp_path / "kept", **path_of("ordered"))
+        assert node.wait() == 1
+    assert "1 failed, 1 passed, 0 flaky, 0 errors, 0 skipped, 3 redundant of 5 tests" in node.summary()
 
 
 def test_a_flaky_test_that_failed_the_job_runs_again(job, tmp_path):
@@ -79,7 +124,7 @@ def test_the_rendezvous_directory_tells_of_the_attempt_before(job, tmp_path):
     assert [node.wait() for node in nodes] == [1, 1]
     nodes = [start(job, 2, *meeting) for _ in range(2)]
     assert [node.wait() for node in nodes] == [1, 1]
-    assert "1 failed, 1 passed, 0 flaky, 0 errors, 0 skipped, 41 redundant of 43 tests" in nodes[0].summary()
+    assert "1 failed, 1 passed, 0 flaky, 0 errors, 1 skipped, 40 redundant of 43 tests" in nodes[0].summary()
     assert nodes[0].report() == nodes[1].report()
 
 
@@ -108,7 +153,7 @@ def test_without_a_word_on_the_build_nothing_is_redundant(job, tmp_path):
         node = job.start("-n", "1", "--listen", "127.0.0.1", "--no-beacon", "--retries", "0", state=tmp_path / "kept",
                          CI_NODE_INDEX="0", CI_NODE_TOTAL="2", GIT_COMMIT=commit, DAGZ_SECRET=SECRET, ATTEMPT="1")
         assert node.wait() == 1
-        assert (" 41 redundant" if number == 3 else " 0 redundant") in node.summary()
+        assert (" 40 redundant" if number == 3 else " 0 redundant") in node.summary()
 
 
 @pytest.mark.parametrize("broken", [False, True])
