@@ -17,6 +17,7 @@
 #include "commands/shared_durations.hpp"
 #include "mesh/io/address.hpp"
 #include "mesh/io/system_clock.hpp"
+#include "options/command_identity.hpp"
 #include "report/calendar.hpp"
 #include "report/exit_code.hpp"
 #include "report/failures.hpp"
@@ -101,6 +102,9 @@ int run_command(const RunOptions& options) {
     return report::kExitUsage;
   }
   access.trust.key = mesh::Secret();
+  std::error_code error;
+  access.command = mesh::short_digest(command_identity(
+      options.command, std::filesystem::current_path(error).string(), options.place.project_root));
   return Agent(options, std::move(access)).run();
 }
 
@@ -146,10 +150,11 @@ int Agent::run_to_the_end() {
   if (console_.live()) keyboard_.open(STDIN_FILENO);
 
   if (!open_files()) return *failed_with_;
-  if (const auto ended = find_ended(access_, lasting_place(), history_)) {
-    if (!ended->rerun) return conclude_late(*ended);
-    run_again(ended->summary);
-  }
+  const EndedSearch ended = find_ended(access_, lasting_place(), history_);
+  if (!ended.note.empty()) say(ended.note);
+  is_further_run_ = ended.is_further_run;
+  if (ended.found && !ended.found->rerun) return conclude_late(*ended.found);
+  if (ended.found) run_again(ended.found->summary);
   if (!listen()) return *failed_with_;
   make_node();
   if (!start_discovery()) return *failed_with_;
@@ -272,8 +277,7 @@ void Agent::make_node() {
   config.seed = static_cast<uint64_t>(at.now.ns) ^ static_cast<uint64_t>(getpid());
   const auto number = history_.next_number({at.wall_ms});
   config.short_id = report::format_short_id({at.wall_ms}, number.value);
-  config.job_id = full_id_prefix(access_) + std::to_string(at.wall_ms) + "-" +
-                  short_name(access_.crypto->node_id());
+  config.job_id = full_job_id(access_, at.wall_ms, short_name(access_.crypto->node_id()));
   const auto known = known_durations();
   for (const std::string& message : history_.take_messages()) say(message);
   if (number.problem) say(*number.problem);
@@ -688,7 +692,7 @@ int Agent::conclude() {
   const bool over = end.reason == report::CloseReason::kComplete ||
                     end.reason == report::CloseReason::kStopped ||
                     end.reason == report::CloseReason::kDeadline;
-  if (over) {
+  if (over && !is_further_run_) {
     if (const auto problem = keep_ended(access_, lasting_place(), end.summary)) {
       say(*problem);
     }

@@ -95,6 +95,7 @@ class Agent {
   int interrupts_ = 0;
   std::vector<std::string> given_addresses_;  // by --peers
   std::optional<sched::EarlierAttempt> earlier_;
+  bool is_further_run_ = false;  // this CI job has run the command before
   std::size_t members_seen_ = 1;
   Instant began_at_;
   bool runner_ended_ = false;

@@ -19,6 +19,8 @@ namespace {
 constexpr std::size_t kReportBytesMax = std::size_t{8} << 20;
 constexpr const char* kLabel = "dagz ended job";
 constexpr const char* kSuffix = ".ended";
+// A mark, with nothing in it, that the CI job of this node has run the command more than once.
+constexpr const char* kAgainSuffix = "-again.ended";
 constexpr uint32_t kJobsLookedAt = 100;
 
 std::string prefix_of(const mesh::Keyring& keyring) { return to_hex(keyring.run_tag()) + "-"; }
@@ -31,7 +33,18 @@ std::optional<uint32_t> place_of(const CiRun& run) {
 
 std::string own_name(const MeshAccess& access) {
   const auto index = place_of(access.run);
-  return prefix_of(*access.keyring) + (index ? std::to_string(*index) : "any") + kSuffix;
+  return prefix_of(*access.keyring) + access.command + "-" +
+         (index ? std::to_string(*index) : "any") + kSuffix;
+}
+
+// What the full ids of this attempt's jobs begin with.
+std::string full_id_prefix(const MeshAccess& access) {
+  const std::string build = access.build.empty() ? "" : access.build + "/";
+  return access.job + "/" + std::to_string(access.run.attempt) + "/" + build;
+}
+
+bool is_of_this_command(const MeshAccess& access, const std::string& full_id) {
+  return full_id.ends_with("-" + access.command);
 }
 
 std::optional<report::JobSummary> read_ended(const mesh::Keyring& keyring,
@@ -59,11 +72,10 @@ bool is_of_this_build(const MeshAccess& access, const std::string& full_id) {
 }
 
 // Those of one attempt, in the order of their names.
-std::vector<std::filesystem::path> ended_files(const mesh::Keyring& keyring,
+std::vector<std::filesystem::path> ended_files(const std::string& prefix,
                                                const std::string& rendezvous) {
   std::vector<std::filesystem::path> found;
   std::error_code error;
-  const std::string prefix = prefix_of(keyring);
   for (std::filesystem::directory_iterator at(rendezvous, error), end; !error && at != end;
        at.increment(error)) {
     const std::string name = at->path().filename();
@@ -86,29 +98,92 @@ std::optional<report::JobSummary> read_first(const mesh::Keyring& keyring,
   return std::nullopt;
 }
 
-std::optional<EndedJob> find_in_directory(const MeshAccess& access, const std::string& rendezvous) {
-  const auto files = ended_files(*access.keyring, rendezvous);
+// This CI job has run it itself, so it is no earlier attempt.
+bool is_of_this_run(const MeshAccess& access, const report::JobSummary& job) {
+  const CiRun& run = access.run;
+  if (!job.full_id.starts_with(full_id_prefix(access))) return false;
+  const auto place = place_of(run);
+  return std::any_of(job.nodes.begin(), job.nodes.end(), [&](const report::NodeSummary& node) {
+    const bool here = !place || node.place == 0 || node.place == *place + 1;
+    return here && (run.counts_attempts || (run.url_names_run && node.ci_url == run.job_url));
+  });
+}
+
+void refuse_further_run(const std::string& short_id, EndedSearch& search) {
+  search.is_further_run = true;
+  search.note = short_id +
+                " was run by this very CI job, so this is another run and no rerun of it: "
+                "everything runs";
+}
+
+// Which of several runs of one CI job this one repeats cannot be told.
+void refuse_several(const std::string& which, EndedSearch& search) {
+  search.note = which +
+                ": which of them this one repeats cannot be told, and everything runs "
+                "(give each a --group)";
+}
+
+bool are_of_several_runs(const std::vector<std::filesystem::path>& files) {
+  return std::any_of(files.begin(), files.end(), [](const auto& path) {
+    return path.filename().string().ends_with(kAgainSuffix);
+  });
+}
+
+// False: there is no need to look into the history.
+bool search_directory(const MeshAccess& access, const std::string& rendezvous,
+                      EndedSearch& search) {
+  const std::string prefix = prefix_of(*access.keyring);
+  const auto files = ended_files(prefix + access.command + "-", rendezvous);
   const bool knows_its_place = place_of(access.run).has_value();
   const bool took_part = std::any_of(files.begin(), files.end(), [&](const auto& path) {
     return path.filename() == own_name(access);
   });
+  const std::string several = "one CI job has left more than one report in " + rendezvous;
   if (knows_its_place && took_part) {
     auto summary = read_first(*access.keyring, files, INT64_MAX - 1);
+    if (summary && is_of_this_run(access, *summary)) {
+      std::string mark = own_name(access);
+      mark.replace(mark.size() - std::strlen(kSuffix), std::string::npos, kAgainSuffix);
+      mesh::write_entry(rendezvous, mark, {});
+      refuse_further_run(summary->short_id, search);
+      return false;
+    }
     std::error_code error;
     for (const auto& path : files) std::filesystem::remove(path, error);
-    if (!summary || !is_of_this_build(access, summary->full_id)) return std::nullopt;
-    return EndedJob{std::move(*summary), true, rendezvous};
+    if (are_of_several_runs(files)) {
+      refuse_several(several, search);
+      return false;
+    }
+    if (summary && is_of_this_build(access, summary->full_id)) {
+      search.found = EndedJob{std::move(*summary), true, rendezvous};
+    }
+    return !search.found;
+  }
+  if (are_of_several_runs(files)) {
+    refuse_several(several, search);
+    return false;
   }
   const int64_t limit = knows_its_place ? kEndedSeconds : kEndedWithoutIndexSeconds;
   if (auto summary = read_first(*access.keyring, files, limit);
       summary && (access.build.empty() || is_of_this_build(access, summary->full_id))) {
-    return EndedJob{std::move(*summary), false, rendezvous};
+    search.found = EndedJob{std::move(*summary), false, rendezvous};
+    return false;
   }
-  if (!access.earlier) return std::nullopt;
-  auto summary =
-      read_first(*access.earlier, ended_files(*access.earlier, rendezvous), INT64_MAX - 1);
-  if (!summary || !is_of_this_build(access, summary->full_id)) return std::nullopt;
-  return EndedJob{std::move(*summary), true, rendezvous};
+  if (files.empty() && !ended_files(prefix, rendezvous).empty()) {
+    search.note = "a job of this key that ran another command has left its report in " +
+                  rendezvous + ": it is no earlier attempt of this one";
+  }
+  if (!access.earlier) return true;
+  const auto earlier = ended_files(prefix_of(*access.earlier) + access.command + "-", rendezvous);
+  if (are_of_several_runs(earlier)) {
+    refuse_several(several, search);
+    return false;
+  }
+  auto summary = read_first(*access.earlier, earlier, INT64_MAX - 1);
+  if (summary && is_of_this_build(access, summary->full_id)) {
+    search.found = EndedJob{std::move(*summary), true, rendezvous};
+  }
+  return !search.found;
 }
 
 // It is over, in this attempt and lately, and this place of the step was not in it.
@@ -122,26 +197,49 @@ bool came_too_late(const MeshAccess& access, const report::JobSummary& job) {
   });
 }
 
+std::string attempt_of(const std::string& full_id) { return full_id.substr(0, full_id.rfind('/')); }
+
+// Whether one CI job has run both.
+bool are_of_one_run(const CiRun& run, const report::JobRow& one, const report::JobRow& other) {
+  const bool same_url = one.ci_url == other.ci_url;
+  return attempt_of(one.full_id) == attempt_of(other.full_id) && same_url &&
+         (run.counts_attempts || (run.url_names_run && !one.ci_url.empty()));
+}
+
 // Outside of a CI every run of a checkout has the same key, and what passed before says nothing
 // about now.
-std::optional<EndedJob> find_in_history(const MeshAccess& access, report::History& history) {
-  if (!access.is_named) return std::nullopt;
+void search_history(const MeshAccess& access, report::History& history, EndedSearch& search) {
+  if (!access.is_named) return;
   const auto rows = history.list(kJobsLookedAt);
+  std::vector<const report::JobRow*> same;
   for (const report::JobRow& row : rows.value) {
     if (!is_of_this_build(access, row.full_id)) continue;
-    auto job = history.load(row.full_id);
-    if (!job.value) return std::nullopt;
-    const bool late = came_too_late(access, *job.value);
-    return EndedJob{std::move(*job.value), !late, history.path()};
+    if (is_of_this_command(access, row.full_id)) {
+      same.push_back(&row);
+    } else if (search.note.empty()) {
+      search.note = row.short_id +
+                    " has run another command under this job's key: it is no earlier attempt of "
+                    "this one";
+    }
+    if (same.size() == 2) break;
   }
-  return std::nullopt;
+  if (same.empty()) return;
+  auto job = history.load(same[0]->full_id);
+  if (!job.value) return;
+  search.note.clear();
+  if (is_of_this_run(access, *job.value)) return refuse_further_run(same[0]->short_id, search);
+  const bool late = came_too_late(access, *job.value);
+  if (!late && same.size() == 2 && are_of_one_run(access.run, *same[0], *same[1])) {
+    return refuse_several(
+        "one CI job has run both " + same[1]->short_id + " and " + same[0]->short_id, search);
+  }
+  search.found = EndedJob{std::move(*job.value), !late, history.path()};
 }
 
 }  // namespace
 
-std::string full_id_prefix(const MeshAccess& access) {
-  const std::string build = access.build.empty() ? "" : access.build + "/";
-  return access.job + "/" + std::to_string(access.run.attempt) + "/" + build;
+std::string full_job_id(const MeshAccess& access, int64_t wall_ms, const std::string& node) {
+  return full_id_prefix(access) + std::to_string(wall_ms) + "-" + node + "-" + access.command;
 }
 
 std::optional<std::string> keep_ended(const MeshAccess& access, const std::string& rendezvous,
@@ -159,12 +257,13 @@ std::optional<std::string> keep_ended(const MeshAccess& access, const std::strin
          " for nodes that come late: " + std::strerror(error);
 }
 
-std::optional<EndedJob> find_ended(const MeshAccess& access, const std::string& rendezvous,
-                                   report::History& history) {
-  if (!rendezvous.empty()) {
-    if (auto ended = find_in_directory(access, rendezvous)) return ended;
-  }
-  return find_in_history(access, history);
+EndedSearch find_ended(const MeshAccess& access, const std::string& rendezvous,
+                       report::History& history) {
+  EndedSearch search;
+  const bool open = rendezvous.empty() || search_directory(access, rendezvous, search);
+  if (open) search_history(access, history, search);
+  if (search.found) search.note.clear();
+  return search;
 }
 
 std::unordered_set<std::string> passed_tests(const report::JobSummary& earlier) {

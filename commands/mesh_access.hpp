@@ -25,6 +25,7 @@ struct MeshAccess {
   std::string job;       // the job's key, the same in all attempts
   std::string identity;  // of this attempt: nodes of different identities never meet
   std::string build;     // tells builds with the same key apart, shortened; empty: nobody says
+  std::string command;   // tells commands apart, shortened; empty: this one runs none
   // Jobs of this key and build are attempts of one job. Where neither the CI nor the user names
   // it, the next job of the same key may be of other sources.
   bool is_named = false;

@@ -25,6 +25,7 @@ struct Row {
   uint32_t first_index = 0;
   const char* total = "";
   const char* url = "";
+  bool url_names_run = false;
   const char* commit = "";
   const char* branch = "";
   void (*amend)(const Environment&, CiRun&) = nullptr;
@@ -216,7 +217,7 @@ const Row kRows[] = {
      .step = "{CIRCLE_JOB}",
      .index = "{CIRCLE_NODE_INDEX}",
      .total = "{CIRCLE_NODE_TOTAL}",
-     .url = "{CIRCLE_BUILD_URL}",
+     .url = "{CIRCLE_BUILD_URL}", .url_names_run = true,
      .commit = "{CIRCLE_SHA1}",
      .branch = "{CIRCLE_BRANCH}"},
     {.platform = "codefresh",
@@ -245,7 +246,7 @@ const Row kRows[] = {
      .step = "{CI_JOB_STAGE}:{CI_JOB_NAME}",
      .index = "{CI_NODE_INDEX}", .first_index = 1,
      .total = "{CI_NODE_TOTAL}",
-     .url = "{CI_JOB_URL}",
+     .url = "{CI_JOB_URL}", .url_names_run = true,
      .commit = "{CI_COMMIT_SHA}",
      .branch = "{CI_MERGE_REQUEST_SOURCE_BRANCH_NAME|CI_COMMIT_REF_NAME}",
      .amend = cut_gitlab_matrix},
@@ -291,7 +292,7 @@ const Row kRows[] = {
      .step = "{SEMAPHORE_BLOCK_NAME}:{SEMAPHORE_JOB_NAME}",
      .index = "{SEMAPHORE_JOB_INDEX}", .first_index = 1,
      .total = "{SEMAPHORE_JOB_COUNT}",
-     .url = "{SEMAPHORE_ORGANIZATION_URL}/jobs/{SEMAPHORE_JOB_ID}",
+     .url = "{SEMAPHORE_ORGANIZATION_URL}/jobs/{SEMAPHORE_JOB_ID}", .url_names_run = true,
      .commit = "{SEMAPHORE_GIT_SHA}",
      .branch = "{SEMAPHORE_GIT_PR_BRANCH|SEMAPHORE_GIT_BRANCH}"},
     {.platform = "woodpecker",
@@ -378,12 +379,16 @@ CiRun read_row(const Environment& environment, const Row& row) {
   run.repository = without_credentials(expand_whole(environment, row.repository));
   run.build = expand_parts(environment, row.build);
   run.step = without_shard_number(expand_parts(environment, row.step));
+  // Retries that are counted from nought need not be told of before the first.
+  run.counts_attempts = *row.attempt != '\0' && row.first_attempt == 0;
   if (const auto number = to_number(expand_whole(environment, row.attempt));
       number && *number >= row.first_attempt) {
     run.attempt = *number - row.first_attempt + 1;
+    run.counts_attempts = true;
   }
   number_nodes(environment, row, run);
   run.job_url = expand_whole(environment, row.url);
+  run.url_names_run = row.url_names_run && !run.job_url.empty();
   run.commit = expand_whole(environment, row.commit);
   run.branch = without_ref_prefix(expand_whole(environment, row.branch));
   if (row.amend != nullptr) row.amend(environment, run);

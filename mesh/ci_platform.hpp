@@ -25,6 +25,9 @@ struct CiRun {
   std::optional<uint32_t> node_index;  // 0-based on every platform; a hint, not an identity
   std::optional<uint32_t> node_total;  // a hint, never a quorum
   std::string job_url;
+  // Whether a job that the CI runs again has a higher attempt; whether it has another job_url.
+  bool counts_attempts = false;
+  bool url_names_run = false;
   std::string commit;
   std::string branch;
   bool multi_host = false;  // something says that nodes of this step run on other hosts

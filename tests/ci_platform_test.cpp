@@ -262,6 +262,24 @@ TEST_CASE("ci: gitlab matrix legs are jobs of their own unless a group says othe
   CHECK(job_key(a, "all", "") == job_key(b, "all", ""));
 }
 
+TEST_CASE("ci: whether a job that is run again can be told from the same one", "[mesh][ci]") {
+  CHECK(seen(kGitlab).url_names_run);
+  CHECK_FALSE(seen(kGitlab).counts_attempts);
+  const CiRun github = seen({{"GITHUB_ACTIONS", "true"}, {"GITHUB_RUN_ATTEMPT", "1"}});
+  CHECK(github.counts_attempts);
+  CHECK_FALSE(github.url_names_run);
+  // What only looks like GitHub may not count.
+  CHECK_FALSE(seen({{"GITHUB_ACTIONS", "true"}}).counts_attempts);
+  CHECK(seen({{"BUILDKITE", "true"}}).counts_attempts);
+  CHECK(seen({{"SLURM_JOB_ID", "7"}}).counts_attempts);
+  const CiRun jenkins = seen({{"JENKINS_URL", "http://j"}, {"BUILD_URL", "http://j/1"}});
+  CHECK_FALSE(jenkins.counts_attempts);
+  CHECK_FALSE(jenkins.url_names_run);
+  Variables without_page = kGitlab;
+  without_page.erase("CI_JOB_URL");
+  CHECK_FALSE(seen(without_page).url_names_run);
+}
+
 TEST_CASE("ci: jenkins, with and without its address configured", "[mesh][ci]") {
   const Variables variables = {{"JENKINS_URL", "https://ci.example.com/"},
                                {"BUILD_TAG", "jenkins-app-12"},
