@@ -29,6 +29,7 @@
 #include "report/trace.hpp"
 #include "sched/io/core_speed.hpp"
 #include "sched/io/machine.hpp"
+#include "sched/slice.hpp"
 #include "sched/test_hash.hpp"
 #include "sched/worker_speed.hpp"
 
@@ -154,6 +155,7 @@ int Agent::run_to_the_end() {
   if (!ended.note.empty()) say(ended.note);
   is_further_run_ = ended.is_further_run;
   if (ended.found && !ended.found->rerun) return conclude_late(*ended.found);
+  may_slice_ = access_.run.attempt == 1;
   if (ended.found) run_again(ended.found->summary);
   if (!listen()) return *failed_with_;
   make_node();
@@ -171,6 +173,9 @@ int Agent::run_to_the_end() {
 void Agent::run_again(const report::JobSummary& earlier) {
   const std::unordered_set<std::string> passed = passed_tests(earlier);
   earlier_ = {earlier.full_id, earlier.short_id, earlier.started.ms, {}};
+  const auto slice = slice_of(access_.run);
+  may_slice_ = slice && std::find(earlier.notes.begin(), earlier.notes.end(),
+                                  sched::slice_note(*slice)) != earlier.notes.end();
   for (const std::string& id : passed) earlier_->passed.insert(sched::test_hash(id));
   if (passed.empty()) return;
   say("this is a rerun of " + earlier.short_id + ": " + sched::left_out(passed.size()));
@@ -252,7 +257,9 @@ sched::SchedulerConfig Agent::scheduler_config() const {
   config.speculation = options_.speculation;
   config.strict_collection = options_.strict_collection;
   config.flaky_fails = options_.flaky == FlakyPolicy::kFail;
-  if (options_.on_isolation == IsolationPolicy::kSlice) config.slice = slice_of(access_.run);
+  if (options_.on_isolation == IsolationPolicy::kSlice && may_slice_) {
+    config.slice = slice_of(access_.run);
+  }
   return config;
 }
 

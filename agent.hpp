@@ -95,6 +95,8 @@ class Agent {
   int interrupts_ = 0;
   std::vector<std::string> given_addresses_;  // by --peers
   std::optional<sched::EarlierAttempt> earlier_;
+  // Of what a rerun has to run, others may have run a part, and may not come again.
+  bool may_slice_ = true;
   bool is_further_run_ = false;  // this CI job has run the command before
   std::size_t members_seen_ = 1;
   Instant began_at_;

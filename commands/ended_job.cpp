@@ -12,6 +12,7 @@
 #include "commands/sealed_file.hpp"
 #include "report/json_report.hpp"
 #include "report/verdict.hpp"
+#include "sched/slice.hpp"
 
 namespace dagz {
 namespace {
@@ -229,6 +230,8 @@ void search_history(const MeshAccess& access, report::History& history, EndedSea
   search.note.clear();
   if (is_of_this_run(access, *job.value)) return refuse_further_run(same[0]->short_id, search);
   const bool late = came_too_late(access, *job.value);
+  // Of a slice that is another node's this one can take nothing for its own.
+  if (late && sched::has_slice_note(job.value->notes)) return;
   if (!late && same.size() == 2 && are_of_one_run(access.run, *same[0], *same[1])) {
     return refuse_several(
         "one CI job has run both " + same[1]->short_id + " and " + same[0]->short_id, search);

@@ -448,6 +448,13 @@ std::optional<CiRun> detect_ci(const Environment& environment) {
   return std::nullopt;
 }
 
+void count_leg(CiRun& run, std::string_view group, std::string_view user_key) {
+  if (run.matrix.empty() || !group.empty() || !user_key.empty()) return;
+  run.node_index = 0;
+  run.node_total = 1;
+  run.multi_host = false;
+}
+
 CiRun local_run(const std::string& host, const std::string& user, const std::string& repository) {
   CiRun run;
   run.platform = "local";

@@ -37,6 +37,9 @@ struct CiRun {
 // does not tell, and an index outside of its total is dropped.
 std::optional<CiRun> detect_ci(const Environment& environment);
 
+// A matrix leg that is a job of its own is one of one node, whatever the CI counts over all legs.
+void count_leg(CiRun& run, std::string_view group, std::string_view user_key);
+
 // A run outside any CI: one user's runs of one checkout on one host belong together.
 CiRun local_run(const std::string& host, const std::string& user, const std::string& repository);
 

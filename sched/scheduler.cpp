@@ -506,8 +506,7 @@ void Scheduler::end(Instant now, Output& out) {
   closed.detail = stop_detail_;
   if (!stop_reason_ && config_.slice && config_.slice->total > 1 && !has_company_) {
     closed.reason = report::CloseReason::kSlice;
-    closed.detail = "only slice " + std::to_string(config_.slice->index + 1) + " of " +
-                    std::to_string(config_.slice->total) + ": the other nodes were never met";
+    closed.detail = slice_note(*config_.slice);
   }
   out.closed = std::move(closed);
 }

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace dagz::sched {
 
@@ -14,5 +16,9 @@ struct Slice {
   // By the id alone, so that nodes agree that have never met.
   bool has(std::string_view test_id) const;
 };
+
+// What a job that was closed on a slice says among its notes, and whether one does.
+std::string slice_note(const Slice& slice);
+bool has_slice_note(const std::vector<std::string>& notes);
 
 }  // namespace dagz::sched

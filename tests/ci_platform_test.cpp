@@ -262,6 +262,24 @@ TEST_CASE("ci: gitlab matrix legs are jobs of their own unless a group says othe
   CHECK(job_key(a, "all", "") == job_key(b, "all", ""));
 }
 
+TEST_CASE("ci: a matrix leg that is a job of its own has one node", "[mesh][ci]") {
+  Variables leg = kGitlab;
+  leg["CI_JOB_NAME"] = "unit: [3.11, linux]";
+  const auto counted = [&](std::string_view group, std::string_view user_key) {
+    CiRun run = seen(leg);
+    count_leg(run, group, user_key);
+    return run;
+  };
+  CHECK(counted("", "").node_total == 1U);
+  CHECK(counted("", "").node_index == 0U);
+  CHECK_FALSE(counted("", "").multi_host);
+  // One job of all legs.
+  CHECK(counted("all", "").node_total == 4U);
+  CHECK(counted("", "key").node_index == 1U);
+  leg["CI_JOB_NAME"] = "unit 2/4";
+  CHECK(counted("", "").node_total == 4U);
+}
+
 TEST_CASE("ci: whether a job that is run again can be told from the same one", "[mesh][ci]") {
   CHECK(seen(kGitlab).url_names_run);
   CHECK_FALSE(seen(kGitlab).counts_attempts);

@@ -143,6 +143,54 @@ def test_who_stays_alone_runs_its_slice(job, place):
     assert len(ids) == len(set(ids)) == 60
 
 
+def gitlab(index, name, run):
+    return {"GITLAB_CI": "true", "CI_SERVER_URL": "https://gitlab.example", "CI_PROJECT_PATH": "o/r",
+            "CI_PIPELINE_ID": "7", "CI_JOB_NAME": name, "CI_NODE_TOTAL": "2", "CI_NODE_INDEX": str(index),
+            "CI_JOB_URL": f"https://gitlab.example/o/r/-/jobs/{run}", "DAGZ_SECRET": SECRET}
+
+
+def test_a_rerun_of_a_shared_job_runs_no_slice(job, place):
+    """What failed may have run on a node that does not come again."""
+    for i in range(8):
+        job.write(f"test_{i}.py", "import time\ndef test_bad():\n    time.sleep(0.3)\n    assert 0\n")
+    options = ["-n", "1", "--listen", "127.0.0.1", "--retries", "0", "--on-isolation", "slice"]
+
+    def one(index, run):
+        return job.start(*options, state=place / f"kept-{index}", RAN=str(place / "ran"),
+                         **gitlab(index, f"t {index}/2", run))
+
+    nodes = [one(index, index) for index in (1, 2)]
+    assert [node.wait() for node in nodes] == [1, 1]
+    assert not any("only slice" in line for line in nodes[0].report())
+    again = one(1, 3)
+    assert again.wait() == 1
+    assert {match[7] for match in again.progress()} == {f"test_{i}.py::test_bad" for i in range(8)}
+
+
+def test_a_rerun_of_a_slice_runs_what_is_left_of_that_slice(job, place):
+    job.write("test_bad.py", "import pytest\n@pytest.mark.parametrize('i', range(8))\ndef test_bad(i): assert 0\n")
+    options = ["-n", "1", "--listen", "127.0.0.1", "--no-beacon", "--retries", "0", "--on-isolation", "slice"]
+    node = job.start(*options, state=place / "kept", RAN=str(place / "ran"), **gitlab(1, "t 1/2", 1))
+    assert node.wait() == 1
+    bad = {match[7] for match in node.progress() if match[6] == "FAILED"}
+    assert 0 < len(bad) < 8
+    again = job.start(*options, state=place / "kept", RAN=str(place / "ran"), **gitlab(1, "t 1/2", 2))
+    assert again.wait() == 1
+    assert {match[7] for match in again.progress()} == bad
+    assert "only slice 1 of 2: the other nodes were never met" in again.report()
+
+
+def test_a_matrix_leg_is_no_slice(job, place):
+    """GitLab counts all legs, each of which is a job of its own."""
+    job.key = ""
+    for index, leg in ((1, "3.11"), (2, "3.12")):
+        node = job.start("-n", "1", "--listen", "127.0.0.1", "--on-isolation", "slice", RAN=str(place / "ran"),
+                         **gitlab(index, f"test: [{leg}]", index))
+        assert node.wait() == 0
+        assert "60 passed" in node.summary()
+        assert not any("expected nodes" in line or "only slice" in line for line in node.report())
+
+
 def test_an_empty_slice_of_a_suite_passes(job, place):
     job.write("test_it.py", "def test_it(): pass\n")
     nodes = []
