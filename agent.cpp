@@ -560,6 +560,7 @@ void Agent::finish_runner() {
   sched::FinishRunner finish;
   const NodeEnd& end = *node_->end();
   finish.hard = interrupts_ > 0 || end.kind == NodeEnd::Kind::kDeparted;
+  session_stopped_ = finish.hard;
   finish.job = end.summary.full_id;
   finish.began_s = end.summary.started.ms / 1000;
   const std::string name = own_name();
@@ -716,21 +717,22 @@ int Agent::conclude() {
   // The others have done without this node, and yet somebody has to mend it.
   const bool unusable =
       runner_failure_ && (runner_failure_->exit_code == report::kExitUsage ||
+                          runner_failure_->exit_code == report::kExitInternalError ||
                           runner_failure_->exit_code == report::kExitUnusableEnvironment);
   return unusable ? runner_failure_->exit_code : code_of_session(end.summary);
 }
 
 // No test failed, or none of this node where only its own count, and yet something may say no.
 int Agent::code_of_session(const report::JobSummary& summary) {
+  // One that was stopped by this process has nothing to say on the job.
+  if (session_stopped_) return report::kExitPassed;
   // The session is empty where others have found or run all there is.
-  if (summary.counts.total == 0 || runner_status_ == report::kExitEmpty) {
-    return report::kExitPassed;
-  }
+  const bool empty = summary.counts.total == 0 || runner_status_ == report::kExitEmpty;
   // The session is told of all failures of the job.
   const bool told_so = runner_status_ == report::kExitFailed &&
                        report::exit_code(summary, {}) == report::kExitFailed;
   // A plug-in (a coverage limit, for instance).
-  if (runner_status_ != 0 && !told_so) {
+  if (runner_status_ != 0 && !told_so && !empty) {
     say("pytest's session ended with status " + std::to_string(runner_status_) +
         " on this node although no test failed: a plug-in decided so");
     return runner_status_;

@@ -102,6 +102,7 @@ class Agent {
   Instant began_at_;
   bool runner_ended_ = false;
   bool finish_asked_ = false;
+  bool session_stopped_ = false;
   Instant read_workers_at_;
   Instant next_draw_at_;
   std::optional<sched::RunnerFailed> runner_failure_;

@@ -59,6 +59,18 @@ TEST_CASE("pytest exit: who dies while it collects names what it had begun with"
   CHECK(explain_command_end(end).text == "`pytest` ended before its tests were done (SIGKILL)");
 }
 
+TEST_CASE("pytest exit: a process that just vanishes does not end well", "[sched]") {
+  CommandEnd end = ended(exited(0));
+  end.connected = true;
+  CHECK(explain_command_end(end).exit_code == 3);
+  end.collecting = "tests/test_a.py";
+  const RunnerFailed failed = explain_command_end(end);
+  CHECK(failed.exit_code == 3);
+  CHECK(failed.text ==
+        "pytest's process ended before it had collected (exit status 0): it had last begun to "
+        "collect tests/test_a.py");
+}
+
 TEST_CASE("pytest exit: no pytest makes the environment unusable", "[sched]") {
   CommandEnd end = ended(exited(1), {"python3", "-m", "pytest"});
   end.output = "/usr/bin/python3: No module named pytest\n";
@@ -110,7 +122,7 @@ TEST_CASE("pytest exit: a good end without a catalog is good if it was asked for
   CHECK(explain_command_end(end).exit_code == 1);
   end.text_only = false;
   end.wait_status = exited(0);
-  end.connected = true;
+  end.connected = end.session_ended = true;  // pytest.exit("enough", returncode=0)
   CHECK(explain_command_end(end).exit_code == 0);
   end.collected = true;
   CHECK(explain_command_end(end).exit_code == 3);

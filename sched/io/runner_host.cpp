@@ -708,9 +708,9 @@ void RunnerHost::command_ended(int wait_status) {
     return end(std::move(finished));
   }
   const bool lost = was_lost();
-  RunnerFailed failure =
-      explain_command_end({config_.argv, wait_status, connected_, collected_,
-                           files_.asked_for_text(), std::move(failure_), collecting_, output});
+  RunnerFailed failure = explain_command_end({config_.argv, wait_status, connected_, collected_,
+                                              files_.asked_for_text(), std::move(failure_),
+                                              collecting_, output, session_status_.has_value()});
   if (lost) return lose(wait_status, std::move(failure));
   end(std::move(failure));
 }

@@ -57,7 +57,12 @@ std::string with_output(std::string sentence, const std::string& output) {
 bool is_text_only(const CommandEnd& end) { return end.text_only || asks_for_text_only(end.argv); }
 
 RunnerFailed ended_well(const CommandEnd& end) {
-  if (end.connected || is_text_only(end)) return {0, end.output};
+  if (end.session_ended || is_text_only(end)) return {0, end.output};
+  if (end.connected) {
+    std::string text = "pytest's process ended before it had collected (exit status 0)";
+    if (!end.collecting.empty()) text += ": it had last begun to collect " + end.collecting;
+    return {kInternalError, with_output(std::move(text), end.output)};
+  }
   return {kInternalError,
           with_output("the command ended without starting pytest (or with a pytest that does not "
                       "see PYTEST_PLUGINS: tox needs pass_env = DAGZ_*, PYTHONPATH and "

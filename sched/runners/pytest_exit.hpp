@@ -21,6 +21,7 @@ struct CommandEnd {
   std::optional<std::string> failure;  // what the driver said when it gave up
   std::string collecting;              // the file or directory that it last began to collect
   std::string output;                  // standard output and error, bounded
+  bool session_ended = false;          // pytest said so, and did not just vanish
 };
 
 // Exit code 0 is possible: `--version` or `--collect-only` end well without a catalog, and `text`

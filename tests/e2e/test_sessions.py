@@ -1,6 +1,7 @@
 """What the command does besides running tests: other programs, a second pytest, the end of its session."""
 
 import json
+import signal
 import sys
 
 import pytest
@@ -62,6 +63,43 @@ def test_a_session_without_tests_is_no_failure_where_others_have_some(job):
     assert [busy.wait(), idle.wait()] == [0, 0], idle.errors
     assert "status 5" not in idle.errors
     same_report([busy, idle])
+
+
+@pytest.mark.parametrize("script, code", [
+    ("exit 1", 3),
+    ("true", 3),
+    ("echo 'no module named foo' >&2; exit 127", 16),
+    (f"{PYTEST} -k nothing; exit 9", 9),
+    (f"{PYTEST} -k nothing", 0),
+])
+def test_a_node_whose_command_fails_says_so_though_others_finish(job, script, code):
+    job.write("test_it.py", "import pytest, time\n@pytest.mark.parametrize('i', range(5))\n"
+              "def test_it(i): time.sleep(0.5)\n")
+    busy = job.start("-n", "1")
+    broken = shell(job, script)
+    assert [busy.wait(), broken.wait()] == [0, code], broken.errors
+    same_report([busy, broken])
+
+
+def test_a_file_that_ends_the_process_is_no_good_end(job):
+    job.write("test_it.py", "def test_it(): assert 0\n")
+    job.write("test_quits.py", "import os\nos._exit(0)\n")
+    node = job.start("-n", "1", "--collect", "whole")
+    assert node.wait() == 3
+    assert "it had last begun to collect test_quits.py" in node.errors
+
+
+def test_an_interrupt_while_the_session_ends_is_no_failure(job):
+    """All tests have passed, and the session hangs in a tear-down of its own."""
+    job.write("conftest.py", "import time\ndef pytest_sessionfinish(): time.sleep(20)\n")
+    job.write("test_it.py", "import pytest, time\n@pytest.fixture(scope='session')\ndef slow():\n    yield\n"
+              "    time.sleep(1.5)\ndef test_it(slow): pass\n")
+    node = job.start("-n", "1", "--grace", "1s")
+    node.wait_for_progress()
+    node.send(signal.SIGINT)
+    code = node.wait()
+    assert "a plug-in decided so" not in node.errors
+    assert code == (2 if "INTERRUPTED" in node.summary() else 0)
 
 
 def test_with_exit_own_the_failures_of_others_do_not_count(job):
