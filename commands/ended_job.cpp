@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "commands/sealed_file.hpp"
+#include "mesh/io/node_directory.hpp"
 #include "report/json_report.hpp"
 #include "report/verdict.hpp"
 #include "sched/slice.hpp"
