@@ -318,7 +318,7 @@ void Agent::start_runner() {
   config.argv = options_.command;
   config.extra_env = {{"DAGZ_JOB", job_label()}, {"DAGZ_NODE", short_name(node_->id())}};
   config.grace = options_.grace;
-  config.collect = collect_word(options_.collect);
+  config.collect = options_.strict_collection ? "strict" : collect_word(options_.collect);
   config.start_method = start_word(options_.start_method);
   config.measure_memory = options_.max_worker_memory.has_value();
   config.owns_orphans = true;

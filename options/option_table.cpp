@@ -217,7 +217,7 @@ const OptionSpec kOptions[] = {
      "no second copies of tests that take much too long, for workers that have nothing else to do",
      kRunCommand, apply_no_speculation},
     {"strict-collection", "", kBoolText, "Collection and plan",
-     "different collections on the nodes fail the job, which waits until all of them have collected",
+     "different collections on the nodes fail the job, which waits until all have collected, whole",
      kRunCommand, [](Text t, Settings& s) { return store(parse_bool(t), s.run.strict_collection); }},
     {"on-isolation", kIsolationWords, kIsolationWords, "Collection and plan",
      "when expected nodes are never met: run everything (default), or only this node's slice (a "

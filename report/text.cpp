@@ -147,15 +147,20 @@ std::string_view first_line(std::string_view text) {
 
 std::string_view headline(std::string_view traceback) {
   std::string_view found;
+  // Of Python's own traceback what stands at the margin last is the exception.
+  const bool plain = first_line(traceback).starts_with("Traceback (most recent call last)");
+  std::string_view exception;
   for (std::string_view rest = traceback; !rest.empty();) {
     const std::size_t end = rest.find('\n');
     const std::string_view line = rest.substr(0, end);
     const std::size_t text = line.find_first_not_of(' ', 1);
     if (line.starts_with("E ") && text != std::string_view::npos) found = line.substr(text);
+    if (plain && !line.empty() && line[0] != ' ' && line[0] != '(') exception = line;
     if (end == std::string_view::npos) break;
     rest.remove_prefix(end + 1);
   }
-  return found.empty() ? first_line(traceback) : found;
+  if (!found.empty()) return found;
+  return exception.empty() ? first_line(traceback) : exception;
 }
 
 std::string cut(std::string_view text, std::size_t limit) {

@@ -32,8 +32,8 @@ std::string valid_utf8(std::string_view text);
 
 // The first line that is not blank, trimmed; empty when there is none.
 std::string_view first_line(std::string_view text);
-// What a traceback comes to: its last line that pytest marks with "E", without the mark; the first
-// line where there is none.
+// What a traceback comes to: its last line that pytest marks with "E", without the mark; of
+// Python's own the exception, which is the last line at the margin; else the first line.
 std::string_view headline(std::string_view traceback);
 
 // At most `limit` bytes (at least 3) of valid UTF-8, ending in "…" when something was cut.

@@ -22,6 +22,14 @@ TEST_CASE("text: what a terminal would obey becomes visible", "[report]") {
   CHECK(visible("\xf0\x9f\x98\x80") == "\xf0\x9f\x98\x80");
 }
 
+TEST_CASE("text: a traceback comes to its exception", "[report]") {
+  CHECK(headline("def f():\n>   g()\nE   KeyError: 1\nE   2\na.py:3: KeyError") == "2");
+  CHECK(headline("no traceback\nat all") == "no traceback");
+  CHECK(headline("Traceback (most recent call last):\n  File \"a.py\", line 1, in f\n    g()\n"
+                 "ValueError: no\n\n(the same for 3 more of this file)") == "ValueError: no");
+  CHECK(headline("Traceback (most recent call last):\n") == "Traceback (most recent call last):");
+}
+
 TEST_CASE("text: output keeps its lines and loses its colours", "[report]") {
   CHECK(visible_lines("\x1b[1;31mE\x1b[0m\tassert\r\nnext\rline\x1b[2J") ==
         "E\tassert\nnext\\x0dline\\x1b[2J");

@@ -28,7 +28,7 @@ struct RunnerConfig {
   std::vector<std::string> argv = {"pytest"};
   std::vector<EnvironmentEntry> extra_env;           // DAGZ_JOB, DAGZ_NODE
   std::string cwd;                                   // empty: ours
-  std::string collect = "whole";                     // or "shared", "auto"
+  std::string collect = "whole";                     // or "shared", "auto", "strict"
   std::string start_method;                          // of workers: "fork", "spawn"; empty: auto
   bool measure_memory = false;                       // of workers, after each test
   bool owns_orphans = false;                         // they are told, and ended at the end

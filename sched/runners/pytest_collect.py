@@ -279,7 +279,9 @@ class Collection:
     # Neither first nor last: plug-ins that prepare for the collection come first, pytest's own after it.
     @pytest.hookimpl
     def pytest_collection(self, session):
-        if self.mode == "whole":
+        if self.mode == "strict":
+            self.why = "--strict-collection compares whole lists"
+        if self.mode in ("whole", "strict"):
             return None
         config = session.config
         self.why = why_whole_at_once(config) or ""
@@ -293,9 +295,17 @@ class Collection:
         if self.why:
             walk.complete()
         else:
+            _check_expressions(config)
             self.files = walk.files
             self.why = "%d file%s, each collected where it runs" % (len(self.files), "s"[: len(self.files) != 1])
         return True
+
+
+def _check_expressions(config):
+    """Raises pytest's UsageError for -k and -m here, once, rather than in the worker for each file."""
+    check = getattr(config.pluginmanager.getplugin("mark"), "pytest_collection_modifyitems", None)
+    if check is not None:
+        check(items=[], config=config)
 
 
 # ---- telling what there is -----------------------------------------------------------------------

@@ -19,7 +19,7 @@ inline constexpr std::string_view kDriverModule = "dagz_pytest_driver";
 struct DriverPlace {
   std::string socket;     // path of the socket that the driver connects to
   std::string directory;  // holds the driver's modules and nothing else
-  std::string collect;    // "whole", "shared" or "auto"
+  std::string collect;    // "whole", "shared", "auto" or "strict"
   std::string start;      // of workers: "fork", "spawn" or "auto"; empty: as auto
 };
 

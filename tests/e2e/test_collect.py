@@ -278,3 +278,25 @@ def test_long(i): time.sleep(1.5)
     told = {match[7]: int(match[8]) // 2 for node in nodes for match in node.progress()}
     places = [told["test_long.py::test_long[%d]" % i] for i in range(4)]
     assert sorted(places) == [0, 0, 1, 1], places
+
+
+@pytest.mark.parametrize("options", [["-k", "foo and"], ["-m", "not (slow"]])
+@pytest.mark.parametrize("collect", ["shared", "whole"])
+def test_a_wrong_expression_is_an_error_of_usage_once(job, options, collect):
+    for i in range(3):
+        job.write(f"test_{i}.py", "def test_it(): pass\n")
+    node = job.start("-n", "1", "--collect", collect, pytest=options)
+    assert node.wait() == 4
+    assert node.everything().count(f"ERROR: Wrong expression passed to '{options[0]}'") == 1
+    assert "Traceback" not in node.everything()
+
+
+def test_strict_collection_collects_whole(job, tmp_path):
+    """Files that are collected where they run cannot be compared."""
+    for i in range(3):
+        job.write(f"test_{i}.py", "import os, pytest\n@pytest.mark.parametrize('i', range(int(os.environ['MINE'])))\n"
+                  "def test_it(i): pass\n")
+    nodes = [job.start("-n", "1", "--collect", "shared", "--strict-collection", MINE=mine) for mine in "13"]
+    assert [node.wait() for node in nodes] == [18, 18]
+    same_report(nodes)
+    assert "collection: whole, --strict-collection compares whole lists" in nodes[0].errors
