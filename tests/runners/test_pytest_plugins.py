@@ -180,8 +180,11 @@ def test_throughput_is_told(write, workers, record_property, capsys):
         print(" %d workers: %.3f ms per test " % (workers, 1000 * seconds / len(agent.done)), end="")
 
 
-@pytest.mark.parametrize("garbage", [b"\xff" * 64, b"\0\0\0\1i" * 8, b"\0\0\0\5(\1\0\0\0N"], ids=["size", "data", "fields"])
-def test_garbage_in_place_of_reports_costs_plug_ins_that_worker(write, garbage):
+GARBAGE = {"size": b"\xff" * 64, "data": b"\0\0\0\1i" * 8, "fields": b"\0\0\0\5(\1\0\0\0N"}
+
+
+@pytest.mark.parametrize("kind", GARBAGE)
+def test_garbage_in_place_of_reports_costs_plug_ins_that_worker(write, kind):
     suite = write(
         test_g="""
         import os, socket
@@ -197,7 +200,7 @@ def test_garbage_in_place_of_reports_costs_plug_ins_that_worker(write, garbage):
         def test_b(): pass
         def test_c(): pass
         """
-        % (garbage,)
+        % (GARBAGE[kind],)
     )
     agent = Agent(suite, "-q", "--junitxml=j.xml").run()
     assert agent.outcomes() == {"test_writes": "passed", "test_b": "passed", "test_c": "passed"}
