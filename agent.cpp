@@ -636,6 +636,19 @@ void Agent::tell_what_is_not_in_force(const report::JobSummary& summary) {
   if (options_.strict_collection && !summary.strict_collection && summary.collections_differ) {
     say(std::string("--strict-collection") + otherwise);
   }
+  if (!node_ || !node_->end() || node_->end()->closed_by == node_->id()) return;
+  const char* by_another = " is not in force: the node that scheduled the job did without it";
+  const report::CloseReason reason = node_->end()->reason;
+  const bool failed_enough =
+      options_.max_fail.count > 0 &&
+      summary.counts.failed + summary.counts.errors >= options_.max_fail.count;
+  if (failed_enough && reason == report::CloseReason::kComplete) {
+    say(std::string("--max-fail") + by_another);
+  }
+  const bool late = options_.deadline && summary.duration > *options_.deadline;
+  if (late && reason == report::CloseReason::kComplete) {
+    say(std::string("--deadline") + by_another);
+  }
 }
 
 int Agent::exit_code_of(const report::JobSummary& summary) {

@@ -71,6 +71,16 @@ TEST_CASE("pytest exit: a process that just vanishes does not end well", "[sched
         "collect tests/test_a.py");
 }
 
+TEST_CASE("pytest exit: who ignores PYTHONPATH is told so", "[sched]") {
+  CommandEnd end = ended(exited(4), {"python", "-I", "-m", "pytest"});
+  end.output =
+      "ImportError: Error importing plugin \"dagz_pytest_driver\": No module named "
+      "'dagz_pytest_driver'\n";
+  const RunnerFailed failed = explain_command_end(end);
+  CHECK(failed.exit_code == 4);
+  CHECK(failed.text.find("leave out -I and -E\nImportError") != std::string::npos);
+}
+
 TEST_CASE("pytest exit: no pytest makes the environment unusable", "[sched]") {
   CommandEnd end = ended(exited(1), {"python3", "-m", "pytest"});
   end.output = "/usr/bin/python3: No module named pytest\n";

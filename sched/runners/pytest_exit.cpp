@@ -48,6 +48,11 @@ bool says_no_module(std::string_view output) {
   return false;
 }
 
+// What names the driver came through, and the folder that it lies in did not.
+bool lacks_the_driver(std::string_view output) {
+  return output.find("No module named 'dagz_pytest_driver'") != std::string_view::npos;
+}
+
 std::string with_output(std::string sentence, const std::string& output) {
   if (output.empty()) return sentence;
   sentence += '\n';
@@ -94,6 +99,10 @@ RunnerFailed explain_command_end(const CommandEnd& end) {
   if (end.failure) text += ": " + *end.failure;
   const bool died = !pytest_code && !end.collected && !end.collecting.empty();
   if (died) text += "; it had last begun to collect " + end.collecting;
+  if (!end.connected && lacks_the_driver(end.output)) {
+    text +=
+        ": its Python ignores PYTHONPATH, by which it finds dagz's plug-in; leave out -I and -E";
+  }
   return {pytest_code ? *code : kInternalError, with_output(std::move(text), end.output)};
 }
 

@@ -233,3 +233,16 @@ def test_comparing_sees_a_difference():
     plain = Outcomes(1, {"a": "passed", "b": "failed", "c": "passed"})
     ours = Outcomes(0, {"a": "passed", "b": "passed", "d": "passed"})
     assert list(compare(plain, ours)) == ["b", "c", "d", ""]
+
+
+def test_a_limit_of_a_node_that_does_not_schedule_is_not_in_force(job):
+    job.write("conftest.py", "import time\ntime.sleep(1)\n")
+    job.write("test_it.py", "import pytest, time\n@pytest.mark.parametrize('i', range(12))\n"
+              "def test_it(i):\n    time.sleep(0.2)\n    assert 0\n")
+    first = job.start("-n", "1", "--retries", "0")
+    first.address()
+    second = job.start("-n", "1", "--retries", "0", "-x", "--deadline", "1s")
+    assert [first.wait(), second.wait()] == [1, 1]
+    for option in ("--max-fail", "--deadline"):
+        assert f"{option} is not in force: the node that scheduled the job did without it" in second.errors
+    assert "not in force" not in first.errors
