@@ -170,11 +170,11 @@ std::optional<NodeEnd> Node::end_with_what_is_known(Moment at, const std::string
 // in it than another's.
 void Node::finish(Moment at) {
   if (end_) return;
+  if (at.now >= end_tests_at_) end_tests(at);
   if (!job_.closed()) {
     if (is_forsaken(at)) return end_forsaken(at);
-    if (at.now >= end_tests_at_) end_tests(at);
     if (!has_left(at)) return;
-    depart_by_ = Instant::never();
+    end_tests_at_ = depart_by_ = Instant::never();
     while (const mesh::LogBatch* batch = ledger_.flush()) to_forward_.push_back(*batch);
     flush_now_ = true;
     publish_logs(at);
@@ -207,7 +207,7 @@ void Node::finish(Moment at) {
     marks.folded_anew.reach();
     end_ = end_with(fold_anew(closed, job_.closed_by()));
   }
-  depart_by_ = Instant::never();
+  end_tests_at_ = depart_by_ = Instant::never();
   if (config_.events) events_.closed({elapsed(at), at.wall_ms}, end_->summary, end_->reason);
   ended_at_ = at.now;
   publish_logs(at);
