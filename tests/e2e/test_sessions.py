@@ -3,10 +3,11 @@
 import json
 import signal
 import sys
+import time
 
 import pytest
 
-from job import same_report
+from job import PATIENCE, same_report
 
 PYTEST = f"{sys.executable} -m pytest -p no:cacheprovider"
 
@@ -89,17 +90,22 @@ def test_a_file_that_ends_the_process_is_no_good_end(job):
     assert "it had last begun to collect test_quits.py" in node.errors
 
 
-def test_an_interrupt_while_the_session_ends_is_no_failure(job):
-    """All tests have passed, and the session hangs in a tear-down of its own."""
-    job.write("conftest.py", "import time\ndef pytest_sessionfinish(): time.sleep(20)\n")
-    job.write("test_it.py", "import pytest, time\n@pytest.fixture(scope='session')\ndef slow():\n    yield\n"
-              "    time.sleep(1.5)\ndef test_it(slow): pass\n")
-    node = job.start("-n", "1", "--grace", "1s")
-    node.wait_for_progress()
-    node.send(signal.SIGINT)
-    code = node.wait()
-    assert "a plug-in decided so" not in node.errors
-    assert code == (2 if "INTERRUPTED" in node.summary() else 0)
+def test_an_interrupt_of_one_node_as_the_job_ends_is_no_failure(job, tmp_path):
+    """All tests have passed, and this node tears down; nothing of the job is cut."""
+    job.write("conftest.py", "import os, pathlib, pytest, time\n@pytest.fixture(scope='session', autouse=True)\n"
+              "def slow():\n    yield\n    pathlib.Path(os.environ['MARK']).touch()\n    time.sleep(2)\n")
+    job.write("test_it.py", "import pytest, time\n@pytest.mark.parametrize('i', range(6))\n"
+              "def test_it(i): time.sleep(0.2)\n")
+    marks = [tmp_path / str(number) for number in range(2)]
+    nodes = [job.start("-n", "1", MARK=str(mark)) for mark in marks]
+    first = nodes[0]
+    until = time.monotonic() + PATIENCE
+    while not marks[0].exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    first.send(signal.SIGINT)
+    assert [node.wait() for node in nodes] == [0, 0], first.errors
+    assert "interrupted" in first.errors and "a plug-in decided so" not in first.errors
+    same_report(nodes)
 
 
 def test_with_exit_own_the_failures_of_others_do_not_count(job):
