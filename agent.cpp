@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -48,29 +49,9 @@ constexpr Duration kPeersAnswerWithin = Duration::seconds(2);
 constexpr int64_t kTearDownTimesGrace = 6;
 constexpr Duration kDrawEvery = Duration::milliseconds(200);
 
-std::string collect_word(CollectMode mode) {
-  switch (mode) {
-    case CollectMode::kShared:
-      return "shared";
-    case CollectMode::kWhole:
-      return "whole";
-    case CollectMode::kAuto:
-      break;
-  }
-  return "auto";
-}
-
-std::string start_word(StartMethod method) {
-  switch (method) {
-    case StartMethod::kFork:
-      return "fork";
-    case StartMethod::kSpawn:
-      return "spawn";
-    case StartMethod::kAuto:
-      break;
-  }
-  return "auto";
-}
+// As the driver knows them, in the order of the enumerators.
+constexpr std::array<const char*, 3> kCollectWords = {"auto", "shared", "whole"};
+constexpr std::array<const char*, 3> kStartWords = {"auto", "fork", "spawn"};
 
 // Which of how many nodes this is, as far as the CI tells.
 std::optional<sched::Slice> slice_of(const CiRun& run) {
@@ -318,8 +299,10 @@ void Agent::start_runner() {
   config.argv = options_.command;
   config.extra_env = {{"DAGZ_JOB", job_label()}, {"DAGZ_NODE", short_name(node_->id())}};
   config.grace = options_.grace;
-  config.collect = options_.strict_collection ? "strict" : collect_word(options_.collect);
-  config.start_method = start_word(options_.start_method);
+  config.collect = options_.strict_collection
+                       ? "strict"
+                       : kCollectWords.at(static_cast<std::size_t>(options_.collect));
+  config.start_method = kStartWords.at(static_cast<std::size_t>(options_.start_method));
   config.measure_memory = options_.max_worker_memory.has_value();
   config.owns_orphans = true;
   config.file_within =

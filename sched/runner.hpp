@@ -149,6 +149,7 @@ struct WorkerGone {
   bool clean = false;
   std::string reason;  // "SIGSEGV", "exit status 3"
   std::string output;  // what it left in its log, bounded
+  std::string where;   // its test was as it ended, as far as it could say so; for people
 };
 
 // A test or a plug-in asked for the end of the run (pytest.exit).

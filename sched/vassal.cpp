@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "report/progress.hpp"
-#include "sched/runners/pytest_stacks.hpp"
 #include "sched/runs.hpp"
 
 namespace dagz::sched {
@@ -426,13 +425,14 @@ void Vassal::on(Instant now, int64_t wall_ms, const WorkerGone& event, Output& o
   // A test may end its worker's run with words (pytest.exit): that takes none of the others down.
   const bool expected_end = event.clean && worker.sent.empty();
   const bool took_down = !event.clean && !worker.sent.empty();
-  if (took_down && collects(worker.sent.front()) && !worker.cancelled) {
+  const bool collected = took_down && collects(worker.sent.front());
+  const bool stopped = ended_ && took_down && !collected && !worker.sent.front().copy;
+  if (collected && !worker.cancelled) {
     die_collecting(event.slot, event, out);
-  } else if (took_down && ended_ && !collects(worker.sent.front()) && !worker.sent.front().copy) {
-    end_with_job(now, wall_ms, event.slot, event.output, out);
-  } else if (took_down && !ended_ && !worker.cancelled) {
-    die_running(now, wall_ms, event.slot, "the worker process died: " + event.reason, event.output,
-                out);
+  } else if (stopped || (took_down && !ended_ && !worker.cancelled)) {
+    WorkerGone death = event;
+    death.reason = "the worker process died: " + event.reason;
+    die_running(now, wall_ms, death, out);
   } else if (!event.clean && tears_down(worker) && worker.last && !ended_ && !worker.cancelled) {
     die_tearing_down(event.slot, event, out);
   } else if (!expected_end && !ended_ && !worker.cancelled) {
@@ -457,34 +457,27 @@ void Vassal::on(Instant now, int64_t wall_ms, const WorkerGone& event, Output& o
   }
 }
 
-// The worker's end is the result of the test that it ran.
-void Vassal::die_running(Instant now, int64_t wall_ms, Slot slot, const std::string& message,
-                         const std::string& output, Output& out) {
-  const Worker& worker = workers_[slot];
+// The worker's end is that of the test that it ran; with the job it says nothing of the test.
+void Vassal::die_running(Instant now, int64_t wall_ms, const WorkerGone& event, Output& out) {
+  const Worker& worker = workers_[event.slot];
   report::Finished result;
-  result.outcome = worker.timed_out ? report::Outcome::kTimedOut : report::Outcome::kCrashed;
+  if (ended_) {
+    result.outcome = report::Outcome::kStopped;
+    result.message = event.where;
+  } else if (worker.timed_out) {
+    result.outcome = report::Outcome::kTimedOut;
+    result.message =
+        "ran longer than " + report::format_duration(config_.test_timeout) + " and was ended";
+    if (!event.where.empty()) result.message += " " + event.where;
+  } else {
+    result.outcome = report::Outcome::kCrashed;
+    result.message = event.reason;
+  }
+  result.message.resize(std::min(result.message.size(), report::kMessageMax));
   result.duration = now - worker.head_since;
   result.started_wall_ms = wall_ms - result.duration.ms();
-  result.message =
-      worker.timed_out
-          ? "ran longer than " + report::format_duration(config_.test_timeout) + " and was ended"
-          : message;
-  if (const std::string where = innermost_frames(output); worker.timed_out && !where.empty()) {
-    result.message = (result.message + " " + where).substr(0, report::kMessageMax);
-  }
-  result.output = output_budget_.take(output);
-  finish(now, slot, std::move(result), out);
-}
-
-void Vassal::end_with_job(Instant now, int64_t wall_ms, Slot slot, const std::string& output,
-                          Output& out) {
-  report::Finished run;
-  run.outcome = report::Outcome::kStopped;
-  run.duration = now - workers_[slot].head_since;
-  run.started_wall_ms = wall_ms - run.duration.ms();
-  run.message = innermost_frames(output).substr(0, report::kMessageMax);
-  run.output = output_budget_.take(output);
-  finish(now, slot, std::move(run), out);
+  result.output = output_budget_.take(event.output);
+  finish(now, event.slot, std::move(result), out);
 }
 
 // As pytest has it, the worker's last test answers for fixtures of the session.

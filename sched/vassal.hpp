@@ -196,8 +196,7 @@ class Vassal {
   void die_collecting(Slot slot, const WorkerGone& event, Output& out);
   void die_tearing_down(Slot slot, const WorkerGone& event, Output& out);
   static bool tears_down(const Worker& worker);
-  void die_running(Instant now, int64_t wall_ms, Slot slot, const std::string& message,
-                   const std::string& output, Output& out);
+  void die_running(Instant now, int64_t wall_ms, const WorkerGone& event, Output& out);
   void reset(Worker& worker);
   void amend(const TestDone& event, const Worker& worker, report::Finished result, Output& out);
   void feed(Instant now, Slot slot, Output& out);
@@ -233,8 +232,6 @@ class Vassal {
   std::vector<Item> take_everything();
   uint32_t live_workers() const;
   void end_running_tests(Output& out);
-  void end_with_job(Instant now, int64_t wall_ms, Slot slot, const std::string& output,
-                    Output& out);
   // Weights and mutexes (vassal_admission.cpp)
   uint32_t weight_of(const Item& item) const;
   bool is_restricted(const Item& item) const;

@@ -46,7 +46,7 @@ void Vassal::on(Instant now, int64_t wall_ms, const RunnerLost& event, Output& o
     if (collects(worker.sent.front())) {
       die_collecting(slot, {slot, false, reason, {}}, out);
     } else {
-      die_running(now, wall_ms, slot, reason, {}, out);
+      die_running(now, wall_ms, {slot, false, reason, {}}, out);
     }
   }
   for (Worker& worker : workers_) {

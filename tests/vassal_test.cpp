@@ -390,9 +390,26 @@ TEST_CASE("vassal: an end at once kills what runs, and it has no verdict", "[sch
   CHECK(runs[0].outcome == report::Outcome::kPassed);
   for (const std::size_t stopped : {1U, 2U}) {
     CHECK(runs[stopped].outcome == report::Outcome::kStopped);
+    CHECK(runs[stopped].message == "in wait");
     CHECK_FALSE(runs[stopped].again);
   }
   CHECK(bench.all_answered());
+}
+
+TEST_CASE("vassal: a test that takes too long is ended, and its result says where it was",
+          "[sched]") {
+  Bench bench(1, 10, {}, true, 5, 0, Duration::seconds(1));
+  bench.begin(1);
+  CHECK(bench.vassal.next_deadline() <= bench.now + Duration::seconds(1));
+  bench.now = bench.now + Duration::seconds(1);
+  bench.advance();
+  REQUIRE(bench.all<KillWorker>().size() == 1);
+  CHECK(bench.all<KillWorker>()[0].stacks);
+  bench.gone(0, false);
+  REQUIRE(bench.written<report::Finished>().size() == 1);
+  CHECK(bench.written<report::Finished>()[0].outcome == report::Outcome::kTimedOut);
+  CHECK(bench.written<report::Finished>()[0].message ==
+        "ran longer than 1.0s and was ended in wait");
 }
 
 TEST_CASE("vassal: a polite end may become one at once", "[sched]") {

@@ -16,6 +16,7 @@
 #include "report/entry.hpp"
 #include "sched/exit_status.hpp"
 #include "sched/runners/pytest_exit.hpp"
+#include "sched/runners/pytest_stacks.hpp"
 #include "sched/test_hash.hpp"
 
 namespace dagz::sched {
@@ -596,7 +597,10 @@ void RunnerHost::on_exited(const WorkerExited& exited) {
   gone.reason = !worker.fault.empty()  ? worker.fault
                 : !exited.text.empty() ? exited.text
                                        : describe_exit(exited.status);
-  if (!gone.clean) gone.output = files_.log_tail(exited.slot);
+  if (!gone.clean) {
+    gone.output = files_.log_tail(exited.slot);
+    gone.where = innermost_frames(gone.output);
+  }
   if (!gone.clean && !worker.given.empty()) ++failed_runs_[worker.given.front()];
   events_.emplace_back(std::move(gone));
   workers_.erase(it);

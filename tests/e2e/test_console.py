@@ -243,19 +243,22 @@ def test_a_stalled_stdout_and_a_stalled_stderr_in_one_pipe(job):
     assert lines[0].startswith("dagz: job "), "in the order in which it was said"
 
 
-def wait_until_written(path) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not path.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-
-
-def test_output_at_the_end_waits_for_its_reader_whatever_else_is_asked(job):
+def node_that_waits_for_its_reader(job):
+    """One whose job is over, with more to say than a pipe holds. Returns it and the pipe."""
     job.write("test_it.py", "import pytest\n@pytest.mark.parametrize('i', range(1500))\ndef test_many(i): pass\n")
     reader, writer = os.pipe()
     junit = job.folder / "junit.xml"
     node = job.start("-n", "1", "--junit", str(junit), stdout=writer)
     os.close(writer)
-    wait_until_written(junit)
+    deadline = time.monotonic() + PATIENCE
+    while not junit.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert junit.exists(), node.everything()
+    return node, reader
+
+
+def test_output_at_the_end_waits_for_its_reader_whatever_else_is_asked(job):
+    node, reader = node_that_waits_for_its_reader(job)
     node.send(signal.SIGUSR1)
     time.sleep(1)  # it waits for its reader by then
     assert report_of(read_whole(reader))[-1].startswith("═══ end of report")
@@ -263,12 +266,7 @@ def test_output_at_the_end_waits_for_its_reader_whatever_else_is_asked(job):
 
 
 def test_output_that_nobody_reads_at_the_end_is_given_up_by_a_signal(job):
-    job.write("test_it.py", "import pytest\n@pytest.mark.parametrize('i', range(1500))\ndef test_many(i): pass\n")
-    reader, writer = os.pipe()
-    junit = job.folder / "junit.xml"
-    node = job.start("-n", "1", "--junit", str(junit), stdout=writer)
-    os.close(writer)
-    wait_until_written(junit)
+    node, reader = node_that_waits_for_its_reader(job)
     began = time.monotonic()
     node.send(signal.SIGINT)
     assert node.wait() == 0

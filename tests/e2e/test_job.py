@@ -283,7 +283,7 @@ def test_hangs():
 @pytest.mark.parametrize("how", ["deadline", "interrupt"])
 def test_what_hangs_when_a_job_is_stopped_is_in_every_report(job, how):
     job.write("test_h.py", HANGS)
-    deadline = ["--deadline", "4"] if how == "deadline" else []
+    deadline = ["--deadline", "6"] if how == "deadline" else []
     nodes = [job.start("-n", "1", "--grace", "0.5", *deadline) for _ in range(2)]
     if how == "interrupt":
         patience = time.monotonic() + PATIENCE

@@ -332,10 +332,11 @@ TEST_CASE("discovery: an elder with another secret on this host is seen at once"
 }
 
 TEST_CASE("discovery: a rendezvous directory that cannot be used is an error", "[mesh][io]") {
+  const TemporaryDirectory directory;
   DiscoveryConfig config = quiet();
-  config.rendezvous_dir = "/nonexistent/dagz";
+  config.rendezvous_dir = directory.path + "/absent/dagz";
   Node node(config, 4001);
-  CHECK_THAT(node.start(), Catch::Contains("/nonexistent/dagz"));
+  CHECK_THAT(node.start(), Catch::Contains("/absent/dagz"));
 }
 
 TEST_CASE("discovery: beacons on loopback reach every process of the run", "[mesh][io]") {
@@ -392,7 +393,7 @@ TEST_CASE("discovery: who only looks finds the others and leaves no trace", "[me
   CHECK(files_in(config.host_directory) == 1);
   CHECK(fs::exists(directory.path));
 
-  config.rendezvous_dir = "/nonexistent/dagz";
+  config.rendezvous_dir = directory.path + "/absent/dagz";
   Node lost(config, 4003, 1, identity);
   CHECK_THAT(lost.start(), Catch::Contains("cannot read the rendezvous directory"));
 }

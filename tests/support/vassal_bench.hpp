@@ -34,9 +34,10 @@ struct VassalBench {
   std::size_t drains_obeyed = 0;
 
   explicit VassalBench(uint32_t workers = 1, uint32_t tests = 10, Duration each = {},
-                       bool enlist = true, uint32_t deaths_max = 5, uint64_t max_memory = 0)
+                       bool enlist = true, uint32_t deaths_max = 5, uint64_t max_memory = 0,
+                       Duration test_timeout = {})
       : estimates(history(tests, each)),
-        vassal(config(workers, deaths_max, max_memory), job, estimates) {
+        vassal(config(workers, deaths_max, max_memory, test_timeout), job, estimates) {
     fold(kMe, report::Offered{kFile});
     fold(kChief, named(2));
     fold(kChief, listed(kFile, "f", tests));
@@ -47,11 +48,13 @@ struct VassalBench {
     vassal.enlisted(enlisted);
   }
 
-  static VassalConfig config(uint32_t workers, uint32_t deaths_max, uint64_t max_memory) {
+  static VassalConfig config(uint32_t workers, uint32_t deaths_max, uint64_t max_memory,
+                             Duration test_timeout) {
     VassalConfig config;
     config.workers = workers;
     config.deaths_in_a_row_max = deaths_max;
     config.max_worker_memory = max_memory;
+    config.test_timeout = test_timeout;
     config.unproven = Duration{};  // estimates are trusted from the start
     return config;
   }
@@ -128,7 +131,7 @@ struct VassalBench {
   }
   void gone(Slot slot, bool clean) {
     queues[slot].clear();
-    event(WorkerGone{slot, clean, "SIGSEGV", "last words"});
+    event(WorkerGone{slot, clean, "SIGSEGV", "last words", "in wait"});
   }
   // Grants everything, starts the workers and lets them report.
   void begin(uint32_t tests) {
