@@ -54,7 +54,11 @@ std::string Transport::Impl::open() {
 void Transport::Impl::collect_ready() {
   std::array<epoll_event, 256> events;
   const int count = epoll_wait(epoll.get(), events.data(), static_cast<int>(events.size()), 0);
-  for (int i = 0; i < count; ++i) ready.insert(events[static_cast<std::size_t>(i)].data.u64);
+  for (int i = 0; i < count; ++i) {
+    // By value: the struct is packed.
+    const uint64_t token = events[static_cast<std::size_t>(i)].data.u64;
+    ready.insert(token);
+  }
 }
 
 void Transport::Impl::arm_wake(bool on) {

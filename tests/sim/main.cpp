@@ -43,7 +43,7 @@ std::vector<sim::Task> fixed_set() {
     uint64_t seeds;
     uint64_t skipped = 0;  // seeds before the first of these
   };
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef DAGZ_SANITIZED
   // Sanitizers make the largest meshes take minutes; so does collecting there file by file, which
   // these seeds do not draw.
   constexpr Batch kLargest{100, 1, 2};
