@@ -693,9 +693,9 @@ int Agent::conclude() {
   }
   print_report(end.summary);
   // Not for a job that was cancelled, could not begin, or was only a part.
-  const bool over = end.reason == report::CloseReason::kComplete ||
-                    end.reason == report::CloseReason::kStopped ||
-                    end.reason == report::CloseReason::kDeadline;
+  const bool over =
+      end.reason == report::CloseReason::kComplete || end.reason == report::CloseReason::kStopped ||
+      end.reason == report::CloseReason::kDeadline || end.reason == report::CloseReason::kFailed;
   if (over && !is_further_run_) {
     if (const auto problem = keep_ended(access_, lasting_place(), end.summary)) {
       say(*problem);

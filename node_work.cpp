@@ -372,7 +372,7 @@ void Node::runner_event(Moment at, const sched::RunnerEvent& event) {
                          failed->text.substr(0, report::kOutputMax)});
     flush_now_ = true;
   } else if (const auto* exit = std::get_if<sched::ExitRequested>(&event)) {
-    out.stop_request = exit->reason;
+    out.stop_request = {exit->reason, exit->fails};
   } else {
     vassal_.handle(at.now, at.wall_ms, event, out);
   }
@@ -483,7 +483,9 @@ void Node::on(Moment at, const NodeId& from, const sched::WorkerReport& message)
 }
 
 void Node::on(Moment, const NodeId&, const sched::StopRequest& message) {
-  if (is_scheduler()) scheduler_.stop(report::CloseReason::kInterrupted, message.reason);
+  if (!is_scheduler()) return;
+  using report::CloseReason;
+  scheduler_.stop(message.fails ? CloseReason::kFailed : CloseReason::kInterrupted, message.reason);
 }
 
 void Node::perform(Moment at, sched::Vassal::Output output) {
@@ -506,11 +508,12 @@ void Node::perform(Moment at, sched::Vassal::Output output) {
     }
   }
   if (output.stop_request) {
-    const std::string reason = output.stop_request->substr(0, report::kPathMax);
+    sched::StopRequest& request = *output.stop_request;
+    request.reason.resize(std::min<std::size_t>(request.reason.size(), report::kPathMax));
     if (is_scheduler()) {
-      scheduler_.stop(report::CloseReason::kInterrupted, reason);
+      on(at, self_.id, request);
     } else if (election_.claim().exists()) {
-      send(at.now, scheduler, sched::StopRequest{reason});
+      send(at.now, scheduler, std::move(request));
     }
   }
 }

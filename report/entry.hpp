@@ -289,6 +289,7 @@ enum class CloseReason : uint8_t {
   kDeadline = 3,
   kUnable = 4,  // no node can run what is left
   kSlice = 5,   // a node that met nobody has run its slice: the rest is for the others
+  kFailed = 6,  // a test or a plug-in says that the session has failed (session.shouldfail)
 };
 
 // The scheduler ends the job. The report is made from exactly these lengths of the logs.

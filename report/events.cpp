@@ -39,6 +39,8 @@ std::string_view to_string(CloseReason reason) {
       return "unable";
     case CloseReason::kSlice:
       return "slice";
+    case CloseReason::kFailed:
+      return "failed";
   }
   return "unknown";
 }

@@ -52,7 +52,7 @@ class EventLog {
   std::string lines_;
 };
 
-// complete interrupted stopped deadline unable slice
+// complete interrupted stopped deadline unable slice failed
 std::string_view to_string(CloseReason reason);
 
 }  // namespace dagz::report

@@ -714,6 +714,7 @@ bool JobState::is_found_empty() const {
 JobStatus JobState::status_of(const JobSummary& summary) const {
   const Counts& counts = summary.counts;
   if (closed_->reason == CloseReason::kInterrupted) return JobStatus::kInterrupted;
+  if (closed_->reason == CloseReason::kFailed) return JobStatus::kFailed;
   if (counts.failed + counts.errors > 0 || fails_by_collections(summary)) return JobStatus::kFailed;
   // A slice may hold none of the suite's tests.
   if (counts_.total == 0 && uncollected_ == 0 && !too_large_) {

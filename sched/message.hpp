@@ -45,10 +45,11 @@ struct WorkerReport {
 // Node to scheduler: end the job (interrupted here, or a test asked for it).
 struct StopRequest {
   std::string reason;
+  bool fails = false;  // because the session has failed
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(bounded(reason, report::kPathMax));
+    archive(bounded(reason, report::kPathMax), fails);
   }
 };
 

@@ -155,6 +155,7 @@ struct WorkerGone {
 // A test or a plug-in asked for the end of the run (pytest.exit).
 struct ExitRequested {
   std::string reason;
+  bool fails = false;  // because the session has failed (session.shouldfail)
 };
 
 // The runner died after it had collected, and all workers with it: none of them gets a WorkerGone.

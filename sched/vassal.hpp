@@ -14,6 +14,7 @@
 #include "report/status.hpp"
 #include "sched/estimate.hpp"
 #include "sched/long_tests.hpp"
+#include "sched/message.hpp"
 #include "sched/output_budget.hpp"
 #include "sched/retry.hpp"
 #include "sched/runner.hpp"
@@ -72,7 +73,7 @@ class Vassal {
     std::vector<RunnerCommand> commands;
     std::vector<report::Entry> entries;
     bool steal_request = false;
-    std::optional<std::string> stop_request;
+    std::optional<StopRequest> stop_request;
     std::optional<std::string> notice;  // one line, for people
     bool has_finished_test = false;
     bool ends_soon = false;  // as of the last look

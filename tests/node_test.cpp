@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "report/exit_code.hpp"
 #include "report/json_report.hpp"
 #include "tests/support/jobs.hpp"
 #include "tests/support/members.hpp"
@@ -388,6 +389,18 @@ TEST_CASE("node: a test that asks for the end gets it", "[node]") {
   const NodeEnd& end = bench.run();
   CHECK(end.reason == report::CloseReason::kInterrupted);
   CHECK(end.summary.notes == std::vector<std::string>{"enough"});
+}
+
+TEST_CASE("node: a test that has the session fail ends a job that has failed", "[node]") {
+  Bench bench(small_suite());
+  bench.collect();
+  while (!bench.node.is_scheduler()) bench.step();
+  bench.events.emplace_back(sched::ExitRequested{"session-timeout: 60.0 sec exceeded", true});
+  const NodeEnd& end = bench.run();
+  CHECK(end.reason == report::CloseReason::kFailed);
+  CHECK(end.summary.status == report::JobStatus::kFailed);
+  CHECK(report::exit_code(end.summary, {}) == report::kExitFailed);
+  CHECK(end.summary.notes == std::vector<std::string>{"session-timeout: 60.0 sec exceeded"});
 }
 
 TEST_CASE("node: a very long test id is run and reported like any other", "[node]") {

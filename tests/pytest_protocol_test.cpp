@@ -167,7 +167,9 @@ TEST_CASE("pytest protocol: the small messages", "[sched]") {
   decode_as<WantLine>(R"({"t":"want"})");
   decode_as<ByeLine>(R"({"t":"bye"})");
   decode_as<CancelledLine>(R"({"t":"cancelled"})");
-  CHECK(decode_as<ExitRequestLine>(R"({"t":"exit_requested","reason":"stop"})").reason == "stop");
+  const auto request =
+      decode_as<ExitRequestLine>(R"({"t":"exit_requested","reason":"stop","status":1})");
+  CHECK((request.reason == "stop" && request.status == 1));
   CHECK(decode_as<CollectingLine>(R"({"t":"collecting","text":"a.py"})").path == "a.py");
   CHECK(decode_as<ZygoteFailed>(R"({"t":"failed","text":"why"})").text == "why");
   CHECK(decode_as<ZygoteFinished>(R"({"t":"finished","status":5})").status == 5);

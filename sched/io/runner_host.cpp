@@ -327,7 +327,7 @@ void RunnerHost::handle_worker(Connection& connection, DriverMessage& message) {
     measure(worker, slot);
     events_.emplace_back(WorkerWants{slot});
   } else if (auto* request = std::get_if<ExitRequestLine>(&message)) {
-    events_.emplace_back(ExitRequested{std::move(request->reason)});
+    events_.emplace_back(ExitRequested{std::move(request->reason), request->status == 1});
   } else if (std::holds_alternative<CancelledLine>(message)) {
     if (worker.kill_at != Instant::never()) worker.kill_at = now_ + config_.grace;
   } else if (std::holds_alternative<ByeLine>(message)) {

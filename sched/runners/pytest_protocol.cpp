@@ -375,7 +375,7 @@ DriverMessage decode_small(std::string_view kind, JsonScanner& in) {
   if (kind == "want") return WantLine{};
   if (kind == "bye") return ByeLine{};
   if (kind == "cancelled") return CancelledLine{};
-  if (kind == "exit_requested") return ExitRequestLine{std::move(fields.text)};
+  if (kind == "exit_requested") return ExitRequestLine{std::move(fields.text), fields.status};
   if (kind == "collecting") return CollectingLine{std::move(fields.text)};
   if (kind == "failed") return ZygoteFailed{std::move(fields.text)};
   if (kind == "finished") return ZygoteFinished{fields.status};

@@ -131,6 +131,7 @@ struct MissingLine {
 
 struct ExitRequestLine {
   std::string reason;
+  int32_t status = 0;  // with which pytest would exit
 };
 
 struct ByeLine {};

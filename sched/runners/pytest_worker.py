@@ -203,7 +203,9 @@ class Worker:
             collects = is_order(entry)
             reason = self._collect(entry) if collects else self._run_one(entry)
             if reason is not None:
-                self.connection.send("exit_requested", reason=reason)
+                # As plain pytest would exit: the session failed, or was interrupted.
+                status = 1 if reason is self.session.shouldfail else 2
+                self.connection.send("exit_requested", reason=str(reason), status=status)
                 return
             # What follows a collection is sent without a question.
             if not self.asked and not collects and not self._draw():
@@ -393,9 +395,7 @@ class Worker:
             self._pass_on(item, broken)
         del item.user_properties[recorded:]  # it may run once more
         self.current = None
-        if reason is None:
-            reason = self.session.shouldstop or self.session.shouldfail or None
-        return None if reason is None else str(reason)
+        return reason or self.session.shouldstop or self.session.shouldfail or None
 
     def _pass_on(self, item, broken):
         """Sends the reports to the plug-ins of the zygote, if one of them wants these."""

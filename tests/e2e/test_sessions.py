@@ -135,13 +135,14 @@ def test_what_did_not_run_stays_among_the_last_failed(job, collect):
     assert known("--max-fail", "1:now") == both
 
 
-@pytest.mark.parametrize("body, reason", [
-    ("pytest.exit('enough')", "Exit: enough"),
-    ("raise KeyboardInterrupt", "KeyboardInterrupt"),
-    ("request.session.shouldstop = 'a plug-in says so'", "a plug-in says so"),
+@pytest.mark.parametrize("body, reason, code", [
+    ("pytest.exit('enough')", "Exit: enough", 2),
+    ("raise KeyboardInterrupt", "KeyboardInterrupt", 2),
+    ("request.session.shouldstop = 'a plug-in says so'", "a plug-in says so", 2),
+    ("request.session.shouldfail = 'a plug-in says so'", "a plug-in says so", 1),
 ])
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_test_that_ends_the_run_takes_no_other_down(job, body, reason, workers):
+def test_a_test_that_ends_the_run_takes_no_other_down(job, body, reason, code, workers):
     # Long enough for the stop to be heard before all is done.
     job.write("test_it.py", "import pytest, time\ndef test_1(): pass\n@pytest.mark.parametrize('i', range(80))\n"
               f"def test_2(i, request):\n    if i == 3: {body}\n    time.sleep(0.1)\n" "def test_3(): pass\n")
@@ -149,7 +150,7 @@ def test_a_test_that_ends_the_run_takes_no_other_down(job, body, reason, workers
     codes = [node.wait() for node in nodes]
     same_report(nodes)
     everything = nodes[0].everything() + nodes[1].everything()
-    assert codes == [2, 2] and reason in everything
+    assert codes == [code, code] and reason in everything
     assert "CRASHED" not in everything and "not run" in nodes[0].summary()
     assert not any(line.startswith("FAILED") for line in nodes[0].report())
 

@@ -98,6 +98,7 @@ class Agent:
         self.hello = self.collected = self.finished = None
         self.failed_texts = []
         self.exit_reasons = []
+        self.exit_statuses = []
         self.finishing = False
         self.stopping = False
         self.next_slot = 0
@@ -303,6 +304,7 @@ class Agent:
 
     def _take_exit_requested(self, peer, message):
         self.exit_reasons.append(message["reason"])
+        self.exit_statuses.append(message["status"])
         self.stopping = True
         self.pending.clear()
 

@@ -360,6 +360,7 @@ def test_a_flood_is_cut(write):
         ("raise KeyboardInterrupt", "KeyboardInterrupt"),
         ("os.kill(os.getpid(), 2)", "KeyboardInterrupt"),
         ("request.session.shouldstop = 'a plug-in says so'", "a plug-in says so"),
+        ("request.session.shouldfail = 'a plug-in says so'", "a plug-in says so"),
     ],
 )
 def test_requests_to_stop(write, body, reason):
@@ -378,7 +379,8 @@ def test_requests_to_stop(write, body, reason):
     )
     agent = Agent(suite, "-q", window=3).run()
     assert agent.exit_reasons == [reason]
-    expected = "passed" if "shouldstop" in body else "error"
+    assert agent.exit_statuses == [1 if "shouldfail" in body else 2]
+    expected = "passed" if "session.should" in body else "error"
     assert agent.outcomes() == {"test_1": "passed", "test_2": expected}
     assert agent.kinds(0)[-2:] == ["exit_requested", "bye"]
     assert agent.exits[0][1] == 0
