@@ -395,7 +395,7 @@ class Worker:
             self._pass_on(item, broken)
         del item.user_properties[recorded:]  # it may run once more
         self.current = None
-        return reason or self.session.shouldstop or self.session.shouldfail or None
+        return reason or self.session.shouldfail or self.session.shouldstop or None  # in the order of pytest
 
     def _pass_on(self, item, broken):
         """Sends the reports to the plug-ins of the zygote, if one of them wants these."""

@@ -73,18 +73,17 @@ def start_two(
     ]  # fmt: skip
 
 
-def two_nodes(job: Job, *options: str, code: int = 0, tries: int = 1, **more) -> list[Node]:
-    """A job of two nodes that both had a part in it, and end with this code. On a loaded machine one of them may
-    have done all of a short suite before the other has started pytest: with `tries`, then once more."""
-    for _ in range(tries):
-        nodes = start_two(job, *options, **more)
-        codes = [node.wait() for node in nodes]
-        assert codes == [code] * 2, "\n".join(node.everything() for node in nodes)
-        same_report(nodes)
-        workers = {int(match[8]) // 2 for node in nodes for match in node.progress()}
-        if workers == {0, 1}:
-            return nodes
-    raise AssertionError("one node ran all tests: " + nodes[0].everything())
+def two_nodes(job: Job, *options: str, code: int = 0, **more) -> list[Node]:
+    """A job of two nodes that both had a part in it, and end with this code."""
+    before = set(job.suite.glob("run-*"))
+    nodes = start_two(job, *options, **more)
+    codes = [node.wait() for node in nodes]
+    assert codes == [code] * 2, "\n".join(node.everything() for node in nodes)
+    same_report(nodes)
+    # By the marks of MEET: nodes that claim the job before they meet both number their workers from nought.
+    met = [mark for run in set(job.suite.glob("run-*")) - before for mark in run.iterdir()]
+    assert len(met) == 2, "both ran tests: " + nodes[0].everything()
+    return nodes
 
 
 # Writes id -> [outcome, first line of the failure] as plain pytest sees it.

@@ -158,7 +158,7 @@ def test_a_real_project_has_the_coverage_of_plain_pytest(job):
     expected, _ = by_plain_pytest(job, arguments)
     assert len(expected) > 10
     for collect in ("whole", "shared"):
-        two_nodes(job, "--collect", collect, tries=4, pytest=arguments, **COV)
+        two_nodes(job, "--collect", collect, pytest=arguments, **COV)
         found = measured(job)
         assert set(found) == set(expected)
         differing = [file for file in found if found[file] != expected[file]]

@@ -361,6 +361,7 @@ def test_a_flood_is_cut(write):
         ("os.kill(os.getpid(), 2)", "KeyboardInterrupt"),
         ("request.session.shouldstop = 'a plug-in says so'", "a plug-in says so"),
         ("request.session.shouldfail = 'a plug-in says so'", "a plug-in says so"),
+        ("request.session.shouldstop, request.session.shouldfail = 'no', 'this'", "this"),
     ],
 )
 def test_requests_to_stop(write, body, reason):
