@@ -152,9 +152,11 @@ class Scheduler {
   void review_held(report::NodeIndex node);
   void learn_speed(const report::Change& change);
   Duration load(report::NodeIndex node) const;
+  std::vector<Duration> done_since_results(Instant now, const LiveNode& node) const;
   Duration load_left(Instant now, const LiveNode& node) const;
   int64_t speed(const LiveNode& node) const;
   Duration time_left(Instant now, const LiveNode& node) const;
+  Duration wait_for_worker(Instant now, const LiveNode& node) const;
   void name_and_enlist(Output& out);
   void ask_for_names(Instant now, Output& out);
   void grant_shares(Instant now, Output& out);

@@ -45,24 +45,43 @@ Duration Scheduler::time_left(Instant now, const LiveNode& node) const {
   return at_speed(load_left(now, node) / node.workers, speed(node));
 }
 
-// What a worker has done since its last result counts, up to the mean of what the node holds: it
-// may hang, set up fixtures, or run what nobody knows.
+// What each of its workers has done since its last result, as if at normal speed: it may hang, set
+// up fixtures, or run what nobody knows.
+std::vector<Duration> Scheduler::done_since_results(Instant now, const LiveNode& node) const {
+  const Books& books = books_.at(job_.node_index(node.id));
+  std::vector<Duration> done(node.workers, now - books.busy_since);
+  auto worker = done.begin();
+  for (const auto& [number, result] : books.results) {
+    if (worker == done.end()) break;
+    *worker = std::min(*worker, now - result);
+    ++worker;
+  }
+  for (Duration& one : done) one = one / NodeSpeed::kNormal * speed(node);
+  return done;
+}
+
+// What is being run counts as done, up to the mean of what the node holds: nobody knows which of it
+// runs.
 Duration Scheduler::load_left(Instant now, const LiveNode& node) const {
   const NodeIndex index = job_.node_index(node.id);
-  const Duration total = load(index);
-  const auto found = books_.find(index);
-  if (total.ns == 0 || node.workers == 0) return total;
-  const Books& books = found->second;
-  const auto tests = static_cast<int64_t>(std::max<uint64_t>(books.held.size(), node.workers));
-  const Duration most = total / tests;
-  Duration left = total;
-  auto result = books.results.begin();
-  for (uint32_t worker = 0; worker < node.workers; ++worker) {
-    Instant since = books.busy_since;
-    if (result != books.results.end()) since = std::max(since, (result++)->second);
-    left -= std::min(most, (now - since) / NodeSpeed::kNormal * speed(node));
-  }
+  Duration left = load(index);
+  if (left.ns == 0 || node.workers == 0) return left;
+  const auto held = std::max<std::size_t>(books_.at(index).held.size(), node.workers);
+  const Duration mean = left / static_cast<int64_t>(held);
+  for (const Duration done : done_since_results(now, node)) left -= std::min(mean, done);
   return left;
+}
+
+// Until one of its workers begins what is held beyond the tests that run. What has run for longer
+// than the mean of what the node holds is expected to take as long again.
+Duration Scheduler::wait_for_worker(Instant now, const LiveNode& node) const {
+  const NodeIndex index = job_.node_index(node.id);
+  const auto books = books_.find(index);
+  if (books == books_.end() || books->second.held.size() <= node.workers) return {};
+  const std::vector<Duration> done = done_since_results(now, node);
+  const Duration least = *std::min_element(done.begin(), done.end());
+  const Duration mean = load(index) / static_cast<int64_t>(books->second.held.size());
+  return least > mean ? at_speed(least, speed(node)) : Duration{};
 }
 
 Duration Scheduler::load(NodeIndex node) const {

@@ -11,12 +11,14 @@ using report::kNone;
 using report::NodeIndex;
 
 // What moves from one to the other so that both finish together. A node works as fast as its
-// workers times its speed.
+// workers times its speed, and the victim begins nothing before one of its workers is free.
 Duration Scheduler::surplus(Instant now, const LiveNode& victim, const LiveNode& thief) const {
   const int64_t from_rate = victim.workers * speed(victim);
   const int64_t to_rate = thief.workers * speed(thief);
   const int64_t both = from_rate + to_rate;
-  return load_left(now, victim) / both * to_rate - load_left(now, thief) / both * from_rate;
+  const Duration waits = wait_for_worker(now, victim) / NodeSpeed::kNormal * from_rate;
+  return (load_left(now, victim) + waits) / both * to_rate -
+         load_left(now, thief) / both * from_rate;
 }
 
 void Scheduler::serve_thief(Instant now, const NodeId& id, Output& out) {
@@ -48,7 +50,7 @@ bool Scheduler::recall_for(Instant now, const LiveNode& thief, Output& out) {
   Duration victim_finish;
   for (const LiveNode& live : live_) {
     if (live.id == thief.id || !may_give(now, live)) continue;
-    const Duration finish = time_left(now, live);
+    const Duration finish = wait_for_worker(now, live) + time_left(now, live);
     if (victim != nullptr && finish <= victim_finish) continue;
     victim = &live;
     victim_finish = finish;

@@ -164,3 +164,32 @@ TEST_CASE("scheduler speed: a late node is taken for as fast as the others are",
   CHECK(wanted > Duration::milliseconds(9'500));
   CHECK(wanted < Duration::milliseconds(10'500));
 }
+
+TEST_CASE("scheduler speed: crumbs behind a test that has run for long are taken over", "[sched]") {
+  const Duration each = Duration::milliseconds(1);
+  Bench bench({}, {{"f::t0", each}, {"f::t1", each}});
+  bench.join_ready(kA, 2);
+  bench.advance();
+  REQUIRE(bench.held(kA).size() == 2);
+  bench.join_ready(kB, 2);
+  bench.ask(kB);
+  REQUIRE(bench.written<report::Recalled>().empty());
+  bench.now = bench.now + Duration::milliseconds(100);
+  bench.ask(kB);
+  REQUIRE(bench.written<report::Recalled>().size() == 1);
+  // As it has run for 100 ms, the other one could begin in as many: half of that time is saved.
+  CHECK(bench.written<report::Recalled>()[0].wanted >= Duration::milliseconds(50));
+}
+
+TEST_CASE("scheduler speed: nobody is asked for what another of its workers begins at once",
+          "[sched]") {
+  Bench bench;
+  bench.join_ready(kA, 3, 2);
+  bench.advance();
+  bench.now = bench.now + Duration::milliseconds(100);
+  bench.finish(kA, 1);
+  REQUIRE(bench.held(kA).size() == 2);
+  bench.join_ready(kB, 3);
+  bench.ask(kB);
+  CHECK(bench.written<report::Recalled>().empty());
+}

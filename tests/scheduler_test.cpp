@@ -222,10 +222,10 @@ TEST_CASE("scheduler: nobody's worker is taken for idle or busy on the word of a
     bench.write(id, result);
   };
   finish(kB, 1);
-  bench.now = bench.now + Duration::milliseconds(300);
+  bench.now = bench.now + Duration::milliseconds(100);
   finish(kA, 0);
   finish(kA, 0);
-  bench.now = bench.now + Duration::milliseconds(600);
+  bench.now = bench.now + Duration::milliseconds(200);
   // Worker 0 is not of this node: when its own worker ended a test is known from before. Nor is
   // anybody granted anything by whoever is not the claimant.
   finish(kB, 0);
