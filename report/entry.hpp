@@ -421,9 +421,21 @@ struct PassedBefore {
   }
 };
 
-using Entry = std::variant<Opened, Offered, Listed, Grouped, CollectionFailed, Collected, Unable,
-                           Named, Enlisted, Planned, Granted, Recalled, GaveUp, Finished, Draining,
-                           Drained, Departed, Closed, Found, Expanded, Missing, Settled, Required,
-                           Redundant, Remembered, PassedBefore>;
+// What a log consists of.
+using AnyEntry = std::variant<Opened, Offered, Listed, Grouped, CollectionFailed, Collected, Unable,
+                              Named, Enlisted, Planned, Granted, Recalled, GaveUp, Finished,
+                              Draining, Drained, Departed, Closed, Found, Expanded, Missing,
+                              Settled, Required, Redundant, Remembered, PassedBefore>;
+
+// A class, so that what copies and destroys one of so many is compiled once.
+class Entry : public AnyEntry {
+ public:
+  using AnyEntry::AnyEntry;
+  Entry(const Entry& other);
+  Entry(Entry&& other) noexcept;
+  Entry& operator=(const Entry& other);
+  Entry& operator=(Entry&& other) noexcept;
+  ~Entry();
+};
 
 }  // namespace dagz::report
