@@ -289,8 +289,8 @@ class Node {
   std::set<report::FileKey> listed_;
   std::map<NodeId, std::vector<report::WorkerStatus>> reported_;
   NodeId last_scheduler_;
-  mesh::Claim fence_;                 // the best claim under which work was taken
-  std::map<uint32_t, Duration> lag_;  // per worker of the mesh
+  mesh::Claim fence_;  // the best claim under which work was taken
+  std::map<std::pair<report::NodeIndex, sched::Slot>, Duration> lag_;  // per worker of the mesh
   std::set<NodeId> departed_;
   std::vector<mesh::LogBatch> to_forward_;
   mesh::Claim drained_told_;

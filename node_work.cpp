@@ -232,7 +232,7 @@ void Node::tests_changed(Moment at) {
     if (change.kind != Change::Kind::kFinished) continue;
     const report::Attempt& attempt = test.attempts[change.attempt];
     const report::Finished& result = attempt.result;
-    lag_[result.worker] += result.own_duration() - estimates_.of(change.test);
+    lag_[{change.node, result.slot}] += result.own_duration() - estimates_.of(change.test);
     estimates_.learn(change.test, result.own_duration());
     tell_progress(at, test, attempt);
     if (job_.nodes()[change.node].id == self_.id) continue;
@@ -254,10 +254,10 @@ void Node::tell_progress(Moment at, const report::Test& test, const report::Atte
   event.counts = job_.counts();
   event.verdict = test.verdict;
   event.duration = result.duration;
-  event.lag = lag_[result.worker];
+  event.lag = lag_[{attempt.node, result.slot}];
   event.id = test.id;
   event.cpu_percent = result.cpu_percent;
-  event.worker = result.worker;
+  event.worker = job_.worker_number(attempt.node, result.slot);
   actions_.progress.push_back(std::move(event));
 }
 
@@ -270,7 +270,9 @@ void Node::folded(Moment at, const NodeId& origin, const Entry& entry) {
   };
   sched::Vassal::Output out;
   if (const auto* enlisted = std::get_if<report::Enlisted>(&entry)) {
-    if (is_for_us(enlisted->node)) vassal_.enlisted(*enlisted);
+    const report::NodeState& node = job_.nodes()[job_.node_index(enlisted->node)];
+    const bool keeps = is_planted(Planted::kKeepsItsNumbers) && enlisted->revision > 0;
+    if (is_for_us(node.id) && node.enlisted && !keeps) vassal_.enlisted(*node.enlisted);
   } else if (const auto* granted = std::get_if<report::Granted>(&entry)) {
     election_.heard(at.now, granted->claim);
     if (is_for_us(granted->to)) {

@@ -21,6 +21,8 @@ enum class Planted : uint8_t {
   kBelievesTheUnsigned,  // checks no signature
   kClosesEarly,          // closes the job with tests unfinished
   kRunsThePassed,        // of a file that it collects it runs what passed in the attempt before
+  kKeepsItsNumbers,      // its workers bear the numbers that it was given first
+  kReportsNamesakes,     // two nodes that were given one number keep it
 };
 
 #ifdef DAGZ_PLANTED_BUGS

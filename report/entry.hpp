@@ -146,16 +146,21 @@ struct Named {
   }
 };
 
-// The scheduler numbers a node and its workers.
+// More splits no job sees.
+inline constexpr uint32_t kRevisionMax = 64;
+
+// The scheduler numbers a node and its workers. Where two schedulers did so before they met, the
+// one that is left numbers anew what bears a number twice: the highest revision counts.
 struct Enlisted {
   NodeId node;
   uint32_t number = 0;  // node-<number>
   uint32_t first_worker = 0;
   uint32_t workers = 0;
+  uint32_t revision = 0;
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(node, number, first_worker, workers);
+    archive(node, number, first_worker, workers, revision);
   }
 };
 
@@ -220,7 +225,7 @@ struct Finished {
   bool again = false;
   // Of a second copy: counts only if it is good and the first run has no result.
   bool copy = false;
-  uint32_t worker = 0;
+  uint32_t slot = 0;  // which worker of its node, from 0
   uint32_t cpu_percent = 0;
   int64_t started_wall_ms = 0;
   Duration duration;
@@ -240,8 +245,8 @@ struct Finished {
   void serialize(Archive& archive) {
     auto flags = static_cast<uint8_t>((amends ? 1 : 0) | (again ? 2 : 0) | (copy ? 4 : 0) |
                                       (properties.empty() ? 0 : 8));
-    archive(file, index, outcome, flags, worker, started_wall_ms, duration, shared_setup,
-            group_setup, cpu_percent, bounded(message, kMessageMax), bounded(output, kOutputMax));
+    archive(file, index, outcome, flags, slot, started_wall_ms, duration, shared_setup, group_setup,
+            cpu_percent, bounded(message, kMessageMax), bounded(output, kOutputMax));
     amends = (flags & 1) != 0;
     again = (flags & 2) != 0;
     copy = (flags & 4) != 0;

@@ -69,11 +69,17 @@ void EventLog::entry(When when, const JobState& job, const NodeId& origin, const
   }
 }
 
-// A node has joined once its own word and the scheduler's number for it are both here.
+// A node has joined once its own word and the scheduler's number for it are both here. It may be
+// numbered anew.
 void EventLog::tell_joined(When when, const JobState& job, NodeIndex index) {
   const NodeState& node = job.nodes()[index];
-  if (!node.enlisted || !node.opened || !joined_.insert(node.id).second) return;
-  Json event = event_of("node_joined", when);
+  if (!node.enlisted || !node.opened) return;
+  const auto [told, first] = joined_.try_emplace(node.id, *node.enlisted);
+  const bool same = told->second.number == node.enlisted->number &&
+                    told->second.first_worker == node.enlisted->first_worker;
+  if (!first && same) return;
+  told->second = *node.enlisted;
+  Json event = event_of(first ? "node_joined" : "node_renumbered", when);
   event["node"] = name_of(node);
   event["node_id"] = short_name(node.id);
   event["host"] = json_text(node.opened->host);
@@ -120,7 +126,7 @@ void EventLog::tell_attempt(When when, const JobState& job, TestIndex index, uin
   event["attempt"] = std::max<uint32_t>(1, told_[index]);
   event["duration_s"] = json_seconds(result.duration);
   event["started_ms"] = result.started_wall_ms;
-  event["worker"] = result.worker;
+  event["worker"] = job.worker_number(attempt.node, result.slot);
   add_node(event, job, job.nodes()[attempt.node].id);
   event["cpu_percent"] = result.cpu_percent;
   if (result.amends) event["amends"] = true;

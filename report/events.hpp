@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <set>
 #include <string>
 #include <utility>
@@ -47,7 +48,7 @@ class EventLog {
   std::vector<uint32_t> told_;  // how many attempts, by test
   // Results that came before the grant that makes them count.
   std::set<std::pair<TestIndex, uint32_t>> ungranted_;
-  std::set<NodeId> joined_;
+  std::map<NodeId, Enlisted> joined_;
   std::string named_;  // the full id that was told
   std::string lines_;
 };

@@ -72,6 +72,9 @@ struct Test {
   uint64_t bytes = 0;                 // of that file
 };
 
+// Whether this node was given the test, as far as is known.
+bool is_granted(const Test& test, NodeIndex node);
+
 // Whether the verdict is made of this attempt: not of one by a node that was not given the test,
 // nor of a second copy that fails (it ran beside the first, and may have failed for that) or whose
 // first run has a result of its own.
@@ -156,6 +159,10 @@ class JobState {
   uint32_t max_retries() const { return named_ ? named_->retries : 0; }
   // Which highest worker number is taken.
   uint32_t workers_enlisted() const;
+  // So often a node was numbered, or numbered anew.
+  uint64_t enlistments() const { return enlistments_; }
+  // Which number the worker in this slot of a node bears in the whole job, as far as is known.
+  uint32_t worker_number(NodeIndex node, uint32_t slot) const;
   uint32_t steals() const { return steals_; }
   bool has_plan() const { return !plans_.empty(); }
   // The start of the newest earlier attempt that any node remembers; 0: nobody does.
@@ -243,6 +250,7 @@ class JobState {
   std::optional<Closed> closed_;
   NodeId closed_by_;
   Counts counts_;
+  uint64_t enlistments_ = 0;
   std::size_t collections_ = 0;
   std::size_t uncollected_ = 0;
   std::size_t unlisted_ = 0;  // tests of files whose first names are here

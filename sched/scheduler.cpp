@@ -70,10 +70,9 @@ void Scheduler::changed(const Change& change) {
   review(test);
 }
 
-bool Scheduler::has_worker(NodeIndex node, uint32_t worker) const {
+bool Scheduler::has_worker(NodeIndex node, uint32_t slot) const {
   if (node == kNone || !job_.nodes()[node].enlisted) return false;
-  const report::Enlisted& own = *job_.nodes()[node].enlisted;
-  return worker >= own.first_worker && worker - own.first_worker < own.workers;
+  return slot < job_.nodes()[node].enlisted->workers;
 }
 
 bool Scheduler::is_live(NodeIndex node) const { return live_ids_.contains(job_.nodes()[node].id); }
@@ -170,7 +169,7 @@ void Scheduler::seen(Instant now, const NodeId& origin, const report::Entry& ent
     if (std::exchange(books.was_idle, false)) books.busy_since = now;
   } else if (const auto* finished = std::get_if<report::Finished>(&entry)) {
     const NodeIndex node = job_.node_index(origin);
-    if (has_worker(node, finished->worker)) books_[node].results[finished->worker] = now;
+    if (has_worker(node, finished->slot)) books_[node].results[finished->slot] = now;
   }
   const auto* gave_up = std::get_if<report::GaveUp>(&entry);
   if (gave_up == nullptr || !active_) return;
@@ -242,7 +241,8 @@ void Scheduler::advance(Instant now, Output& out) {
   if (!active_ || closed_ || job_.closed()) return;
   locked_now_.clear();
   if (!locks_from_) locks_from_ = claim_.term > 1 ? now + config_.mutex_after_takeover : now;
-  name_and_enlist(out);
+  name_job(out);
+  enlist(out);
   ask_for_names(now, out);
   stop_at_failures();
   stop_if_too_large();
@@ -265,25 +265,13 @@ void Scheduler::advance(Instant now, Output& out) {
   if (out.entries.empty()) end(now, out);
 }
 
-void Scheduler::name_and_enlist(Output& out) {
-  if (!job_.named() && name_) {
-    name_->retries = config_.retries;
-    name_->flaky_fails = config_.flaky_fails;
-    name_->strict_collection = config_.strict_collection;
-    out.entries.emplace_back(*name_);
-    name_.reset();
-  }
-  uint32_t first_worker = job_.workers_enlisted();
-  uint32_t number = 0;
-  for (const report::NodeState& node : job_.nodes()) {
-    if (node.enlisted) number = std::max(number, node.enlisted->number + 1);
-  }
-  for (const LiveNode& live : live_) {
-    const NodeIndex index = job_.node_index(live.id);
-    if (index != kNone && job_.nodes()[index].enlisted) continue;
-    out.entries.emplace_back(report::Enlisted{live.id, number++, first_worker, live.workers});
-    first_worker += live.workers;
-  }
+void Scheduler::name_job(Output& out) {
+  if (job_.named() || !name_) return;
+  name_->retries = config_.retries;
+  name_->flaky_fails = config_.flaky_fails;
+  name_->strict_collection = config_.strict_collection;
+  out.entries.emplace_back(*name_);
+  name_.reset();
 }
 
 void Scheduler::ask_for_names(Instant now, Output& out) {

@@ -125,7 +125,7 @@ class Scheduler {
     NodeSpeed speed;
     bool was_idle = true;                 // until the grant that is being read
     Instant busy_since;                   // that it holds anything
-    std::map<uint32_t, Instant> results;  // per worker, when its last one came
+    std::map<uint32_t, Instant> results;  // per slot, when its last one came
   };
   struct Recall {
     NodeId victim;
@@ -137,7 +137,7 @@ class Scheduler {
     Instant since;
   };
 
-  bool has_worker(report::NodeIndex node, uint32_t worker) const;
+  bool has_worker(report::NodeIndex node, uint32_t slot) const;
   bool is_live(report::NodeIndex node) const;
   bool is_ready(const NodeId& id) const;
   bool is_open(report::TestIndex test) const;
@@ -157,7 +157,10 @@ class Scheduler {
   int64_t speed(const LiveNode& node) const;
   Duration time_left(Instant now, const LiveNode& node) const;
   Duration wait_for_worker(Instant now, const LiveNode& node) const;
-  void name_and_enlist(Output& out);
+  void name_job(Output& out);
+  // Numbers (scheduler_enlist.cpp)
+  std::vector<const report::NodeState*> namesakes() const;
+  void enlist(Output& out);
   void ask_for_names(Instant now, Output& out);
   void grant_shares(Instant now, Output& out);
   std::vector<TestGroup> open_groups(report::NodeIndex able) const;
@@ -227,6 +230,7 @@ class Scheduler {
   std::set<NodeId> stolen_for_;
   std::set<NodeId> got_share_;
   Instant names_asked_at_ = Instant{INT64_MIN / 2};
+  uint64_t enlistments_seen_ = 0;
   std::size_t files_named_ = 0;  // so many there were when the names of all were known
   // Mutexes granted in this call, whose grants are not in the fold yet.
   std::map<uint32_t, report::NodeIndex> locked_now_;

@@ -35,9 +35,7 @@ std::optional<Vassal::Item> Vassal::item_at(report::FileKey file, uint32_t index
   return Item{test, {file, index}, {number, index}, false, batch_, found};
 }
 
-void Vassal::enlisted(const report::Enlisted& enlisted) {
-  if (!enlisted_) enlisted_ = enlisted;
-}
+void Vassal::enlisted(const report::Enlisted& enlisted) { enlisted_ = enlisted; }
 
 // Takes what is granted, in the order in which it should run.
 void Vassal::granted(const std::vector<report::Run>& runs, GrantKind kind, Output& out) {
@@ -163,7 +161,7 @@ bool Vassal::steal_locally(Instant now, Slot slot) {
 void Vassal::feed(Instant now, Slot slot, Output& out) {
   Worker& worker = workers_[slot];
   if (worker.state != Worker::State::kUp || leaving_) return;
-  if (worker.oversized) {
+  if (worker.oversized || worker.number != number_of(slot)) {
     if (worker.wants || worker.sent.empty()) recycle(slot, out);
     return;
   }
@@ -367,7 +365,7 @@ void Vassal::on(Instant now, int64_t wall_ms, const TestDone& event, Output& out
   idle_losses_ = 0;
   if (found == worker.sent.end()) {
     // A late word on a finished test: a fixture of wider scope failed to tear down.
-    amend(event, worker, std::move(result), out);
+    amend(event, std::move(result), out);
     return;
   }
   // Whatever it passed over it will not run any more.
@@ -377,16 +375,14 @@ void Vassal::on(Instant now, int64_t wall_ms, const TestDone& event, Output& out
 
 // The verdict counts the worst of a test's outcomes on the same worker run, so the failed tear-down
 // is written as one more result.
-void Vassal::amend(const TestDone& event, const Worker& worker, report::Finished result,
-                   Output& out) {
+void Vassal::amend(const TestDone& event, report::Finished result, Output& out) {
   const auto key = std::find_if(files_.begin(), files_.end(),
                                 [&](const auto& file) { return file.second == event.test.file; });
   if (key == files_.end() || !report::is_failure(event.outcome)) return;
   result.file = key->first;
   result.index = event.test.index;
   result.amends = true;
-  result.worker =
-      enlisted_ ? enlisted_->first_worker + static_cast<uint32_t>(&worker - workers_.data()) : 0;
+  result.slot = event.slot;
   out.entries.emplace_back(std::move(result));
 }
 
@@ -414,7 +410,7 @@ void Vassal::finish(Instant now, Slot slot, report::Finished result, Output& out
   }
   result.file = item.place.file;
   result.index = item.place.index;
-  result.worker = (enlisted_ ? enlisted_->first_worker : 0) + slot;
+  result.slot = slot;
   out.entries.emplace_back(std::move(result));
   out.has_finished_test = true;
 }
@@ -487,7 +483,7 @@ void Vassal::die_tearing_down(Slot slot, const WorkerGone& event, Output& out) {
   result.file = worker.last->file;
   result.index = worker.last->index;
   result.amends = true;
-  result.worker = (enlisted_ ? enlisted_->first_worker : 0) + slot;
+  result.slot = slot;
   result.outcome = worker.timed_out ? report::Outcome::kTimedOut : report::Outcome::kError;
   result.message = worker.timed_out
                        ? "after it the tear-down of the session took longer than " +

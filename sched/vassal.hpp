@@ -95,6 +95,7 @@ class Vassal {
   // One of this node's workers has collected a file; `versions` are what it holds.
   void collected(Instant now, const WorkerCollected& event,
                  const std::vector<report::FileKey>& versions, Output& out);
+  // How this node and its workers are numbered, perhaps anew.
   void enlisted(const report::Enlisted& enlisted);
   // `kFenced`: under an outdated claim, all of it goes back. `kTail`: retries for the end.
   // `kCopies`: of what another node runs.
@@ -180,7 +181,9 @@ class Vassal {
     uint32_t restarts = 0;
     uint32_t deaths_in_a_row = 0;
     std::set<uint32_t> collected;  // found files
-    bool oversized = false;        // gets no more tests, and ends with what it has
+    // Of these a worker gets no more tests, and ends with what it has.
+    bool oversized = false;
+    uint32_t number = 0;  // as it was told at its start, and another than its node's slot has now
   };
 
   void finish(Instant now, Slot slot, report::Finished result, Output& out);
@@ -199,7 +202,7 @@ class Vassal {
   static bool tears_down(const Worker& worker);
   void die_running(Instant now, int64_t wall_ms, const WorkerGone& event, Output& out);
   void reset(Worker& worker);
-  void amend(const TestDone& event, const Worker& worker, report::Finished result, Output& out);
+  void amend(const TestDone& event, report::Finished result, Output& out);
   void feed(Instant now, Slot slot, Output& out);
   bool steal_locally(Instant now, Slot slot);
   Instant take_back_from(const Worker& worker) const;
@@ -267,6 +270,7 @@ class Vassal {
   void give_up_tail(Duration wanted, std::vector<Item>& given, Duration& given_time);
   void requeue(Worker& worker, Output& out);
   // Processes (vassal_recycle.cpp)
+  uint32_t number_of(Slot slot) const { return enlisted_->first_worker + slot; }
   void start(Instant now, Slot slot, Output& out);
   void recycle(Slot slot, Output& out);
   // Second copies (vassal_copies.cpp)

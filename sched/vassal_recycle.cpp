@@ -4,7 +4,8 @@
 #include "sched/vassal.hpp"
 
 // The life of a worker process between tests: it is started when there is work for it, and ended to
-// begin anew when it has grown too large or when a retry wants a fresh process.
+// begin anew when it has grown too large, when its number has changed or when a retry wants a fresh
+// process.
 
 namespace dagz::sched {
 
@@ -32,10 +33,10 @@ void Vassal::start(Instant now, Slot slot, Output& out) {
     out.commands.emplace_back(RestartRunner{std::exchange(charged_, {})});
   }
   workers_[slot].state = Worker::State::kStarting;
+  workers_[slot].number = number_of(slot);
   workers_[slot].head_since = now;
   workers_[slot].slow_told = {};
-  out.commands.emplace_back(
-      StartWorker{slot, enlisted_->first_worker + slot, job_.workers_enlisted()});
+  out.commands.emplace_back(StartWorker{slot, number_of(slot), job_.workers_enlisted()});
 }
 
 // Ends a worker that has nothing to do but the test that it is about to tear down; it is started

@@ -23,11 +23,10 @@ bool Vassal::keeps_retry(const Worker& worker) const {
 std::optional<Slot> Vassal::failed_on(const Item& item) const {
   const auto& attempts = job_.tests()[item.test].attempts;
   const auto last = std::find_if(attempts.rbegin(), attempts.rend(), [this](const auto& one) {
-    return job_.nodes()[one.node].id == enlisted_->node &&
-           one.result.worker >= enlisted_->first_worker;
+    return job_.nodes()[one.node].id == enlisted_->node;
   });
   if (last == attempts.rend()) return std::nullopt;
-  return last->result.worker - enlisted_->first_worker;
+  return last->result.slot;
 }
 
 void Vassal::take_tail(Instant now, Slot slot, std::vector<LocalTest>& tests,

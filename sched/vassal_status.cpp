@@ -27,7 +27,7 @@ void Vassal::tell_slow(Instant now, Output& out) {
     Worker& worker = workers_[slot];
     if (now < slow_from(worker)) continue;
     worker.slow_told = now - worker.head_since;
-    out.notice = "SLOW: worker #" + std::to_string(enlisted_->first_worker + slot) + " on node-" +
+    out.notice = "SLOW: worker #" + std::to_string(number_of(slot)) + " on node-" +
                  std::to_string(enlisted_->number) + " has been " + deed_of(worker) + " for " +
                  report::format_duration(worker.slow_told);
     return;
@@ -68,7 +68,7 @@ std::vector<report::WorkerStatus> Vassal::statuses(Instant now) const {
   for (Slot slot = 0; slot < workers_.size(); ++slot) {
     const Worker& worker = workers_[slot];
     report::WorkerStatus status;
-    status.number = enlisted_->first_worker + slot;
+    status.number = number_of(slot);
     switch (worker.state) {
       case Worker::State::kDown:
         status.state = report::WorkerState::kIdle;

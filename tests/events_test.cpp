@@ -44,6 +44,21 @@ struct Told {
 
 }  // namespace
 
+TEST_CASE("events: a node that is numbered anew says so once", "[events]") {
+  Told told;
+  told.open();
+  told.apply(kB, Enlisted{kB, 1, 0, 1});
+  told.apply(kB, Opened{"host-b", ""});
+  told.events();
+  told.apply(kA, Enlisted{kB, 2, 2, 1, 1});
+  told.apply(kB, Opened{"host-b", ""});
+  told.apply(kB, Enlisted{kB, 1, 0, 1});
+  const auto events = told.events();
+  REQUIRE(events.size() == 1);
+  CHECK((events[0]["event"] == "node_renumbered" && events[0]["node"] == "node-2"));
+  CHECK((events[0]["first_worker"] == 2 && events[0]["workers"] == 1));
+}
+
 TEST_CASE("events: a job opens and its nodes join, each once", "[events]") {
   Told told;
   told.open();
@@ -69,7 +84,7 @@ TEST_CASE("events: each attempt has the verdict as of then", "[events]") {
   told.apply(kA, test::granted(kA, kA, {{kFile, 0, 2}}));
   Finished failed = test::finished(kFile, 0, Outcome::kFailed);
   failed.message = "no \xff good";
-  failed.worker = 1;
+  failed.slot = 1;
   told.apply(kA, failed);
   told.apply(kA, test::granted(kA, kA, {{kFile, 0, 1}}));
   told.apply(kA, test::finished(kFile, 0));

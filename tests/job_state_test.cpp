@@ -75,7 +75,10 @@ Logs draw_job(Rng& rng) {
     logs[node].emplace_back(
         Opened{"host-" + short_name(node), "", 0, node == kA ? "" : "https://" + short_name(node)});
     logs[kA].emplace_back(Enlisted{node, number, number * 2, 2});
-    if (rng.chance(1, 2)) logs[kB].emplace_back(Enlisted{node, number + 5, number * 2 + 9, 2});
+    if (rng.chance(1, 2)) {
+      const auto revision = static_cast<uint32_t>(rng.below(2));
+      logs[kB].emplace_back(Enlisted{node, number + 5, number * 2 + 9, 2, revision});
+    }
     ++number;
   }
   const auto files = static_cast<FileKey>(1 + rng.below(4));
@@ -477,6 +480,43 @@ TEST_CASE("job_state: a node keeps the number of the first scheduler by id", "[r
     CHECK(job.nodes()[job.node_index(kC)].enlisted->number == 4);
     CHECK(job.workers_enlisted() == 10);
   }
+}
+
+TEST_CASE("job_state: of a node's numbers those of the highest revision count", "[report]") {
+  for (const bool swap : {false, true}) {
+    JobState job;
+    const std::vector<std::pair<NodeId, Enlisted>> first{{kA, {kC, 0, 0, 2}},
+                                                         {kB, {kC, 3, 6, 2, 1}}};
+    for (const auto& [by, entry] : first) {
+      if (!swap) job.apply(by, entry);
+    }
+    for (auto one = first.rbegin(); swap && one != first.rend(); ++one) {
+      job.apply(one->first, one->second);
+    }
+    CHECK(job.nodes()[job.node_index(kC)].enlisted->number == 3);
+    CHECK(job.worker_number(job.node_index(kC), 1) == 7);
+    const uint64_t before = job.enlistments();
+    job.apply(kA, Enlisted{kC, 0, 0, 2});
+    job.apply(kA, Enlisted{kC, 9, 9, 2, kRevisionMax + 1});
+    CHECK(job.enlistments() == before);
+    CHECK(job.nodes()[job.node_index(kC)].enlisted->number == 3);
+  }
+}
+
+TEST_CASE("job_state: the report names the worker as its node is numbered at the end", "[report]") {
+  JobState job;
+  job.apply(kA, Enlisted{kA, 0, 0, 2});
+  job.apply(kB, Enlisted{kB, 0, 0, 2});
+  job.apply(kB, listed(test::kFile, "f", 1));
+  job.apply(kB, Offered{test::kFile});
+  job.apply(kB, granted(kB, kB, {{test::kFile, 0, 1}}));
+  Finished result = finished(test::kFile, 0);
+  result.slot = 1;
+  job.apply(kB, result);
+  CHECK(job.summary().tests[0].attempts[0].worker == 1);
+  job.apply(kA, Enlisted{kB, 1, 2, 2, 1});
+  CHECK(job.summary().tests[0].attempts[0].worker == 3);
+  CHECK(job.summary().tests[0].attempts[0].node == "node-1");
 }
 
 TEST_CASE("job_state: a scheduler that has waited long enough wants it now", "[report]") {

@@ -214,21 +214,21 @@ TEST_CASE("scheduler: nobody's worker is taken for idle or busy on the word of a
   bench.advance();
   REQUIRE(bench.held(kA).size() == 30);
   REQUIRE(bench.held(kB).size() == 30);
-  const auto finish = [&bench](const NodeId& id, uint32_t worker) {
+  const auto finish = [&bench](const NodeId& id, uint32_t slot) {
     const report::Place place = bench.held(id).front();
     report::Finished result = finished(place.file, place.index);
-    result.worker = worker;
+    result.slot = slot;
     result.duration = Duration::seconds(1);
     bench.write(id, result);
   };
-  finish(kB, 1);
+  finish(kB, 0);
   bench.now = bench.now + Duration::milliseconds(100);
   finish(kA, 0);
   finish(kA, 0);
   bench.now = bench.now + Duration::milliseconds(200);
-  // Worker 0 is not of this node: when its own worker ended a test is known from before. Nor is
-  // anybody granted anything by whoever is not the claimant.
-  finish(kB, 0);
+  // It has one worker only: when that one ended a test is known from before. Nor is anybody granted
+  // anything by whoever is not the claimant.
+  finish(kB, 1);
   bench.write(kB, report::Granted{claim_by(kA), numbered_id(9), false, {}});
   bench.finish(kC);
   bench.ask(kC);

@@ -137,3 +137,35 @@ TEST_CASE("recycling: the others go on with what a recycled worker had reserved"
   CHECK(bench.written<report::Finished>().size() == 9);
   CHECK(bench.all_answered());
 }
+
+TEST_CASE("recycling: workers that are numbered anew run what they have, and begin anew",
+          "[sched]") {
+  VassalBench bench(2);
+  bench.begin(10);
+  REQUIRE(bench.all<StartWorker>().size() == 2);
+  CHECK(bench.all<StartWorker>()[1].number == 11);
+  const report::Enlisted anew{kMe, 4, 20, 2, 1};
+  bench.fold(kChief, anew);
+  bench.vassal.enlisted(anew);
+  bench.advance();
+  CHECK(bench.all<DrainWorker>().empty());
+  for (const Slot slot : {0U, 1U}) {
+    while (!bench.queues[slot].empty()) bench.done(slot);
+  }
+  REQUIRE(bench.all<DrainWorker>().size() == 2);
+  CHECK(bench.written<report::Finished>().size() < 10);
+  bench.obey_drains();
+  bench.advance();
+  const auto starts = bench.all<StartWorker>();
+  REQUIRE(starts.size() == 4);
+  CHECK((starts[2].number == 20 && starts[3].number == 21));
+  // Once is enough, whatever is written once more.
+  bench.vassal.enlisted(anew);
+  for (const Slot slot : {0U, 1U}) {
+    bench.ready(slot);
+    while (!bench.queues[slot].empty()) bench.done(slot);
+  }
+  CHECK(bench.all<DrainWorker>().size() == 2);
+  CHECK(bench.written<report::Finished>().size() == 10);
+  CHECK(bench.all_answered());
+}

@@ -105,7 +105,7 @@ TEST_CASE("vassal: every result names the test, the worker and what it cost", "[
   CHECK(results[0].file == kFile);
   CHECK(results[0].index == 0);
   CHECK(results[0].outcome == Outcome::kFailed);
-  CHECK(results[0].worker == 10);
+  CHECK(results[0].slot == 0);
   CHECK(results[0].cpu_percent == 25);
   CHECK(results[0].started_wall_ms == 1'700'000'000'000 - 200);
   report::Entry back;
@@ -287,7 +287,7 @@ TEST_CASE("vassal: a tear-down that does not end is ended, and the last test ans
   CHECK(bench.vassal.is_drained());
   REQUIRE(bench.written<report::Finished>().size() == 3);
   const report::Finished last = bench.written<report::Finished>()[2];
-  CHECK((last.amends && last.index == 1 && last.worker == 10));
+  CHECK((last.amends && last.index == 1 && last.slot == 0));
   CHECK(last.outcome == Outcome::kTimedOut);
   CHECK(last.output == "last words");
   CHECK(report::is_failure(bench.job.tests()[1].verdict));

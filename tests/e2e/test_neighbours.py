@@ -122,3 +122,41 @@ def test_a_given_basetemp_is_cleared_of_what_nodes_before_have_left(job):
     together(job, "--basetemp=temporary", code=0)
     assert len(list(base.iterdir())) == 2 and not first & {path.name for path in base.iterdir()}
     assert len(list(base.rglob("file"))) == 6
+
+
+def test_workers_that_were_numbered_before_their_nodes_met_are_told_apart_soon(job):
+    job.write("test_it.py", """
+import os, time, pytest
+from pathlib import Path
+
+@pytest.mark.parametrize("i", range(200))
+def test_it(i, worker_id):
+    with open("seen", "a") as file: print(worker_id, os.environ["DAGZ_NODE"], Path("met").exists(), file=file)
+    time.sleep(0.1)
+""")  # fmt: skip
+    users = [job.folder / f"user-{number}" for number in range(2)]
+    nodes = []
+    for user in users:
+        user.mkdir(mode=0o700)
+        # Nodes of two users do not look for each other.
+        variables = {name: str(user) for name in ("HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR")}
+        nodes.append(
+            job.start("-n", "2", "--listen", "127.0.0.1", "--no-beacon", "--collect", "whole",
+                      DAGZ_SECRET="known to both of these users", **variables)
+        )  # fmt: skip
+    for node in nodes:
+        node.wait_for_progress(4)
+    (address,) = (users[0] / "dagz").glob("*.node")
+    (users[1] / "dagz" / address.name).write_bytes(address.read_bytes())
+    nodes[1].wait_for_error(r"2 nodes")
+    (job.suite / "met").touch()
+    assert [node.wait() for node in nodes] == [0, 0], nodes[0].everything()
+
+    runs = [line.split() for line in (job.suite / "seen").read_text().splitlines()]
+    before = {(worker, node) for worker, node, met in runs if met == "False"}
+    assert len({worker for worker, _ in before}) < len(before) == 4, "each node counts from 0"
+    last = {(worker, node) for worker, node, _ in runs[-24:]}
+    assert len({worker for worker, _ in last}) == len(last) == 4, "numbers are unique in the mesh"
+    assert nodes[0].report() == nodes[1].report()
+    told = {match[8] for node in nodes for match in node.progress()[-20:]}
+    assert told == {"0", "1", "2", "3"}

@@ -9,6 +9,7 @@ namespace dagz::sim {
 namespace {
 
 constexpr uint32_t kSpinsMax = 50;
+constexpr Duration kNumberedWithin = Duration::seconds(5);
 
 std::string report_text(const report::JobSummary& summary, const Crypto& crypto) {
   const auto hash = [&crypto](Bytes bytes) { return crypto.hash(bytes); };
@@ -69,6 +70,7 @@ void Checkers::after_event(const World& world, const Process& touched) {
   check_incarnations(world, touched);
   check_news(world, touched);
   check_rest(world, touched);
+  check_numbers(world, touched);
   if (world.scenario().suite.marked_percent == 0) return;
   check_load(world, touched);
   check_mutexes(world, touched.mesh);
@@ -111,6 +113,64 @@ void Checkers::check_mutexes(const World& world, uint32_t mesh) {
       if (test->mutex.empty()) continue;
       const auto [holder, first] = holders.try_emplace(test->mutex, &process);
       if (!first) violated(world, &process, "runs a test whose mutex " + test->mutex + " is held");
+    }
+  }
+}
+
+// No two workers bear one number at a time, but for what they began before all nodes had followed
+// one scheduler for a while.
+void Checkers::check_numbers(const World& world, const Process& touched) {
+  auto& began = began_[touched.number];
+  std::map<uint64_t, Instant> still;
+  for (const FakeRunner::Run& one : touched.runner->busy()) {
+    const auto before = began.find(one.run);
+    still[one.run] = before == began.end() ? world.now() : before->second;
+  }
+  began = std::move(still);
+  std::optional<mesh::Claim> agreed;
+  for (const Process* process : world.mesh(touched.mesh)) {
+    if (!process->node || process->exited) continue;
+    const mesh::Claim& claim = process->node->election().claim();
+    if (agreed && *agreed != claim) {
+      agreed_since_.erase(touched.mesh);
+      return;
+    }
+    agreed = claim;
+  }
+  if (!agreed) return;
+  auto& [claim, since] =
+      agreed_since_.try_emplace(touched.mesh, *agreed, world.now()).first->second;
+  if (claim != *agreed) since = world.now();
+  claim = *agreed;
+  std::set<uint32_t> numbers;
+  for (const Process* process : world.mesh(touched.mesh)) {
+    if (!process->node || process->exited) continue;
+    for (const FakeRunner::Run& one : process->runner->busy()) {
+      const auto begin = began_[process->number].find(one.run);
+      const bool begins_later = begin == began_[process->number].end();
+      if (begins_later || begin->second < since + kNumberedWithin) continue;
+      if (numbers.insert(one.number).second) continue;
+      violated(world, process, "two workers bear the number " + std::to_string(one.number));
+    }
+  }
+}
+
+// In a report nodes and workers are told apart by their numbers.
+void Checkers::check_names(const World& world, const Process& process) {
+  const report::JobSummary& job = process.end->summary;
+  std::set<std::string> names;
+  for (const report::NodeSummary& node : job.nodes) {
+    if (!names.insert(node.name).second) violated(world, &process, "two nodes are " + node.name);
+  }
+  std::map<uint32_t, std::string> nodes;
+  for (const report::TestSummary& test : job.tests) {
+    for (const report::AttemptSummary& attempt : test.attempts) {
+      const std::string& node = nodes.try_emplace(attempt.worker, attempt.node).first->second;
+      if (node == attempt.node) continue;
+      violated(world, &process,
+               "worker " + std::to_string(attempt.worker) + " is of " + node + " and of " +
+                   attempt.node);
+      return;
     }
   }
 }
@@ -290,6 +350,7 @@ void Checkers::check_reports(const World& world, uint32_t mesh) {
     }
     if (world.is_archivist(process)) check_kept(world, process);
     if (process.end->kind != NodeEnd::Kind::kClosed) continue;
+    check_names(world, process);
     const std::string own = report_text(process.end->summary, *process.crypto);
     const auto [job, first] = jobs.try_emplace(process.end->closed_by, &process, own);
     if (first) {

@@ -34,6 +34,8 @@ class Checkers {
   void check_rest(const World& world, const Process& process);
   void check_load(const World& world, const Process& process);
   void check_mutexes(const World& world, uint32_t mesh);
+  void check_numbers(const World& world, const Process& touched);
+  void check_names(const World& world, const Process& process);
   void check_strangers(const World& world);
   void check_reports(const World& world, uint32_t mesh);
   static bool is_torn_apart(const World& world, uint32_t mesh);
@@ -59,7 +61,9 @@ class Checkers {
   };
   std::map<NodeId, std::vector<News>> news_;                           // by scheduler
   std::map<uint32_t, std::pair<mesh::Claim, Instant>> follows_since_;  // by process
-  std::set<uint32_t> split_;                                           // meshes that were in parts
+  std::map<uint32_t, std::pair<mesh::Claim, Instant>> agreed_since_;   // by mesh
+  std::map<uint32_t, std::map<uint64_t, Instant>> began_;  // by process and run, what still runs
+  std::set<uint32_t> split_;                               // meshes that were in parts
 };
 
 }  // namespace dagz::sim

@@ -47,6 +47,7 @@ void FakeRunner::perform(const sched::RunnerCommand& command) {
   if (const auto* start = std::get_if<sched::StartWorker>(&command)) {
     Worker& worker = workers_[start->slot];
     worker = {};
+    worker.number = start->number;
     worker.alive = true;
     worker.life = ++lives_;
     later_(Duration::milliseconds(8), sched::WorkerReady{start->slot});
@@ -109,6 +110,14 @@ void FakeRunner::perform(const sched::RunnerCommand& command) {
   }
 }
 
+std::vector<FakeRunner::Run> FakeRunner::busy() const {
+  std::vector<Run> runs;
+  for (const auto& [slot, worker] : workers_) {
+    if (worker.running) runs.push_back({worker.number, worker.run});
+  }
+  return runs;
+}
+
 std::vector<const SuiteTest*> FakeRunner::running() const {
   std::vector<const SuiteTest*> tests;
   for (const auto& [slot, worker] : workers_) {
@@ -148,6 +157,7 @@ Duration FakeRunner::here(Duration duration) const {
 void FakeRunner::begin(sched::Slot slot) {
   Worker& worker = workers_[slot];
   worker.running = true;
+  worker.run = ++runs_;
   const Order order = worker.queue.front();
   const SuiteFile& file = suite_.files[order.file];
   const bool collects = order.test.index >= sched::kCollectAgain;

@@ -34,6 +34,12 @@ class FakeRunner {
 
   // What its workers run at this moment; collections are left out.
   std::vector<const SuiteTest*> running() const;
+  // What a worker of this number, in the whole mesh, runs or collects: the how-manieth run here.
+  struct Run {
+    uint32_t number = 0;
+    uint64_t run = 0;
+  };
+  std::vector<Run> busy() const;
 
  private:
   struct Order {
@@ -43,9 +49,11 @@ class FakeRunner {
   };
   struct Worker {
     std::deque<Order> queue;
+    uint32_t number = 0;           // in the whole mesh, as it was told at its start
     std::set<uint32_t> collected;  // here, and nowhere before
     bool alive = false;
     bool running = false;
+    uint64_t run = 0;
     std::optional<uint32_t> set_up;  // the file whose fixtures stand
     Duration setup;                  // what they took in the test that runs
     bool asked = false;              // waits for an answer with its head done
@@ -70,6 +78,7 @@ class FakeRunner {
   Alarm alarm_;
   std::map<sched::Slot, Worker> workers_;
   uint64_t lives_ = 0;
+  uint64_t runs_ = 0;
   bool lost_ = false;
 };
 

@@ -38,6 +38,8 @@ constexpr Bug kBugs[] = {
     {Planted::kBelievesTheUnsigned, "believes-the-unsigned"},
     {Planted::kClosesEarly, "closes-early"},
     {Planted::kRunsThePassed, "runs-the-passed"},
+    {Planted::kKeepsItsNumbers, "keeps-its-numbers"},
+    {Planted::kReportsNamesakes, "reports-namesakes"},
 };
 
 constexpr uint64_t kSeedsMax = 4000;
