@@ -291,7 +291,7 @@ void Node::folded(Moment at, const NodeId& origin, const Entry& entry) {
     }
   } else if (const auto* recalled = std::get_if<report::Recalled>(&entry)) {
     if (is_for_us(recalled->victim) && recalled->claim.scheduler.node == origin) {
-      vassal_.recalled(recalled->number, recalled->wanted, out);
+      vassal_.recalled(at.now, recalled->number, recalled->wanted, out);
     }
   } else if (const auto* expanded = std::get_if<report::Expanded>(&entry)) {
     if (origin == self_.id) vassal_.expanded(*expanded, out);

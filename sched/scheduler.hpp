@@ -136,6 +136,10 @@ class Scheduler {
     report::TestIndex test = 0;
     Instant since;
   };
+  struct Told {
+    Instant at;
+    std::vector<Running> running;
+  };
 
   bool has_worker(report::NodeIndex node, uint32_t slot) const;
   bool is_live(report::NodeIndex node) const;
@@ -156,6 +160,7 @@ class Scheduler {
   Duration load_left(Instant now, const LiveNode& node) const;
   int64_t speed(const LiveNode& node) const;
   Duration time_left(Instant now, const LiveNode& node) const;
+  std::size_t waiting(const LiveNode& node) const;
   Duration wait_for_worker(Instant now, const LiveNode& node) const;
   void name_job(Output& out);
   // Numbers (scheduler_enlist.cpp)
@@ -225,7 +230,7 @@ class Scheduler {
   uint32_t recalls_made_ = 0;
   std::map<uint64_t, Recall> recalls_;
   std::map<NodeId, Instant> barren_until_;  // those that had nothing to give
-  std::map<NodeId, std::vector<Running>> running_;
+  std::map<NodeId, Told> told_;
   std::set<NodeId> thieves_;
   std::set<NodeId> stolen_for_;
   std::set<NodeId> got_share_;

@@ -26,12 +26,12 @@ struct {
 
 void Scheduler::told(Instant now, const NodeId& node,
                      const std::vector<report::WorkerStatus>& workers) {
-  std::vector<Running>& running = running_[node];
-  running.clear();
+  Told& told = told_[node];
+  told = {now, {}};
   for (const report::WorkerStatus& worker : workers) {
     if (worker.current.empty()) continue;
     const TestIndex test = job_.find_test(worker.current);
-    if (test != kNone) running.push_back({test, now - worker.running_for});
+    if (test != kNone) told.running.push_back({test, now - worker.running_for});
   }
 }
 
@@ -63,8 +63,8 @@ Duration Scheduler::saved_by_copy(Instant now, const LiveNode& from, const Runni
 
 // Of a suspect that is all that it holds.
 std::vector<Scheduler::Running> Scheduler::running_on(Instant now, const LiveNode& node) const {
-  const auto told = running_.find(node.id);
-  std::vector<Running> list = told == running_.end() ? std::vector<Running>{} : told->second;
+  const auto told = told_.find(node.id);
+  std::vector<Running> list = told == told_.end() ? std::vector<Running>{} : told->second.running;
   if (!node.suspected) return list;
   const auto books = books_.find(job_.node_index(node.id));
   if (books == books_.end()) return list;

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "mesh/planted.hpp"
 #include "sched/scheduler.hpp"
 
 // How fast nodes are, by their own measure and by the tests that they have run, and how long they
@@ -72,15 +73,28 @@ Duration Scheduler::load_left(Instant now, const LiveNode& node) const {
   return left;
 }
 
+// So many tests wait there, as far as is known: more than its workers, or, if it has told what runs
+// since their last results, than those. A test may want its node for itself.
+std::size_t Scheduler::waiting(const LiveNode& node) const {
+  const auto found = books_.find(job_.node_index(node.id));
+  if (found == books_.end()) return 0;
+  const Books& books = found->second;
+  const auto told = told_.find(node.id);
+  const bool is_new = told != told_.end() && told->second.at > books.busy_since &&
+                      std::all_of(books.results.begin(), books.results.end(),
+                                  [&](const auto& one) { return one.second < told->second.at; });
+  const std::size_t run = is_new ? told->second.running.size() : node.workers;
+  return books.held.size() > run ? books.held.size() - run : 0;
+}
+
 // Until one of its workers begins what is held beyond the tests that run. What has run for longer
 // than the mean of what the node holds is expected to take as long again.
 Duration Scheduler::wait_for_worker(Instant now, const LiveNode& node) const {
   const NodeIndex index = job_.node_index(node.id);
-  const auto books = books_.find(index);
-  if (books == books_.end() || books->second.held.size() <= node.workers) return {};
+  if (node.workers == 0 || waiting(node) == 0 || is_planted(Planted::kLeavesCrumbs)) return {};
   const std::vector<Duration> done = done_since_results(now, node);
   const Duration least = *std::min_element(done.begin(), done.end());
-  const Duration mean = load(index) / static_cast<int64_t>(books->second.held.size());
+  const Duration mean = load(index) / static_cast<int64_t>(books_.at(index).held.size());
   return least > mean ? at_speed(least, speed(node)) : Duration{};
 }
 

@@ -35,8 +35,7 @@ bool Scheduler::may_give(Instant now, const LiveNode& node) const {
   if (index == kNone || node.workers == 0 || node.suspected) return false;
   const auto barren = barren_until_.find(node.id);
   if (barren != barren_until_.end() && now < barren->second) return false;
-  const auto books = books_.find(index);
-  if (books == books_.end() || books->second.held.size() <= node.workers) return false;
+  if (waiting(node) == 0) return false;
   return std::none_of(recalls_.begin(), recalls_.end(),
                       [&](const auto& one) { return one.second.victim == node.id; });
 }

@@ -135,7 +135,7 @@ bool Vassal::steal_locally(Instant now, Slot slot) {
   Duration most;
   for (Worker& other : workers_) {
     if (&other == &workers_[slot] || other.group.empty() || !may_be_cut(other.group)) continue;
-    if (keeps_retry(other)) continue;
+    if (keeps_retry(other, now)) continue;
     const Duration left = expected(other.group);
     if (victim != nullptr && left <= most) continue;
     // What waits behind a long test would end that much later there.
@@ -577,7 +577,7 @@ void Vassal::refuse(const std::vector<Item>& items, Output& out, uint64_t recall
 
 // What would run last; whole groups from the end of the queue, then tails of what workers have
 // reserved.
-void Vassal::recalled(uint64_t number, Duration wanted, Output& out) {
+void Vassal::recalled(Instant now, uint64_t number, Duration wanted, Output& out) {
   std::vector<Item> given;
   Duration given_time;
   const auto take = [&](std::deque<Item>& items) {
@@ -604,7 +604,7 @@ void Vassal::recalled(uint64_t number, Duration wanted, Output& out) {
   while (given_time < wanted) {
     Worker* richest = nullptr;
     for (Worker& worker : workers_) {
-      if (worker.group.empty() || !may_be_cut(worker.group) || keeps_retry(worker)) continue;
+      if (worker.group.empty() || !may_be_cut(worker.group) || keeps_retry(worker, now)) continue;
       const Item& last = worker.group.back();
       if (last.only || collection_time(last.found) + setup_of(last) > wanted) continue;
       if (!fits(last)) continue;

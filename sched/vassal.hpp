@@ -103,7 +103,7 @@ class Vassal {
   void granted(const std::vector<report::Run>& runs, GrantKind kind, Output& out);
   // Another node has finished this one: what runs here may be of no use any more.
   void finished_elsewhere(report::TestIndex test, Output& out);
-  void recalled(uint64_t number, Duration wanted, Output& out);
+  void recalled(Instant now, uint64_t number, Duration wanted, Output& out);
   // Drop what has not begun, let the workers end; `now` ends what runs, too.
   void drain(Output& out, bool now = false);
   // A new scheduler may still have work.
@@ -266,7 +266,7 @@ class Vassal {
   void take_tail(Instant now, Slot slot, std::vector<LocalTest>& tests, std::vector<Item>& missing);
   void freshen_workers(Instant now, Output& out);
   std::optional<Slot> failed_on(const Item& item) const;
-  bool keeps_retry(const Worker& worker) const;
+  bool keeps_retry(const Worker& worker, Instant now) const;
   void give_up_tail(Duration wanted, std::vector<Item>& given, Duration& given_time);
   void requeue(Worker& worker, Output& out);
   // Processes (vassal_recycle.cpp)

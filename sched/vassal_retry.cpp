@@ -14,9 +14,12 @@ bool Vassal::tries_again(const Item& item, report::Outcome outcome) const {
   return job_.tests()[item.test].attempts.empty() && !is_landslide(job_, config_.retry_limits);
 }
 
-// All that it has reserved is a retry that it will soon make itself.
-bool Vassal::keeps_retry(const Worker& worker) const {
-  return worker.group.back().again && expected(worker.sent) <= config_.retry_within;
+// What it has reserved ends with a retry that it will soon make itself.
+bool Vassal::keeps_retry(const Worker& worker, Instant now) const {
+  if (!worker.group.back().again) return false;
+  if (worker.sent.empty()) return now - worker.last_finished <= config_.retry_within;
+  const Duration rest = expected(worker.sent) - estimates_.of(worker.sent.front().test);
+  return running_left(worker, now) + rest <= config_.retry_within;
 }
 
 // The worker of this node that saw it fail last.

@@ -391,7 +391,7 @@ TEST_CASE("found files: a worker whose order to collect is taken back has not co
   bench.now = bench.now + Duration::milliseconds(60);
   bench.event(TakenBack{0, {collect}});
   Vassal::Output recalled;
-  bench.vassal.recalled(1, Duration::seconds(100), recalled);
+  bench.vassal.recalled(bench.now, 1, Duration::seconds(100), recalled);
   bench.take(std::move(recalled));
   REQUIRE(bench.written<GaveUp>().size() == 1);
   bench.fold(kA, Offered{kY});

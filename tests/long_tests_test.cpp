@@ -162,7 +162,8 @@ TEST_CASE("vassal: a recall takes long tests first, as far as they fit", "[sched
   for (const report::Test& test : bench.job.tests()) bench.estimates.add(test);
   bench.begin(12);
   REQUIRE(bench.queues[0].front().index == 4);
-  bench.call([&](auto& out) { bench.vassal.recalled(1, Duration::milliseconds(2100), out); });
+  bench.call(
+      [&](auto& out) { bench.vassal.recalled(bench.now, 1, Duration::milliseconds(2100), out); });
   const std::vector<uint32_t> given = bench.given_up();
   CHECK(std::find(given.begin(), given.end(), 8) != given.end());
   CHECK(std::find(given.begin(), given.end(), 6) == given.end());

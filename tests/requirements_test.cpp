@@ -229,8 +229,9 @@ TEST_CASE("requirements: whatever happens, a node is never overloaded, and all i
             {{kFile, first, static_cast<uint32_t>(1 + rng.below(tests - first))}},
             rng.chance(1, 5) ? VassalBench::GrantKind::kTail : VassalBench::GrantKind::kWork);
       } else if (what < 5) {
-        bench.call(
-            [&](auto& out) { bench.vassal.recalled(rng.next(), each * rng.between(0, 9), out); });
+        bench.call([&](auto& out) {
+          bench.vassal.recalled(bench.now, rng.next(), each * rng.between(0, 9), out);
+        });
       } else if (what < 6 && !bench.queues[slot].empty()) {
         bench.gone(slot, false);
       } else if (what < 9 && !bench.queues[slot].empty()) {

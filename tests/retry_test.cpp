@@ -329,7 +329,7 @@ TEST_CASE("retry: a recall takes the tail first, and a drain gives it back", "[s
   bench.failed_elsewhere(7);
   bench.failed_elsewhere(8);
   bench.grant_tail({{kFile, 7, 2}});
-  bench.call([&](auto& out) { bench.vassal.recalled(1, kLong, out); });
+  bench.call([&](auto& out) { bench.vassal.recalled(bench.now, 1, kLong, out); });
   CHECK(bench.given_up() == std::vector<uint32_t>{8});
   bench.call([&](auto& out) { bench.vassal.drain(out); });
   bench.done(0);
@@ -343,7 +343,7 @@ TEST_CASE("retry: what comes back to the tail is not given up a second time", "[
   bench.failed_elsewhere(8);
   bench.grant_tail({{kFile, 7, 2}});
   const auto recall = [&](uint64_t number) {
-    bench.call([&](auto& out) { bench.vassal.recalled(number, kLong * 9, out); });
+    bench.call([&](auto& out) { bench.vassal.recalled(bench.now, number, kLong * 9, out); });
     return bench.written<report::GaveUp>().back().runs;
   };
   CHECK(recall(1) == std::vector<report::Run>{{kFile, 7, 2}});

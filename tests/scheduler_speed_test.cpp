@@ -193,3 +193,22 @@ TEST_CASE("scheduler speed: nobody is asked for what another of its workers begi
   bench.ask(kB);
   CHECK(bench.written<report::Recalled>().empty());
 }
+
+TEST_CASE("scheduler speed: what waits for a test that wants its node for itself is taken over",
+          "[sched]") {
+  Bench bench;
+  bench.join_ready(kA, 3, 3);
+  bench.advance();
+  REQUIRE(bench.held(kA).size() == 3);
+  bench.join_ready(kB, 3);
+  bench.now = bench.now + Duration::seconds(2);
+  bench.ask(kB);
+  // For all that is known each of its workers has one.
+  REQUIRE(bench.written<report::Recalled>().empty());
+  std::vector<report::WorkerStatus> workers(3);
+  workers[0].current = "f::t0";
+  workers[0].running_for = Duration::seconds(2);
+  bench.scheduler.told(bench.now, kA, workers);
+  bench.ask(kB);
+  CHECK(bench.written<report::Recalled>().size() == 1);
+}

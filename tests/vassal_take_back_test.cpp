@@ -72,10 +72,30 @@ TEST_CASE("vassal: what was taken back can go to another node", "[sched]") {
   wait(bench, 50);
   const std::vector<LocalTest> taken = take_back(bench, 0);
   REQUIRE(!taken.empty());
-  bench.call([&](auto& out) { bench.vassal.recalled(7, Duration::milliseconds(80), out); });
+  bench.call(
+      [&](auto& out) { bench.vassal.recalled(bench.now, 7, Duration::milliseconds(80), out); });
   CHECK(bench.given_up().size() == 8);
   while (!bench.queues[0].empty()) bench.done(0);
   CHECK(bench.job.counts().passed == 1);
+}
+
+TEST_CASE("vassal: a retry that waits behind a long test holds nobody up", "[sched]") {
+  Bench bench(1, 4, Duration::milliseconds(5));
+  bench.begin(4);
+  REQUIRE(bench.queues[0].size() == 4);
+  bench.done(0, report::Outcome::kFailed);
+  wait(bench, 60);
+  REQUIRE(take_back(bench, 0).size() == 3);  // the retry is the last of them
+  const auto recall = [&](uint64_t number) {
+    bench.call([&](auto& out) {
+      bench.vassal.recalled(bench.now, number, Duration::milliseconds(50), out);
+    });
+  };
+  recall(1);
+  CHECK(bench.given_up().empty());
+  wait(bench, 2000);
+  recall(2);
+  CHECK(bench.given_up().size() == 3);
 }
 
 TEST_CASE("vassal: nothing is taken back from where nothing waits", "[sched]") {

@@ -151,15 +151,15 @@ TEST_CASE("vassal: a recall gives up only what was not begun, from the end", "[s
   Bench bench(1, 10, kLong);
   bench.begin(10);
   REQUIRE(bench.queued(0) == Indexes{0});
-  bench.call([&](auto& out) { bench.vassal.recalled(44, kLong * 3, out); });
+  bench.call([&](auto& out) { bench.vassal.recalled(bench.now, 44, kLong * 3, out); });
   auto given = bench.written<report::GaveUp>();
   REQUIRE(given.size() == 1);
   CHECK(given[0].recall == 44);
   CHECK(bench.given_up() == Indexes{7, 8, 9});
-  bench.call([&](auto& out) { bench.vassal.recalled(45, kLong * 100, out); });
+  bench.call([&](auto& out) { bench.vassal.recalled(bench.now, 45, kLong * 100, out); });
   CHECK(bench.given_up() == Indexes{7, 8, 9, 1, 2, 3, 4, 5, 6});
   // Nothing left but what runs: the answer is empty, and still an answer.
-  bench.call([&](auto& out) { bench.vassal.recalled(46, kLong, out); });
+  bench.call([&](auto& out) { bench.vassal.recalled(bench.now, 46, kLong, out); });
   given = bench.written<report::GaveUp>();
   REQUIRE(given.size() == 3);
   CHECK(given[2].recall == 46);
@@ -175,11 +175,11 @@ TEST_CASE("vassal: a recall takes waiting groups before what workers have reserv
   bench.begin(4);
   bench.grant({{8, 0, 2}});
   const Duration each = bench.estimates.of(bench.job.test_at(8, 1));
-  bench.call([&](auto& out) { bench.vassal.recalled(1, each * 2 / 3, out); });
+  bench.call([&](auto& out) { bench.vassal.recalled(bench.now, 1, each * 2 / 3, out); });
   REQUIRE(bench.written<report::GaveUp>().size() == 1);
   CHECK(bench.written<report::GaveUp>()[0].runs == std::vector<report::Run>{{8, 1, 1}});
   // What is more than twice what is wanted would end later elsewhere.
-  bench.call([&](auto& out) { bench.vassal.recalled(2, each / 2, out); });
+  bench.call([&](auto& out) { bench.vassal.recalled(bench.now, 2, each / 2, out); });
   REQUIRE(bench.written<report::GaveUp>().size() == 2);
   CHECK(bench.written<report::GaveUp>()[1].runs.empty());
 }
@@ -646,8 +646,9 @@ TEST_CASE("vassal: every grant is answered exactly once, whatever happens", "[sc
         bench.grant({{kFile, first, static_cast<uint32_t>(1 + rng.below(tests - first))}},
                     drawn_kind(rng));
       } else if (what < 6) {
-        bench.call(
-            [&](auto& out) { bench.vassal.recalled(rng.next(), each * rng.between(0, 9), out); });
+        bench.call([&](auto& out) {
+          bench.vassal.recalled(bench.now, rng.next(), each * rng.between(0, 9), out);
+        });
       } else if (what < 7 && !bench.queues[slot].empty()) {
         bench.gone(slot, rng.chance(1, 2));
       } else if (what < 9 && !bench.queues[slot].empty()) {

@@ -71,6 +71,7 @@ void Checkers::after_event(const World& world, const Process& touched) {
   check_news(world, touched);
   check_rest(world, touched);
   check_numbers(world, touched);
+  check_idleness(world, touched.mesh);
   if (world.scenario().suite.marked_percent == 0) return;
   check_load(world, touched);
   check_mutexes(world, touched.mesh);

@@ -35,6 +35,8 @@ class Checkers {
   void check_load(const World& world, const Process& process);
   void check_mutexes(const World& world, uint32_t mesh);
   void check_numbers(const World& world, const Process& touched);
+  bool is_stuck(const World& world, const Process& process) const;
+  void check_idleness(const World& world, uint32_t mesh);
   void check_names(const World& world, const Process& process);
   void check_strangers(const World& world);
   void check_reports(const World& world, uint32_t mesh);
@@ -62,6 +64,13 @@ class Checkers {
   std::map<NodeId, std::vector<News>> news_;                           // by scheduler
   std::map<uint32_t, std::pair<mesh::Claim, Instant>> follows_since_;  // by process
   std::map<uint32_t, std::pair<mesh::Claim, Instant>> agreed_since_;   // by mesh
+  // Looked at now and then: nodes with an idle worker, and tests that wait at a node, since when.
+  struct Idleness {
+    Instant looked_at;
+    std::map<uint32_t, Instant> idle;
+    std::map<std::string, Instant> waiting;
+  };
+  std::map<uint32_t, Idleness> idleness_;                  // by mesh
   std::map<uint32_t, std::map<uint64_t, Instant>> began_;  // by process and run, what still runs
   std::set<uint32_t> split_;                               // meshes that were in parts
 };

@@ -217,7 +217,7 @@ void FakeRunner::die(sched::Slot slot, bool with_runner) {
       worker = {};
       worker.life = ++lives_;
     }
-    lost_ = true;
+    lost_ = was_lost_ = true;
     // After all that is on its way from the workers.
     later_(Duration::milliseconds(10), sched::RunnerLost{"SIGKILL"});
     return;

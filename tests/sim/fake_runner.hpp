@@ -40,6 +40,8 @@ class FakeRunner {
     uint64_t run = 0;
   };
   std::vector<Run> busy() const;
+  // It has been lost: what ran then runs alone later.
+  bool was_lost() const { return was_lost_; }
 
  private:
   struct Order {
@@ -80,6 +82,7 @@ class FakeRunner {
   uint64_t lives_ = 0;
   uint64_t runs_ = 0;
   bool lost_ = false;
+  bool was_lost_ = false;
 };
 
 }  // namespace dagz::sim

@@ -40,6 +40,7 @@ constexpr Bug kBugs[] = {
     {Planted::kRunsThePassed, "runs-the-passed"},
     {Planted::kKeepsItsNumbers, "keeps-its-numbers"},
     {Planted::kReportsNamesakes, "reports-namesakes"},
+    {Planted::kLeavesCrumbs, "leaves-crumbs"},
 };
 
 constexpr uint64_t kSeedsMax = 4000;

@@ -145,6 +145,7 @@ Scenario draw_scenario(uint64_t seed, uint32_t nodes, uint32_t meshes) {
     faults.last_moment = {Duration::milliseconds(more.between(0, 150)),
                           static_cast<uint32_t>(more.between(0, 60))};
   }
+  if (seed % 8 == 4) scenario.suite.long_tests = static_cast<uint32_t>(more.between(1, 3));
   return scenario;
 }
 
@@ -196,6 +197,7 @@ std::string describe(const Scenario& s) {
             "ms broken=" + std::to_string(s.suite.broken_percent) +
             "% fickle=" + std::to_string(s.suite.fickle_percent) + "%";
   }
+  if (s.suite.long_tests > 0) text += " long=" + std::to_string(s.suite.long_tests);
   if (s.suite.marked_percent > 0) text += " marked=" + std::to_string(s.suite.marked_percent) + "%";
   return text;
 }

@@ -57,6 +57,15 @@ void draw_marks(Suite& suite, uint32_t percent) {
   }
 }
 
+void draw_long_tests(Suite& suite, uint32_t count) {
+  Rng rng(suite.size() * 3001 + count);
+  for (; count > 0; --count) {
+    SuiteFile& file = suite.files[rng.below(suite.files.size())];
+    file.tests[rng.below(file.tests.size())].duration =
+        Duration::milliseconds(rng.between(8'000, 20'000));
+  }
+}
+
 // Some of those that take their worker down anyway; no more, as each costs a node many losses.
 void draw_ends_of_runners(Suite& suite) {
   std::size_t files = suite.size() % 2;
@@ -125,6 +134,7 @@ Suite draw_suite(Rng& rng, const SuiteShape& shape) {
     drawn += count;
   }
   if (shape.marked_percent > 0) draw_marks(suite, shape.marked_percent);
+  draw_long_tests(suite, shape.long_tests);
   draw_ends_of_runners(suite);
   return suite;
 }

@@ -67,6 +67,8 @@ struct SuiteShape {
   Duration setup_max;
   // So many tests bear a mark.
   uint32_t marked_percent = 0;
+  // So many take a quarter of a minute or so, whatever the mean.
+  uint32_t long_tests = 0;
 };
 
 // As a node's collection tells it.
