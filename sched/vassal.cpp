@@ -112,6 +112,22 @@ bool Vassal::may_be_cut(const std::deque<Item>& items) const {
   return first.group == 0 && first.mutex == 0;
 }
 
+// What stays together for its mark stays so, and is apart from all others.
+std::vector<Vassal::Group> Vassal::apart(std::deque<Item> items) const {
+  const auto is_bound = [this](const Item& item) {
+    const report::Test& test = job_.tests()[item.test];
+    return test.group != 0 || test.mutex != 0;
+  };
+  std::vector<Group> groups;
+  for (Item& item : items) {
+    const Item* last = groups.empty() ? nullptr : &groups.back().items.back();
+    const bool bound = last != nullptr && (is_bound(*last) || is_bound(item));
+    if (last == nullptr || (bound && !stay_together(*last, item))) groups.emplace_back();
+    groups.back().items.push_back(item);
+  }
+  return groups;
+}
+
 Duration Vassal::expected(const std::deque<Item>& items) const {
   Duration total;
   for (const Item& item : items) total += estimates_.of(item.test);
@@ -189,7 +205,11 @@ void Vassal::feed(Instant now, Slot slot, Output& out) {
       worker.group.pop_front();
       continue;
     }
-    if (!admits(slot, next) || (weight_of(next) == 1 && makes_room(now, slot))) break;
+    if (!admits(slot, next)) {
+      if (!set_aside(now, slot)) break;
+      continue;
+    }
+    if (weight_of(next) == 1 && makes_room(now, slot)) break;
     Item item = worker.group.front();
     worker.group.pop_front();
     if (uncollectable_.contains(item.found)) {
@@ -526,7 +546,7 @@ void Vassal::requeue(Worker& worker, Output& out) {
   }
   std::erase_if(rest.items, [](const Item& item) { return item.tail; });
   if (rest.items.empty()) return;
-  std::vector<Group> groups = heavy_first({std::move(rest)});
+  std::vector<Group> groups = heavy_first(apart(std::move(rest.items)));
   queue_.insert(queue_.begin(), std::make_move_iterator(groups.begin()),
                 std::make_move_iterator(groups.end()));
 }

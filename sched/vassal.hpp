@@ -227,6 +227,7 @@ class Vassal {
   std::optional<Item> item_at(report::FileKey file, uint32_t index);
   bool stay_together(const Item& a, const Item& b) const;
   bool may_be_cut(const std::deque<Item>& items) const;
+  std::vector<Group> apart(std::deque<Item> items) const;
   void refuse(const std::vector<Item>& items, Output& out, uint64_t recall = 0);
   Duration expected(const std::deque<Item>& items) const;
   report::QueueKind queue_of(const Item& item) const;
@@ -259,6 +260,7 @@ class Vassal {
   void take_first(Slot slot);
   void give_up_long(Duration wanted, std::vector<Item>& given, Duration& given_time);
   bool take_group(Instant now, Slot slot);
+  bool set_aside(Instant now, Slot slot);
   void take_heavy(Slot slot);
   void return_locked(std::vector<Group>& groups, Output& out);
   // Retries (vassal_retry.cpp)

@@ -118,6 +118,21 @@ bool Vassal::take_group(Instant now, Slot slot) {
   return true;
 }
 
+// What the worker has reserved has to wait for a neighbour's mutex: it takes another group
+// meanwhile. What is called a group by its mark stays with whoever has begun it.
+bool Vassal::set_aside(Instant now, Slot slot) {
+  std::deque<Item> reserved = std::exchange(workers_[slot].group, {});
+  const bool may_wait = job_.tests()[reserved.front().test].group == 0 &&
+                        std::none_of(reserved.begin(), reserved.end(),
+                                     [](const Item& item) { return item.only.has_value(); });
+  if (!may_wait || !take_group(now, slot)) {
+    workers_[slot].group = std::move(reserved);
+    return false;
+  }
+  queue_.push_front({std::move(reserved)});
+  return true;
+}
+
 // What is heavy comes before what the worker has reserved.
 void Vassal::take_heavy(Slot slot) {
   Worker& worker = workers_[slot];

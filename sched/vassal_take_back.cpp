@@ -1,11 +1,14 @@
 #include <algorithm>
 #include <deque>
+#include <iterator>
+#include <utility>
 
 #include "sched/vassal.hpp"
 
 // A worker's queue hides the round trip between short tests. Once the test at its head proves long,
 // what waits behind it comes back and is reserved for the worker as before: its neighbours, and
-// other nodes, may help themselves.
+// other nodes, may help themselves. Groups that it had not begun go back to the queue, if a mark
+// keeps them together.
 
 namespace dagz::sched {
 
@@ -32,15 +35,28 @@ void Vassal::take_back(Instant now, Output& out) {
 void Vassal::on(Instant, int64_t, const TakenBack& event, Output&) {
   if (event.slot >= workers_.size()) return;
   Worker& worker = workers_[event.slot];
-  Group back;
+  std::deque<Item> back;
   std::erase_if(worker.sent, [&](const Item& item) {
     const bool taken =
         std::find(event.tests.begin(), event.tests.end(), item.local) != event.tests.end();
     if (taken && collects(item)) worker.collected.erase(item.found);
-    if (taken && item.local.index != kCollectAgain) back.items.push_back(item);
+    if (taken && item.local.index != kCollectAgain) back.push_back(item);
     return taken;
   });
-  worker.group.insert(worker.group.begin(), back.items.begin(), back.items.end());
+  back.insert(back.end(), worker.group.begin(), worker.group.end());
+  worker.group.clear();
+  std::vector<Group> groups = apart(std::move(back));
+  std::vector<Group> others;
+  for (Group& group : groups) {
+    const bool is_own = worker.group.empty() || group.items.front().only;
+    if (is_own) {
+      worker.group.insert(worker.group.end(), group.items.begin(), group.items.end());
+    } else {
+      others.push_back(std::move(group));
+    }
+  }
+  queue_.insert(queue_.begin(), std::make_move_iterator(others.begin()),
+                std::make_move_iterator(others.end()));
 }
 
 }  // namespace dagz::sched

@@ -79,6 +79,56 @@ TEST_CASE("vassal: what was taken back can go to another node", "[sched]") {
   CHECK(bench.job.counts().passed == 1);
 }
 
+TEST_CASE("vassal: a group that a mark keeps together stays whole when it was taken back",
+          "[sched]") {
+  Bench bench(1, 10, Duration::milliseconds(5));
+  bench.fold(kChief, report::Grouped{kFile, "db", {8, 9}});
+  bench.begin(10);
+  while (bench.queued(0).front() < 6) bench.done(0);
+  REQUIRE(bench.queued(0) == Indexes{6, 7, 8, 9});
+  wait(bench, 60);
+  REQUIRE(take_back(bench, 0).size() == 3);
+  // One test would be enough.
+  bench.call(
+      [&](auto& out) { bench.vassal.recalled(bench.now, 1, Duration::milliseconds(4), out); });
+  CHECK(bench.given_up() == Indexes{8, 9});
+}
+
+TEST_CASE("vassal: a test of a mutex that a neighbour has keeps no worker from other tests",
+          "[sched]") {
+  Bench bench(2, 8, Duration::milliseconds(5));
+  const auto locked = [](uint32_t test) {
+    return report::Required{kFile, false, 1, "database", 1, {test}};
+  };
+  bench.fold(kChief, locked(1));
+  bench.fold(kChief, locked(7));
+  bench.begin(1);
+  bench.grant({{kFile, 1, 1}});
+  bench.advance();
+  REQUIRE(bench.queued(0) == Indexes{0, 1});
+  wait(bench, 60);
+  REQUIRE(take_back(bench, 0).size() == 1);
+  // It is reserved; meanwhile the other worker begins another test of that mutex.
+  bench.grant({{kFile, 7, 1}});
+  bench.advance();
+  bench.ready(1);
+  REQUIRE(bench.queued(1) == Indexes{7});
+  bench.done(0);
+  CHECK(bench.queues[0].empty());
+  bench.grant({{kFile, 2, 3}});
+  bench.advance();
+  CHECK(bench.queued(0) == Indexes{2, 3, 4});
+  while (!bench.queues[0].empty()) bench.done(0);
+  bench.done(1);
+  bench.advance();
+  CHECK(bench.job.counts().unfinished == 3);
+  for (const Slot slot : {0U, 1U}) {
+    while (!bench.queues[slot].empty()) bench.done(slot);
+  }
+  CHECK(bench.all_answered());
+  CHECK(bench.job.counts().passed == 6);
+}
+
 TEST_CASE("vassal: a retry that waits behind a long test holds nobody up", "[sched]") {
   Bench bench(1, 4, Duration::milliseconds(5));
   bench.begin(4);

@@ -45,11 +45,11 @@ bool Checkers::is_stuck(const World& world, const Process& process) const {
 }
 
 // Nobody is idle for long while a test that it could run waits at another node behind others that
-// take long. Where it is slower, or would have to collect or to set up first, that may not pay.
+// take long. Where it is slower that may not pay, and to collect or to set up first takes time.
 void Checkers::check_idleness(const World& world, uint32_t mesh) {
   const Scenario& scenario = world.scenario();
-  if (scenario.meshes > 1 || scenario.alone || scenario.shared) return;
-  if (scenario.suite.setup_max.ns > 0 || scenario.slowest > 1) return;
+  if (scenario.meshes > 1 || scenario.alone || scenario.slowest > 1) return;
+  const Duration patience = kIdleMax + (scenario.suite.setup_max + scenario.suite.import_max) * 2;
   Idleness& seen = idleness_[mesh];
   if (world.now() < seen.looked_at + kLookEvery) return;
   seen.looked_at = world.now();
@@ -79,7 +79,7 @@ void Checkers::check_idleness(const World& world, uint32_t mesh) {
     const auto is_held_up = [&](const report::Assignment& one) {
       return one.held() && stuck.contains(job.nodes()[one.node].id);
     };
-    if (may_run_anywhere(test) && !running.contains(test.id) &&
+    if (may_run_anywhere(test) && !running.contains(test.id) && !world.suite().is_fickle(test.id) &&
         std::any_of(test.assignments.begin(), test.assignments.end(), is_held_up)) {
       waiting.insert(test.id);
     }
@@ -87,12 +87,12 @@ void Checkers::check_idleness(const World& world, uint32_t mesh) {
   keep(seen.idle, idle, world.now());
   keep(seen.waiting, waiting, world.now());
   for (const auto& [number, since] : seen.idle) {
-    if (world.now() < since + kIdleMax) continue;
+    if (world.now() < since + patience) continue;
     const Process& process = world.processes()[number];
     const report::NodeIndex node = job.node_index(process.node->id());
     if (node == report::kNone || job.nodes()[node].unable || job.nodes()[node].departed) continue;
     for (const auto& [id, waits] : seen.waiting) {
-      if (world.now() < waits + kIdleMax || !job.place_on(job.find_test(id), node)) continue;
+      if (world.now() < waits + patience || !job.place_on(job.find_test(id), node)) continue;
       violated(world, &process, "is idle while " + id + " waits behind a long test elsewhere");
       return;
     }
