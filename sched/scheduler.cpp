@@ -303,6 +303,26 @@ void Scheduler::ask_for_names(Instant now, Output& out) {
   }
 }
 
+// Of somebody who is there to be asked.
+bool Scheduler::names_are_coming() const {
+  if (files_named_ == job_.files().size()) return false;
+  return std::any_of(job_.files().begin(), job_.files().end(), [this](const auto& file) {
+    const auto& owners = file.second.offered_by;
+    return !file.second.known() && std::any_of(owners.begin(), owners.end(),
+                                               [this](NodeIndex owner) { return is_live(owner); });
+  });
+}
+
+// What a mark keeps together may be in any of the files whose names are still to come.
+void Scheduler::leave_bound(std::vector<TestGroup>& groups) {
+  const auto is_bound = [this](const TestGroup& group) {
+    return job_.tests()[group.tests.front()].group != 0;
+  };
+  if (std::none_of(groups.begin(), groups.end(), is_bound) || !names_are_coming()) return;
+  std::erase_if(groups, is_bound);
+  left_bound_ = true;
+}
+
 std::vector<TestGroup> Scheduler::open_groups(NodeIndex able) const {
   std::vector<TestIndex> tests;
   for (const TestIndex test : open_) {
@@ -316,6 +336,11 @@ std::vector<TestGroup> Scheduler::open_groups(NodeIndex able) const {
 // yet stay open, for them or for whoever runs dry first.
 void Scheduler::grant_shares(Instant now, Output& out) {
   if (open_.empty()) return;
+  // They are planned like the first shares, and need not wait until somebody runs dry.
+  if (left_bound_ && !names_are_coming()) {
+    left_bound_ = false;
+    got_share_.clear();
+  }
   for (const LiveNode& live : live_) {
     if (!is_ready(live.id) || live.workers == 0) continue;
     const bool asked = thieves_.contains(live.id);
@@ -323,6 +348,7 @@ void Scheduler::grant_shares(Instant now, Output& out) {
     const NodeIndex node = job_.node_index(live.id);
     std::vector<TestGroup> groups = open_groups(node);
     leave_locked(now, node, groups);
+    leave_bound(groups);
     if (groups.empty()) continue;
     std::vector<PlanNode> nodes{{live.workers, load_left(now, live), speed(live)}};
     uint32_t workers = live.workers;
@@ -404,15 +430,7 @@ bool Scheduler::everything_known() const {
     return index != kNone && job_.nodes()[index].collected;
   });
   if (!any_collected || awaits_collections()) return false;
-  const bool all_named = files_named_ == job_.files().size();
-  const auto waits_for_names = [this](const auto& file) {
-    const auto& owners = file.second.offered_by;
-    return !file.second.known() && std::any_of(owners.begin(), owners.end(),
-                                               [this](NodeIndex owner) { return is_live(owner); });
-  };
-  if (!all_named && std::any_of(job_.files().begin(), job_.files().end(), waits_for_names)) {
-    return false;
-  }
+  if (names_are_coming()) return false;
   // Nobody waits for slow nodes, unless nothing has been found yet.
   return job_.counts().total > 0 || all_collected();
 }

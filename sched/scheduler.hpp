@@ -167,6 +167,7 @@ class Scheduler {
   std::vector<const report::NodeState*> namesakes() const;
   void enlist(Output& out);
   void ask_for_names(Instant now, Output& out);
+  bool names_are_coming() const;
   void grant_shares(Instant now, Output& out);
   std::vector<TestGroup> open_groups(report::NodeIndex able) const;
   enum class Kind : uint8_t { kShare, kStolen, kTail, kCopies };
@@ -189,6 +190,7 @@ class Scheduler {
   void serve_tail(Instant now, Output& out);
   bool may_lock(Instant now, report::TestIndex test, report::NodeIndex node) const;
   void leave_locked(Instant now, report::NodeIndex node, std::vector<TestGroup>& groups) const;
+  void leave_bound(std::vector<TestGroup>& groups);
   void settle(const std::vector<report::TestIndex>& tests, Output& out);
   Duration worker_share() const;
   bool may_still_come() const;
@@ -220,6 +222,7 @@ class Scheduler {
   std::set<report::TestIndex> redundant_;  // and that is not written yet
   std::set<uint32_t> whole_chains_;        // groups of which some test must run, hence all
   bool newly_open_ = false;                // some may be, since long ones were looked for
+  bool left_bound_ = false;                // some wait until all names are known
   bool retries_stopped_ = false;
   bool has_company_ = false;  // or had
 

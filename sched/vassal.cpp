@@ -107,23 +107,30 @@ bool Vassal::stay_together(const Item& a, const Item& b) const {
   return one.mutex == other.mutex && (one.mutex != 0 || a.place.file == b.place.file);
 }
 
-bool Vassal::may_be_cut(const std::deque<Item>& items) const {
-  const report::Test& first = job_.tests()[items.front().test];
-  return first.group == 0 && first.mutex == 0;
+bool Vassal::is_bound(const Item& item) const {
+  const report::Test& test = job_.tests()[item.test];
+  return test.group != 0 || test.mutex != 0;
 }
 
-// What stays together for its mark stays so, and is apart from all others.
+// A retry at once may stand before the rest of such a group.
+bool Vassal::may_be_cut(const std::deque<Item>& items) const {
+  return !is_bound(items.front()) && !is_bound(items.back());
+}
+
+// What a mark keeps together is one group, apart from all others.
 std::vector<Vassal::Group> Vassal::apart(std::deque<Item> items) const {
-  const auto is_bound = [this](const Item& item) {
-    const report::Test& test = job_.tests()[item.test];
-    return test.group != 0 || test.mutex != 0;
-  };
   std::vector<Group> groups;
   for (Item& item : items) {
-    const Item* last = groups.empty() ? nullptr : &groups.back().items.back();
-    const bool bound = last != nullptr && (is_bound(*last) || is_bound(item));
-    if (last == nullptr || (bound && !stay_together(*last, item))) groups.emplace_back();
-    groups.back().items.push_back(item);
+    auto home = groups.end();
+    if (is_bound(item)) {
+      home = std::find_if(groups.begin(), groups.end(), [&](const Group& group) {
+        return stay_together(group.items.front(), item);
+      });
+    } else if (!groups.empty() && !is_bound(groups.back().items.back())) {
+      home = std::prev(groups.end());
+    }
+    if (home == groups.end()) home = groups.emplace(groups.end());
+    home->items.push_back(item);
   }
   return groups;
 }

@@ -226,6 +226,7 @@ class Vassal {
   static bool is_first(const Item& item) { return item.place.index == 0; }
   std::optional<Item> item_at(report::FileKey file, uint32_t index);
   bool stay_together(const Item& a, const Item& b) const;
+  bool is_bound(const Item& item) const;
   bool may_be_cut(const std::deque<Item>& items) const;
   std::vector<Group> apart(std::deque<Item> items) const;
   void refuse(const std::vector<Item>& items, Output& out, uint64_t recall = 0);

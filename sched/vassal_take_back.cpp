@@ -46,10 +46,17 @@ void Vassal::on(Instant, int64_t, const TakenBack& event, Output&) {
   back.insert(back.end(), worker.group.begin(), worker.group.end());
   worker.group.clear();
   std::vector<Group> groups = apart(std::move(back));
+  // It keeps the rest of a group that it has begun, or was sent meanwhile; and else the first.
+  const auto is_begun = [&](const Group& group) {
+    const uint32_t name = job_.tests()[group.items.front().test].group;
+    return name != 0 && std::any_of(worker.sent.begin(), worker.sent.end(), [&](const Item& item) {
+             return job_.tests()[item.test].group == name;
+           });
+  };
+  std::stable_partition(groups.begin(), groups.end(), is_begun);
   std::vector<Group> others;
   for (Group& group : groups) {
-    const bool is_own = worker.group.empty() || group.items.front().only;
-    if (is_own) {
+    if (worker.group.empty() || is_begun(group) || group.items.front().only) {
       worker.group.insert(worker.group.end(), group.items.begin(), group.items.end());
     } else {
       others.push_back(std::move(group));

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <set>
 
@@ -61,4 +62,29 @@ TEST_CASE("scheduler: the names of many files are asked for in messages that can
     asked.insert(read.files.begin(), read.files.end());
   }
   CHECK(asked.size() == files);
+}
+
+TEST_CASE("scheduler: what a mark keeps together is granted once all names are known", "[sched]") {
+  Bench bench;
+  bench.join(kA, 1);
+  bench.collect(kA, kFile, "f", 4);
+  bench.write(kA, report::Grouped{kFile, "db", {0}});
+  bench.write(kA, report::Offered{8});
+  bench.advance();
+  bench.collected(kA);
+  bench.advance();
+  bench.ask(kA);
+  const auto held = [&](report::FileKey file) {
+    const auto places = bench.held(kA);
+    return std::count_if(places.begin(), places.end(),
+                         [file](const report::Place& place) { return place.file == file; });
+  };
+  CHECK(held(kFile) == 3);
+  bench.write(kA, listed(8, "g", 2));
+  bench.write(kA, report::Grouped{8, "db", {1}});
+  bench.now = bench.now + Duration::milliseconds(200);
+  bench.advance();
+  // Nobody has to run dry for it.
+  CHECK(held(kFile) == 4);
+  CHECK(held(8) > 0);
 }

@@ -94,6 +94,24 @@ TEST_CASE("vassal: a group that a mark keeps together stays whole when it was ta
   CHECK(bench.given_up() == Indexes{8, 9});
 }
 
+TEST_CASE("vassal: the rest of a group that a worker was sent meanwhile stays with it", "[sched]") {
+  Bench bench(1, 12, Duration::milliseconds(5));
+  bench.fold(kChief, report::Grouped{kFile, "db", {7, 8, 9, 10, 11}});
+  bench.begin(12);
+  while (bench.queued(0).front() < 5) bench.done(0);
+  REQUIRE(bench.queued(0) == Indexes{5, 6, 7, 8});
+  wait(bench, 60);
+  // The group was sent after the process had answered.
+  const LocalTest back = bench.queues[0][1];
+  bench.queues[0].erase(bench.queues[0].begin() + 1);
+  bench.event(TakenBack{0, {back}});
+  bench.call(
+      [&](auto& out) { bench.vassal.recalled(bench.now, 1, Duration::milliseconds(500), out); });
+  CHECK(bench.given_up() == Indexes{6});
+  while (!bench.queues[0].empty()) bench.done(0);
+  CHECK(bench.job.counts().passed == 11);
+}
+
 TEST_CASE("vassal: a test of a mutex that a neighbour has keeps no worker from other tests",
           "[sched]") {
   Bench bench(2, 8, Duration::milliseconds(5));

@@ -72,6 +72,7 @@ void Checkers::after_event(const World& world, const Process& touched) {
   check_rest(world, touched);
   check_numbers(world, touched);
   check_idleness(world, touched.mesh);
+  if (world.scenario().suite.grouped_percent > 0) is_split(world, touched.mesh);
   if (world.scenario().suite.marked_percent == 0) return;
   check_load(world, touched);
   check_mutexes(world, touched.mesh);
@@ -92,29 +93,60 @@ void Checkers::check_load(const World& world, const Process& process) {
   if (busy > capacity) violated(world, &process, "runs more at a time than its workers bear");
 }
 
+// Two meshes that are about to become one know nothing of each other's work.
+bool Checkers::is_split(const World& world, uint32_t mesh) {
+  const mesh::Claim* claim = nullptr;
+  for (const Process* process : world.mesh(mesh)) {
+    if (!process->node || process->exited) continue;
+    const mesh::Claim& own = process->node->election().claim();
+    if (!own.exists()) continue;
+    if (own.term > 1 || (claim != nullptr && *claim != own)) split_.insert(mesh);
+    claim = &own;
+  }
+  return split_.contains(mesh);
+}
+
 // Of one mutex one runs at a time, as long as nobody is lost or cut off and the nodes have met
 // before they ran anything.
 void Checkers::check_mutexes(const World& world, uint32_t mesh) {
   const Scenario& scenario = world.scenario();
   const Faults& faults = scenario.faults;
   if (!faults.crashes.empty() || !faults.cuts.empty() || !faults.pauses.empty()) return;
-  if (scenario.chain_discovery || scenario.leavers > 0) return;
+  if (scenario.chain_discovery || scenario.leavers > 0 || is_split(world, mesh)) return;
   std::map<std::string, const Process*> holders;
-  const mesh::Claim* claim = nullptr;
-  for (const Process* one : world.mesh(mesh)) {
-    const Process& process = *one;
-    if (!process.node || process.exited) continue;
-    const mesh::Claim& own = process.node->election().claim();
-    if (!own.exists()) continue;
-    // Two meshes that are about to become one know nothing of each other's mutexes.
-    if (own.term > 1 || (claim != nullptr && *claim != own)) split_.insert(mesh);
-    claim = &own;
-    if (split_.contains(mesh)) return;
-    for (const SuiteTest* test : process.runner->running()) {
+  for (const Process* process : world.mesh(mesh)) {
+    if (!process->node || process->exited) continue;
+    for (const SuiteTest* test : process->runner->running()) {
       if (test->mutex.empty()) continue;
-      const auto [holder, first] = holders.try_emplace(test->mutex, &process);
-      if (!first) violated(world, &process, "runs a test whose mutex " + test->mutex + " is held");
+      const auto [holder, first] = holders.try_emplace(test->mutex, process);
+      if (!first) violated(world, process, "runs a test whose mutex " + test->mutex + " is held");
     }
+  }
+}
+
+// So do the tests of one named group run on one worker.
+void Checkers::check_groups(const World& world, const Process& process) {
+  const Scenario& scenario = world.scenario();
+  const Faults& faults = scenario.faults;
+  if (scenario.suite.grouped_percent == 0 || split_.contains(process.mesh)) return;
+  if (scenario.slices) return;
+  if (!faults.crashes.empty() || !faults.cuts.empty() || !faults.pauses.empty()) return;
+  if (scenario.chain_discovery || scenario.leavers > 0 || faults.last_moment) return;
+  std::map<std::string, std::string> groups;
+  for (const SuiteFile& file : world.suite().files) {
+    for (const SuiteTest& test : file.tests) groups[test.id] = test.group;
+  }
+  std::map<std::string, std::string> workers;
+  for (const report::TestSummary& test : process.end->summary.tests) {
+    const std::string& group = groups[test.id];
+    // The last try of a test goes to another node.
+    if (group.empty() || test.attempts.size() != 1) continue;
+    const report::AttemptSummary& first = test.attempts.front();
+    const std::string worker = std::to_string(first.worker) + " of " + first.node;
+    const std::string& other = workers.try_emplace(group, worker).first->second;
+    if (other == worker) continue;
+    violated(world, &process, group + " ran on worker " + other + " and on " + worker);
+    return;
   }
 }
 
@@ -143,13 +175,14 @@ void Checkers::check_numbers(const World& world, const Process& touched) {
       agreed_since_.try_emplace(touched.mesh, *agreed, world.now()).first->second;
   if (claim != *agreed) since = world.now();
   claim = *agreed;
+  const Instant settled = std::max(since, world.faults_over_at()) + kNumberedWithin;
   std::set<uint32_t> numbers;
   for (const Process* process : world.mesh(touched.mesh)) {
     if (!process->node || process->exited) continue;
     for (const FakeRunner::Run& one : process->runner->busy()) {
       const auto begin = began_[process->number].find(one.run);
       const bool begins_later = begin == began_[process->number].end();
-      if (begins_later || begin->second < since + kNumberedWithin) continue;
+      if (begins_later || begin->second < settled) continue;
       if (numbers.insert(one.number).second) continue;
       violated(world, process, "two workers bear the number " + std::to_string(one.number));
     }
@@ -352,6 +385,7 @@ void Checkers::check_reports(const World& world, uint32_t mesh) {
     if (world.is_archivist(process)) check_kept(world, process);
     if (process.end->kind != NodeEnd::Kind::kClosed) continue;
     check_names(world, process);
+    check_groups(world, process);
     const std::string own = report_text(process.end->summary, *process.crypto);
     const auto [job, first] = jobs.try_emplace(process.end->closed_by, &process, own);
     if (first) {
@@ -537,6 +571,9 @@ void Checkers::check_verdicts(const World& world, uint32_t mesh, const report::J
     check_rerun(world, test);
     if (test.verdict == wanted) continue;
     if (world.scenario().rerun && test.verdict == report::Verdict::kRedundant) continue;
+    // Those who had its result may have been killed in the moment in which the job was closed.
+    const bool last_word_lost = world.scenario().faults.last_moment && part_elsewhere;
+    if (last_word_lost && test.verdict == report::Verdict::kPending) continue;
     // Only the process that collected it first has it, and that may be gone.
     const bool untried =
         test.verdict == report::Verdict::kPending || wanted == report::Verdict::kOkFlaky;

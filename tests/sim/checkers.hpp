@@ -33,6 +33,9 @@ class Checkers {
   void check_news(const World& world, const Process& process);
   void check_rest(const World& world, const Process& process);
   void check_load(const World& world, const Process& process);
+  // Whether two halves have ever worked for themselves, up to now.
+  bool is_split(const World& world, uint32_t mesh);
+  void check_groups(const World& world, const Process& process);
   void check_mutexes(const World& world, uint32_t mesh);
   void check_numbers(const World& world, const Process& touched);
   bool is_stuck(const World& world, const Process& process) const;

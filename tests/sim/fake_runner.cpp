@@ -33,6 +33,7 @@ void FakeRunner::start() {
     collected.path = file.path;
     for (const SuiteTest& test : file.tests) collected.ids.push_back(test.id);
     collected.requirements = requirements_of(file);
+    collected.groups = groups_of(file);
     later_(collect_, std::move(collected));
   }
   later_(collect_ + Duration::microseconds(1), sched::CollectionDone{});

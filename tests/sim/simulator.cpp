@@ -145,6 +145,12 @@ Scenario draw_scenario(uint64_t seed, uint32_t nodes, uint32_t meshes) {
     faults.last_moment = {Duration::milliseconds(more.between(0, 150)),
                           static_cast<uint32_t>(more.between(0, 60))};
   }
+  // As with the runner of pytest, which collects such suites whole. With its worker dies a group's
+  // claim to one.
+  if (!scenario.shared && scenario.suite.marked_percent == 0 && seed % 8 == 6) {
+    scenario.suite.grouped_percent = static_cast<uint32_t>(more.between(5, 60));
+    scenario.suite.crash_percent = 0;
+  }
   if (seed % 8 == 4) scenario.suite.long_tests = static_cast<uint32_t>(more.between(1, 3));
   return scenario;
 }
@@ -196,6 +202,9 @@ std::string describe(const Scenario& s) {
     text += " shared import<=" + std::to_string(s.suite.import_max.ms()) +
             "ms broken=" + std::to_string(s.suite.broken_percent) +
             "% fickle=" + std::to_string(s.suite.fickle_percent) + "%";
+  }
+  if (s.suite.grouped_percent > 0) {
+    text += " grouped=" + std::to_string(s.suite.grouped_percent) + "%";
   }
   if (s.suite.long_tests > 0) text += " long=" + std::to_string(s.suite.long_tests);
   if (s.suite.marked_percent > 0) text += " marked=" + std::to_string(s.suite.marked_percent) + "%";

@@ -57,6 +57,15 @@ void draw_marks(Suite& suite, uint32_t percent) {
   }
 }
 
+void draw_groups(Suite& suite, uint32_t percent) {
+  Rng rng(suite.size() * 4001 + percent);
+  for (SuiteFile& file : suite.files) {
+    for (SuiteTest& test : file.tests) {
+      if (rng.chance(percent, 100)) test.group = "group-" + std::to_string(rng.below(4));
+    }
+  }
+}
+
 void draw_long_tests(Suite& suite, uint32_t count) {
   Rng rng(suite.size() * 3001 + count);
   for (; count > 0; --count) {
@@ -97,6 +106,16 @@ std::vector<sched::LocalRequirement> requirements_of(const SuiteFile& file) {
   return list;
 }
 
+std::vector<sched::LocalGroup> groups_of(const SuiteFile& file) {
+  std::map<std::string, std::vector<uint32_t>> groups;
+  for (uint32_t i = 0; i < file.tests.size(); ++i) {
+    if (!file.tests[i].group.empty()) groups[file.tests[i].group].push_back(i);
+  }
+  std::vector<sched::LocalGroup> list;
+  for (auto& [name, indexes] : groups) list.push_back({name, std::move(indexes)});
+  return list;
+}
+
 Suite draw_suite(Rng& rng, const SuiteShape& shape) {
   Suite suite;
   std::size_t drawn = 0;
@@ -134,6 +153,7 @@ Suite draw_suite(Rng& rng, const SuiteShape& shape) {
     drawn += count;
   }
   if (shape.marked_percent > 0) draw_marks(suite, shape.marked_percent);
+  if (shape.grouped_percent > 0) draw_groups(suite, shape.grouped_percent);
   draw_long_tests(suite, shape.long_tests);
   draw_ends_of_runners(suite);
   return suite;

@@ -29,6 +29,8 @@ struct SuiteTest {
   uint32_t weight = 1;
   std::string mutex;
   uint32_t times_usual = 1;
+  // Those of one name ask for one worker; empty: it asks for none.
+  std::string group;
 };
 
 struct SuiteFile {
@@ -67,12 +69,15 @@ struct SuiteShape {
   Duration setup_max;
   // So many tests bear a mark.
   uint32_t marked_percent = 0;
+  // So many are of a named group.
+  uint32_t grouped_percent = 0;
   // So many take a quarter of a minute or so, whatever the mean.
   uint32_t long_tests = 0;
 };
 
 // As a node's collection tells it.
 std::vector<sched::LocalRequirement> requirements_of(const SuiteFile& file);
+std::vector<sched::LocalGroup> groups_of(const SuiteFile& file);
 
 Suite draw_suite(Rng& rng, const SuiteShape& shape);
 
