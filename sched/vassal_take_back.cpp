@@ -55,8 +55,10 @@ void Vassal::on(Instant, int64_t, const TakenBack& event, Output&) {
   };
   std::stable_partition(groups.begin(), groups.end(), is_begun);
   std::vector<Group> others;
+  // What the queue held was given up when that began: this is, with the worker.
+  const bool ends = draining_ || leaving_;
   for (Group& group : groups) {
-    if (worker.group.empty() || is_begun(group) || group.items.front().only) {
+    if (ends || worker.group.empty() || is_begun(group) || group.items.front().only) {
       worker.group.insert(worker.group.end(), group.items.begin(), group.items.end());
     } else {
       others.push_back(std::move(group));

@@ -112,6 +112,20 @@ TEST_CASE("vassal: the rest of a group that a worker was sent meanwhile stays wi
   CHECK(bench.job.counts().passed == 11);
 }
 
+TEST_CASE("vassal: what comes back once all is torn down is given up with its worker", "[sched]") {
+  Bench bench(1, 10, Duration::milliseconds(5));
+  bench.fold(kChief, report::Grouped{kFile, "db", {8, 9}});
+  bench.begin(10);
+  while (bench.queued(0).front() < 6) bench.done(0);
+  wait(bench, 60);
+  bench.call([&](auto& out) { bench.vassal.drain(out); });
+  REQUIRE(take_back(bench, 0).size() == 3);
+  bench.done(0);
+  bench.obey_drains();
+  CHECK(bench.given_up() == Indexes{7, 8, 9});
+  CHECK(bench.all_answered());
+}
+
 TEST_CASE("vassal: a test of a mutex that a neighbour has keeps no worker from other tests",
           "[sched]") {
   Bench bench(2, 8, Duration::milliseconds(5));
