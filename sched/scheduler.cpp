@@ -314,13 +314,13 @@ bool Scheduler::names_are_coming() const {
 }
 
 // What a mark keeps together may be in any of the files whose names are still to come.
-void Scheduler::leave_bound(std::vector<TestGroup>& groups) {
-  const auto is_bound = [this](const TestGroup& group) {
+void Scheduler::leave_named_groups(std::vector<TestGroup>& groups) {
+  const auto is_named = [this](const TestGroup& group) {
     return job_.tests()[group.tests.front()].group != 0;
   };
-  if (std::none_of(groups.begin(), groups.end(), is_bound) || !names_are_coming()) return;
-  std::erase_if(groups, is_bound);
-  left_bound_ = true;
+  if (std::none_of(groups.begin(), groups.end(), is_named) || !names_are_coming()) return;
+  std::erase_if(groups, is_named);
+  left_named_groups_ = true;
 }
 
 std::vector<TestGroup> Scheduler::open_groups(NodeIndex able) const {
@@ -337,8 +337,8 @@ std::vector<TestGroup> Scheduler::open_groups(NodeIndex able) const {
 void Scheduler::grant_shares(Instant now, Output& out) {
   if (open_.empty()) return;
   // They are planned like the first shares, and need not wait until somebody runs dry.
-  if (left_bound_ && !names_are_coming()) {
-    left_bound_ = false;
+  if (left_named_groups_ && !names_are_coming()) {
+    left_named_groups_ = false;
     got_share_.clear();
   }
   for (const LiveNode& live : live_) {
@@ -348,7 +348,7 @@ void Scheduler::grant_shares(Instant now, Output& out) {
     const NodeIndex node = job_.node_index(live.id);
     std::vector<TestGroup> groups = open_groups(node);
     leave_locked(now, node, groups);
-    leave_bound(groups);
+    leave_named_groups(groups);
     if (groups.empty()) continue;
     std::vector<PlanNode> nodes{{live.workers, load_left(now, live), speed(live)}};
     uint32_t workers = live.workers;

@@ -190,7 +190,7 @@ class Scheduler {
   void serve_tail(Instant now, Output& out);
   bool may_lock(Instant now, report::TestIndex test, report::NodeIndex node) const;
   void leave_locked(Instant now, report::NodeIndex node, std::vector<TestGroup>& groups) const;
-  void leave_bound(std::vector<TestGroup>& groups);
+  void leave_named_groups(std::vector<TestGroup>& groups);
   void settle(const std::vector<report::TestIndex>& tests, Output& out);
   Duration worker_share() const;
   bool may_still_come() const;
@@ -222,7 +222,7 @@ class Scheduler {
   std::set<report::TestIndex> redundant_;  // and that is not written yet
   std::set<uint32_t> whole_chains_;        // groups of which some test must run, hence all
   bool newly_open_ = false;                // some may be, since long ones were looked for
-  bool left_bound_ = false;                // some wait until all names are known
+  bool left_named_groups_ = false;         // some wait until all names are known
   bool retries_stopped_ = false;
   bool has_company_ = false;  // or had
 

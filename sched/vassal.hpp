@@ -181,9 +181,10 @@ class Vassal {
     uint32_t restarts = 0;
     uint32_t deaths_in_a_row = 0;
     std::set<uint32_t> collected;  // found files
-    // Of these a worker gets no more tests, and ends with what it has.
+    // One that is too large, or bears another number than its slot has by now, gets no more tests
+    // and ends with what it has.
     bool oversized = false;
-    uint32_t number = 0;  // as it was told at its start, and another than its node's slot has now
+    uint32_t number = 0;  // in the whole mesh, as it was told at its start
   };
 
   void finish(Instant now, Slot slot, report::Finished result, Output& out);

@@ -33,7 +33,7 @@ TEST_CASE("scheduler enlist: nodes and workers are numbered in the order of thei
 
 TEST_CASE("scheduler enlist: who comes with numbers of the other half's is numbered anew",
           "[sched]") {
-  // Whoever enlists comes first, in the order of ids, if the scheduler itself enlisted neither.
+  // Whose id is lower plays no part.
   for (const NodeId& self : {kA, kC}) {
     Bench bench;
     bench.self = self;
@@ -48,7 +48,7 @@ TEST_CASE("scheduler enlist: who comes with numbers of the other half's is numbe
     CHECK((numbers_of(bench, self).number == 0 && numbers_of(bench, self).first_worker == 0));
     CHECK((numbers_of(bench, kB).number == 2 && numbers_of(bench, kB).first_worker == 8));
     CHECK(numbers_of(bench, kB).workers == 4);
-    // Its numbers are free, whether it is alive or not.
+    // Nobody else bears its numbers, so it keeps them.
     CHECK(numbers_of(bench, numbered_id(7)).number == 1);
     const std::size_t entries = bench.written<Enlisted>().size();
     bench.join(numbered_id(7), 4);

@@ -154,9 +154,14 @@ def test_it(i, worker_id):
 
     runs = [line.split() for line in (job.suite / "seen").read_text().splitlines()]
     before = {(worker, node) for worker, node, met in runs if met == "False"}
-    assert len({worker for worker, _ in before}) < len(before) == 4, "each node counts from 0"
+    assert len({worker for worker, _ in before}) < len(before), "each node counts from 0"
     last = {(worker, node) for worker, node, _ in runs[-24:]}
-    assert len({worker for worker, _ in last}) == len(last) == 4, "numbers are unique in the mesh"
+    assert len({worker for worker, _ in last}) == len(last), "numbers are unique in the mesh"
+    assert len({node for _, node in last}) == 2
     assert nodes[0].report() == nodes[1].report()
-    told = {match[8] for node in nodes for match in node.progress()[-20:]}
-    assert told == {"0", "1", "2", "3"}
+    # The report names all runs by the numbers that hold in the end.
+    report = json.loads(nodes[0].kept_report("json"))
+    workers = {(run["worker"], run["node"]) for test in report["tests"] for run in test["attempts"]}
+    assert sorted(worker for worker, _ in workers) == [0, 1, 2, 3]
+    told = {int(match[8]) for node in nodes for match in node.progress()}
+    assert told == {0, 1, 2, 3}

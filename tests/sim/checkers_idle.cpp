@@ -9,7 +9,7 @@ namespace {
 constexpr Duration kLookEvery = Duration::milliseconds(500);
 constexpr Duration kIdleMax = Duration::seconds(3);
 
-// It could begin a test, and has none.
+// It could begin a test, and has none. Where a runner was lost, what it ran then runs alone later.
 bool has_idle_worker(const World& world, const Process& process) {
   const sched::Vassal& vassal = process.node->vassal();
   if (process.runner->was_lost()) return false;

@@ -40,7 +40,7 @@ class FakeRunner {
     uint64_t run = 0;
   };
   std::vector<Run> busy() const;
-  // It has been lost: what ran then runs alone later.
+  // Ever so far.
   bool was_lost() const { return was_lost_; }
 
  private:
