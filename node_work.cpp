@@ -227,7 +227,9 @@ void Node::tests_changed(Moment at) {
     // A failed test that is not tried again after all gets its line now.
     const report::Test& test = job_.tests()[change.test];
     if (change.kind == Change::Kind::kSettled && !test.attempts.empty()) {
-      tell_progress(at, test, test.attempts.back());
+      const bool is_last =
+          change.node == report::kNone || change.attempt + 1 == test.attempts.size();
+      if (is_last) tell_progress(at, test, test.attempts.back());
     }
     if (change.kind != Change::Kind::kFinished) continue;
     const report::Attempt& attempt = test.attempts[change.attempt];
@@ -298,6 +300,10 @@ void Node::folded(Moment at, const NodeId& origin, const Entry& entry) {
   } else if (std::get_if<report::Departed>(&entry) != nullptr) {
     departed_.insert(origin);
     live_nodes_dirty_ = true;
+  } else if (const auto* poisoned = std::get_if<report::Poisoned>(&entry)) {
+    const report::TestIndex test = job_.test_at(poisoned->file, poisoned->index);
+    if (test != report::kNone)
+      tell(job_.tests()[test].id + " is not run again: node after node was lost with it");
   } else if (std::get_if<report::Closed>(&entry) != nullptr) {
     vassal_.drain(out);
   }
@@ -494,7 +500,8 @@ void Node::perform(Moment at, sched::Vassal::Output output) {
   for (const Entry& entry : output.entries) write(entry);
   // What others wait for leaves at once; results wait for company.
   for (const Entry& entry : output.entries) {
-    if (std::holds_alternative<report::GaveUp>(entry)) flush_now_ = true;
+    const bool begins = std::holds_alternative<report::Began>(entry);
+    if (begins || std::holds_alternative<report::GaveUp>(entry)) flush_now_ = true;
   }
   if (!output.entries.empty() && !output.has_finished_test) flush_now_ = true;
   for (sched::RunnerCommand& command : output.commands) {

@@ -23,6 +23,7 @@ enum class Planted : uint8_t {
   kRunsThePassed,        // of a file that it collects it runs what passed in the attempt before
   kKeepsItsNumbers,      // its workers bear the numbers that it was given first
   kReportsNamesakes,     // two nodes that were given one number keep it
+  kRunsThePoison,        // a test that takes its nodes down is run again and again
   kLeavesCrumbs,         // short tests that wait behind a long one are not worth a steal
 };
 

@@ -31,6 +31,7 @@ inline constexpr uint32_t kTimesUsualMax = 1000;  // fits into 16 bits
 inline constexpr std::size_t kFoundPerEntryMax = 4096;
 inline constexpr std::size_t kVersionsPerFileMax = 64;
 inline constexpr std::size_t kHashesPerEntryMax = 16'384;
+inline constexpr std::size_t kLossesMax = 64;
 inline constexpr std::size_t kMessageMax = 1024;
 inline constexpr std::size_t kOutputMax = 128 * 1024;
 
@@ -184,10 +185,12 @@ struct Granted {
   bool tail = false;
   // Second copies of tests that run elsewhere, and for long.
   bool copies = false;
+  // Nodes were lost with this test; nothing else runs on this one meanwhile.
+  bool alone = false;
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(claim, to, stolen, bounded(runs, kRunsPerEntryMax), tail, copies);
+    archive(claim, to, stolen, bounded(runs, kRunsPerEntryMax), tail, copies, alone);
   }
 };
 
@@ -426,11 +429,49 @@ struct PassedBefore {
   }
 };
 
+// This node hands these to one of its workers, although another node holds them as well: should it
+// be lost, it may be for one of these. Written before the worker is told.
+struct Began {
+  uint32_t slot = 0;  // which worker, from 0
+  std::vector<Run> runs;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(slot, bounded(runs, kRunsPerEntryMax));
+  }
+};
+
+// A node that was lost while a worker of it had a test.
+struct Loss {
+  NodeId node;
+  uint32_t slot = 0;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(node, slot);
+  }
+};
+
+// The scheduler: nodes are lost again and again while they run this test. It crashed with them, and
+// is not tried again.
+struct Poisoned {
+  mesh::Claim claim;
+  FileKey file = 0;
+  uint32_t index = 0;
+  std::vector<Loss> losses;
+
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(claim, file, index, bounded(losses, kLossesMax));
+  }
+};
+
 // What a log consists of.
-using AnyEntry = std::variant<Opened, Offered, Listed, Grouped, CollectionFailed, Collected, Unable,
-                              Named, Enlisted, Planned, Granted, Recalled, GaveUp, Finished,
-                              Draining, Drained, Departed, Closed, Found, Expanded, Missing,
-                              Settled, Required, Redundant, Remembered, PassedBefore>;
+using AnyEntry =
+    std::variant<Opened, Offered, Listed, Grouped, CollectionFailed, Collected, Unable, Named,
+                 Enlisted, Planned, Granted, Recalled, GaveUp, Finished, Draining, Drained,
+                 Departed, Closed, Found, Expanded, Missing, Settled, Required, Redundant,
+                 Remembered, PassedBefore, Began, Poisoned>;
 
 // A class, so that what copies and destroys one of so many is compiled once.
 class Entry : public AnyEntry {

@@ -103,7 +103,8 @@ void EventLog::change(When when, const JobState& job, const Change& change) {
       tell_attempt(when, job, change.test, attempt);
     }
   }
-  if (change.kind != Change::Kind::kFinished) return;
+  const bool is_lost = change.kind == Change::Kind::kSettled && change.node != kNone;
+  if (change.kind != Change::Kind::kFinished && !is_lost) return;
   const Test& test = job.tests()[change.test];
   if (is_counted(test, test.attempts[change.attempt])) {
     tell_attempt(when, job, change.test, change.attempt);

@@ -33,10 +33,17 @@ bool is_granted(const Test& test, NodeIndex node) {
 
 bool is_counted(const Test& test, const Attempt& attempt) {
   if (!is_granted(test, attempt.node)) return false;
+  const auto& all = test.attempts;
+  if (attempt.lost) {
+    return std::none_of(all.begin(), all.end(), [&attempt](const Attempt& other) {
+      return !other.lost && other.node == attempt.node;
+    });
+  }
   if (!attempt.result.copy) return true;
   return !is_failure(attempt.result.outcome) &&
-         std::none_of(test.attempts.begin(), test.attempts.end(), [&test](const Attempt& other) {
-           return !other.result.copy && !other.result.amends && is_granted(test, other.node);
+         std::none_of(all.begin(), all.end(), [&test](const Attempt& other) {
+           return !other.lost && !other.result.copy && !other.result.amends &&
+                  is_granted(test, other.node);
          });
 }
 
@@ -292,7 +299,7 @@ void JobState::expand(NodeIndex origin, TestIndex index, const Expanded& entry) 
 void JobState::on(NodeIndex origin, const Missing& entry) {
   for_each_test(origin, entry.runs, entry, [&](TestIndex index) {
     Test& test = tests_[index];
-    ++assignment(test, origin).gave_up;
+    give_up(test, origin);
     if (std::find(test.missing_on.begin(), test.missing_on.end(), origin) ==
         test.missing_on.end()) {
       test.missing_on.push_back(origin);
@@ -376,13 +383,14 @@ void JobState::on(NodeIndex origin, const Granted& entry) {
   if (nodes_[origin].id != entry.claim.scheduler.node) return;
   if (entry.stolen) ++steals_;
   const NodeIndex to = intern(entry.to);
-  for_each_test(origin, entry.runs, entry,
-                [&](TestIndex index) { grant(to, index, entry.copies); });
+  for_each_test(origin, entry.runs, entry, [&](TestIndex index) { grant(to, index, entry); });
 }
 
-void JobState::grant(NodeIndex to, TestIndex index, bool copy) {
-  ++assignment(tests_[index], to).grants;
-  tests_[index].copied |= copy;
+void JobState::grant(NodeIndex to, TestIndex index, const Granted& entry) {
+  Assignment& assigned = assignment(tests_[index], to);
+  ++assigned.grants;
+  assigned.alone |= entry.alone;
+  tests_[index].copied |= entry.copies;
   changes_.push_back({Change::Kind::kGranted, index, to});
   if (!tests_[index].collects) {
     if (!tests_[index].attempts.empty()) judge(tests_[index]);
@@ -399,9 +407,21 @@ void JobState::on(NodeIndex, const Recalled&) {}
 
 void JobState::on(NodeIndex origin, const GaveUp& entry) {
   for_each_test(origin, entry.runs, entry, [&](TestIndex index) {
-    ++assignment(tests_[index], origin).gave_up;
+    give_up(tests_[index], origin);
     changes_.push_back({Change::Kind::kReleased, index, origin});
   });
+}
+
+void JobState::give_up(Test& test, NodeIndex node) {
+  Assignment& own = assignment(test, node);
+  ++own.gave_up;
+  own.began = 0;
+}
+
+void JobState::on(NodeIndex origin, const Began& entry) {
+  const auto began = static_cast<uint16_t>(std::min(entry.slot, mesh::kWorkersMax - 1) + 1);
+  for_each_test(origin, entry.runs, entry,
+                [&](TestIndex index) { assignment(tests_[index], origin).began = began; });
 }
 
 void JobState::on(NodeIndex origin, const Finished& entry) {
@@ -429,7 +449,7 @@ void JobState::on(NodeIndex origin, const Finished& entry) {
 
 // It is as if the node had given the test up; what is known of the run is for the report.
 void JobState::stopped(NodeIndex origin, TestIndex index, const Finished& run) {
-  ++assignment(tests_[index], origin).gave_up;
+  give_up(tests_[index], origin);
   Finished& kept = stopped_[&tests_[index]].emplace_back(Attempt{origin, run}).result;
   kept.duration = sane(kept.duration);
   kept.started_wall_ms = sane_wall_ms(kept.started_wall_ms);
@@ -473,6 +493,45 @@ void JobState::on(NodeIndex origin, const Settled& entry) {
     judge(test);
     changes_.push_back({Change::Kind::kSettled, index, kNone});
   });
+}
+
+// Two schedulers may say so of different nodes.
+void JobState::on(NodeIndex origin, const Poisoned& entry) {
+  if (nodes_[origin].id != entry.claim.scheduler.node) return;
+  if (defer(origin, entry.file, entry)) return;
+  const TestIndex index = test_at(entry.file, entry.index);
+  if (index == kNone) return;
+  Test& test = tests_[index];
+  if (test.collects) return fail_collection(test);
+  test.settled = true;
+  const std::size_t before = test.attempts.size();
+  for (const Loss& loss : entry.losses) {
+    const NodeIndex node = intern(loss.node);
+    const bool known =
+        std::any_of(test.attempts.begin(), test.attempts.end(),
+                    [node](const Attempt& other) { return other.lost && other.node == node; });
+    if (known) continue;
+    Attempt& attempt = test.attempts.emplace_back(Attempt{node, {}, true});
+    attempt.result.file = entry.file;
+    attempt.result.index = entry.index;
+    attempt.result.outcome = Outcome::kCrashed;
+    attempt.result.slot = std::min(loss.slot, mesh::kWorkersMax - 1);
+    attempt.result.message = "its node was lost while it ran";
+  }
+  judge(test);
+  for (std::size_t i = before; i < test.attempts.size(); ++i) {
+    changes_.push_back(
+        {Change::Kind::kSettled, index, test.attempts[i].node, static_cast<uint32_t>(i)});
+  }
+}
+
+void JobState::fail_collection(Test& test) {
+  collection_errors_.try_emplace(test.id, "the node was lost, each time that it was collected");
+  if (test.verdict != Verdict::kPending) return;
+  test.verdict = Verdict::kOk;
+  --uncollected_;
+  const auto index = test_at(test.places.front().file, test.places.front().index);
+  changes_.push_back({Change::Kind::kSettled, index, kNone});
 }
 
 // Whoever leaves something out knows of that attempt, and may have it from a log that is not here.

@@ -30,6 +30,7 @@ inline constexpr uint32_t kNone = UINT32_MAX;
 struct Attempt {
   NodeIndex node = 0;
   Finished result;
+  bool lost = false;  // with its node, which has not said this itself
 };
 
 // What one node was told about one test, and what it answered. Each grant is answered by one result
@@ -40,6 +41,9 @@ struct Assignment {
   uint32_t gave_up = 0;
   uint32_t finished = 0;
   uint32_t again = 0;  // of the finished: tried once more without another grant
+  // 1 + the slot of the worker that had it last, where this was said; 0: it was not.
+  uint16_t began = 0;
+  bool alone = false;  // with nothing else beside it
 
   bool held() const { return grants > 0 && grants + again > gave_up + finished; }
 };
@@ -77,7 +81,8 @@ bool is_granted(const Test& test, NodeIndex node);
 
 // Whether the verdict is made of this attempt: not of one by a node that was not given the test,
 // nor of a second copy that fails (it ran beside the first, and may have failed for that) or whose
-// first run has a result of its own.
+// first run has a result of its own, nor of one that was lost with a node that has come back with
+// a result.
 bool is_counted(const Test& test, const Attempt& attempt);
 
 struct FileVersion {
@@ -110,11 +115,11 @@ struct NodeState {
 
 // What the last `apply` did to tests, for those who keep books of their own.
 struct Change {
-  // Of a settled or redundant test there is no node.
+  // Of a settled or redundant test there is no node, unless it is settled for being lost with it.
   enum class Kind : uint8_t { kKnown, kGranted, kReleased, kFinished, kSettled } kind;
   TestIndex test = 0;
   NodeIndex node = 0;
-  uint32_t attempt = 0;  // of a result: its place among the test's attempts
+  uint32_t attempt = 0;  // of a result or a loss: its place among the test's attempts
 };
 
 class JobState {
@@ -181,8 +186,9 @@ class JobState {
   TestIndex intern_test(const std::string& id, uint32_t repeat, uint32_t path);
   void find(NodeIndex origin, const FoundFile& found);
   void expand(NodeIndex origin, TestIndex collection, const Expanded& entry);
-  void grant(NodeIndex to, TestIndex index, bool copy);
+  void grant(NodeIndex to, TestIndex index, const Granted& entry);
   Assignment& assignment(Test& test, NodeIndex node);
+  void give_up(Test& test, NodeIndex node);
   void judge(Test& test);
   void remember_attempt(int64_t started_wall_ms);
   bool is_redundant(const Test& test) const;
@@ -213,6 +219,9 @@ class JobState {
   void on(NodeIndex origin, const Remembered& entry);
   void on(NodeIndex origin, const PassedBefore& entry);
   void on(NodeIndex origin, const Required& entry);
+  void on(NodeIndex origin, const Began& entry);
+  void on(NodeIndex origin, const Poisoned& entry);
+  void fail_collection(Test& test);
   template <class Visit>
   void for_each_test(NodeIndex origin, const std::vector<Run>& runs, const Entry& whole,
                      const Visit& visit);

@@ -99,12 +99,17 @@ void Scheduler::review(TestIndex test) {
   if (!active_) return;
   open_.erase(test);
   tail_.erase(test);
+  suspects_.erase(test);
   redundant_.erase(test);
   if (is_redundant(job_.tests()[test])) {
     redundant_.insert(test);
     return;
   }
   if (!is_open(test)) return;
+  if (is_suspect(job_.tests()[test])) {
+    suspects_.insert(test);
+    return;
+  }
   if (job_.tests()[test].verdict == Verdict::kRetry) {
     tail_.insert(test);
     return;
@@ -171,6 +176,7 @@ void Scheduler::seen(Instant now, const NodeId& origin, const report::Entry& ent
     const NodeIndex node = job_.node_index(origin);
     if (has_worker(node, finished->slot)) books_[node].results[finished->slot] = now;
   }
+  if (const auto* began = std::get_if<report::Began>(&entry)) review_begun(*began);
   const auto* gave_up = std::get_if<report::GaveUp>(&entry);
   if (gave_up == nullptr || !active_) return;
   const auto recall = recalls_.find(gave_up->recall);
@@ -203,6 +209,8 @@ void Scheduler::begin(Instant now, const mesh::Claim& claim, report::Named name)
   locks_from_.reset();
   open_.clear();
   redundant_.clear();
+  suspects_.clear();
+  accused_since_.clear();
   tail_.clear();
   review_all();
 }
@@ -257,6 +265,8 @@ void Scheduler::advance(Instant now, Output& out) {
     const std::set<NodeId> thieves = std::exchange(thieves_, {});
     for (const NodeId& thief : thieves) serve_thief(now, thief, out);
     place_long_tests(out);
+    condemn(now, out);
+    serve_suspects(now, out);
   }
   const std::size_t expired =
       std::erase_if(recalls_, [now](const auto& one) { return one.second.expires_at <= now; });
@@ -391,12 +401,14 @@ void Scheduler::grant(const NodeId& to, const std::vector<TestIndex>& tests, Kin
                       Output& out) {
   report::Granted granted{claim_, to, kind == Kind::kStolen, {}, kind == Kind::kTail};
   granted.copies = kind == Kind::kCopies;
+  granted.alone = kind == Kind::kAlone;
   const NodeIndex node = job_.node_index(to);
   for (const TestIndex test : tests) {
     const auto place = job_.place_on(test, node);
     CHECK(place.has_value());
     open_.erase(test);
     tail_.erase(test);
+    suspects_.erase(test);
     if (job_.tests()[test].mutex != 0) locked_now_[job_.tests()[test].mutex] = node;
     add_place(granted.runs, *place);
     if (granted.runs.size() < report::kRunsWrittenMax) continue;
@@ -470,7 +482,8 @@ bool Scheduler::nobody_can_run(const std::set<TestIndex>& tests) const {
 
 // Tests that no live node has in its collection will never run.
 bool Scheduler::nothing_to_run() const {
-  return (nobody_can_run(open_) && nobody_can_run(tail_)) || is_planted(Planted::kClosesEarly);
+  const bool nothing = nobody_can_run(open_) && nobody_can_run(tail_) && nobody_can_run(suspects_);
+  return nothing || is_planted(Planted::kClosesEarly);
 }
 
 void Scheduler::end(Instant now, Output& out) {
@@ -530,6 +543,8 @@ Instant Scheduler::next_deadline() const {
   } else if (config_.deadline.ns > 0) {
     next = began_at_ + config_.deadline;
   }
+  for (const auto& [test, since] : accused_since_)
+    next = std::min(next, since + config_.condemn_after);
   for (const auto& [number, recall] : recalls_) next = std::min(next, recall.expires_at);
   return next;
 }

@@ -52,6 +52,9 @@ struct SchedulerConfig {
   // expected, or whose node is suspected of being dead, where that is expected to save so much.
   bool speculation = true;
   Duration copy_saves_min = Duration::seconds(1);
+  // A test is not blamed for the loss of its nodes before they have been silent for so long: they
+  // may only have been cut off.
+  Duration condemn_after = Duration::seconds(20);
   // Until it is certain that a suspect is dead.
   Duration suspicion_takes = Duration::seconds(3);
   // These two, and the retries, are the job's if this node names it. Strict: the collections of all
@@ -170,7 +173,7 @@ class Scheduler {
   bool names_are_coming() const;
   void grant_shares(Instant now, Output& out);
   std::vector<TestGroup> open_groups(report::NodeIndex able) const;
-  enum class Kind : uint8_t { kShare, kStolen, kTail, kCopies };
+  enum class Kind : uint8_t { kShare, kStolen, kTail, kCopies, kAlone };
   void grant(const NodeId& to, const std::vector<report::TestIndex>& tests, Kind kind, Output& out);
   Duration surplus(Instant now, const LiveNode& victim, const LiveNode& thief) const;
   void serve_thief(Instant now, const NodeId& thief, Output& out);
@@ -188,6 +191,15 @@ class Scheduler {
   std::vector<Running> running_on(Instant now, const LiveNode& node) const;
   bool is_given_up(report::TestIndex test, std::optional<Duration>& share) const;
   void serve_tail(Instant now, Output& out);
+  // Tests that take their nodes down (scheduler_poison.cpp)
+  bool was_lost_with(const report::Assignment& one) const;
+  bool is_suspect(const report::Test& test) const;
+  void review_begun(const report::Began& began);
+  bool is_busy_with_suspects_only(report::NodeIndex node) const;
+  bool is_accused(report::TestIndex test) const;
+  void condemn(Instant now, Output& out);
+  bool may_run_alone(Instant now, report::TestIndex test, const NodeId& id) const;
+  void serve_suspects(Instant now, Output& out);
   bool may_lock(Instant now, report::TestIndex test, report::NodeIndex node) const;
   void leave_locked(Instant now, report::NodeIndex node, std::vector<TestGroup>& groups) const;
   void leave_named_groups(std::vector<TestGroup>& groups);
@@ -219,10 +231,12 @@ class Scheduler {
   // Tests that nobody has, and failed ones that are tried again last; kept only while active.
   std::set<report::TestIndex> open_;
   std::set<report::TestIndex> tail_;
-  std::set<report::TestIndex> redundant_;  // and that is not written yet
-  std::set<uint32_t> whole_chains_;        // groups of which some test must run, hence all
-  bool newly_open_ = false;                // some may be, since long ones were looked for
-  bool left_named_groups_ = false;         // some wait until all names are known
+  std::set<report::TestIndex> suspects_;                // open ones with which two nodes were lost
+  std::map<report::TestIndex, Instant> accused_since_;  // with which one more was, alone
+  std::set<report::TestIndex> redundant_;               // and that is not written yet
+  std::set<uint32_t> whole_chains_;  // groups of which some test must run, hence all
+  bool newly_open_ = false;          // some may be, since long ones were looked for
+  bool left_named_groups_ = false;   // some wait until all names are known
   bool retries_stopped_ = false;
   bool has_company_ = false;  // or had
 

@@ -40,6 +40,12 @@ bool Scheduler::may_copy(TestIndex index, NodeIndex from, NodeIndex to) const {
   const report::Test& test = job_.tests()[index];
   if (test.collects || test.copied || test.verdict != report::Verdict::kPending) return false;
   if (test.exclusive || test.weight > 1 || test.mutex != 0 || test.group != 0) return false;
+  // Nodes may be lost for it.
+  const bool lost_with_another =
+      std::any_of(test.assignments.begin(), test.assignments.end(), [this](const auto& one) {
+        return one.held() && !is_live(one.node) && !job_.nodes()[one.node].departed;
+      });
+  if (lost_with_another) return false;
   const bool held =
       std::any_of(test.assignments.begin(), test.assignments.end(),
                   [from](const report::Assignment& one) { return one.node == from && one.held(); });

@@ -233,7 +233,26 @@ void Vassal::feed(Instant now, Slot slot, Output& out) {
   if (tests.empty() && !worker.wants) return;
   worker.wants = false;
   const std::size_t count = tests.size();
+  tell_begun(slot, count, out);
   out.commands.emplace_back(RunTests{slot, std::move(tests), names_of(worker, count)});
+}
+
+// Of the last `count` that were sent: what another node was given and has not answered.
+void Vassal::tell_begun(Slot slot, std::size_t count, Output& out) const {
+  const auto is_with_another = [this](const Item& item) {
+    const auto& all = job_.tests()[item.test].assignments;
+    return std::any_of(all.begin(), all.end(), [this](const report::Assignment& one) {
+      const report::NodeState& node = job_.nodes()[one.node];
+      return one.held() && !node.departed && node.id != enlisted_->node;
+    });
+  };
+  report::Began began{slot, {}};
+  const std::deque<Item>& sent = workers_[slot].sent;
+  for (std::size_t i = sent.size() - count; i < sent.size(); ++i) {
+    const bool is_named = sent[i].local.index != kCollectAgain;
+    if (is_named && is_with_another(sent[i])) add_place(began.runs, sent[i].place);
+  }
+  if (!began.runs.empty()) out.entries.emplace_back(std::move(began));
 }
 
 // What has run for longer than expected is expected to take as long again.

@@ -215,6 +215,7 @@ class Vassal {
   void tell_slow(Instant now, Output& out);
   std::string deed_of(const Worker& worker) const;
   void send(Instant now, Slot slot, Item item, std::vector<LocalTest>& tests);
+  void tell_begun(Slot slot, std::size_t count, Output& out) const;
   std::vector<Group> groups_of(const std::vector<report::Run>& runs, bool valid, Output& out);
   bool is_undecided(const Item& item) const;
   bool is_wanted(const Item& item) const;

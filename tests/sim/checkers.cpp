@@ -111,7 +111,7 @@ bool Checkers::is_split(const World& world, uint32_t mesh) {
 void Checkers::check_mutexes(const World& world, uint32_t mesh) {
   const Scenario& scenario = world.scenario();
   const Faults& faults = scenario.faults;
-  if (!faults.crashes.empty() || !faults.cuts.empty() || !faults.pauses.empty()) return;
+  if (scenario.loses_nodes() || !faults.cuts.empty() || !faults.pauses.empty()) return;
   if (scenario.chain_discovery || scenario.leavers > 0 || is_split(world, mesh)) return;
   std::map<std::string, const Process*> holders;
   for (const Process* process : world.mesh(mesh)) {
@@ -130,7 +130,7 @@ void Checkers::check_groups(const World& world, const Process& process) {
   const Faults& faults = scenario.faults;
   if (scenario.suite.grouped_percent == 0 || split_.contains(process.mesh)) return;
   if (scenario.slices) return;
-  if (!faults.crashes.empty() || !faults.cuts.empty() || !faults.pauses.empty()) return;
+  if (scenario.loses_nodes() || !faults.cuts.empty() || !faults.pauses.empty()) return;
   if (scenario.chain_discovery || scenario.leavers > 0 || faults.last_moment) return;
   std::map<std::string, std::string> groups;
   for (const SuiteFile& file : world.suite().files) {
@@ -268,7 +268,7 @@ void Checkers::check_archivist(const World& world, const Process& process) {
 void Checkers::check_kept(const World& world, const Process& process) {
   const Scenario& scenario = world.scenario();
   const Faults& faults = scenario.faults;
-  if (!faults.crashes.empty() || !faults.cuts.empty() || !faults.pauses.empty()) return;
+  if (scenario.loses_nodes() || !faults.cuts.empty() || !faults.pauses.empty()) return;
   if (!faults.walls.empty() || faults.last_moment || scenario.alone) return;
   Instant first_end = Instant::never();
   for (const Process* other : world.mesh(process.mesh)) {
@@ -286,7 +286,7 @@ void Checkers::check_kept(const World& world, const Process& process) {
 void Checkers::check_news(const World& world, const Process& process) {
   const Scenario& scenario = world.scenario();
   const Faults& faults = scenario.faults;
-  if (!faults.crashes.empty() || !faults.cuts.empty() || !faults.pauses.empty()) return;
+  if (scenario.loses_nodes() || !faults.cuts.empty() || !faults.pauses.empty()) return;
   if (!faults.walls.empty() || faults.last_moment || faults.loss_permille > 0) return;
   if (faults.damage_permille > 0 || scenario.leavers > 0 || scenario.alone || scenario.rerun)
     return;
@@ -348,6 +348,7 @@ void Checkers::at_the_end(const World& world) {
     return;
   }
   check_strangers(world);
+  check_taken_down(world);
   for (uint32_t mesh = 0; mesh < world.scenario().meshes && !failed(); ++mesh) {
     check_reports(world, mesh);
   }
@@ -431,7 +432,7 @@ bool Checkers::was_left_alone(const World& world, const Process& process) {
 void Checkers::check_inheritance(const World& world, uint32_t mesh) {
   const Scenario& scenario = world.scenario();
   const Faults& faults = scenario.faults;
-  if (!faults.crashes.empty() || !faults.cuts.empty() || !faults.pauses.empty()) return;
+  if (scenario.loses_nodes() || !faults.cuts.empty() || !faults.pauses.empty()) return;
   if (!faults.walls.empty() || faults.last_moment || scenario.alone) return;
   const auto& all = world.mesh(mesh);
   for (const Process* leaver : all) {
@@ -454,7 +455,7 @@ void Checkers::check_inheritance(const World& world, uint32_t mesh) {
 void Checkers::check_slices(const World& world,
                             const std::vector<const report::JobSummary*>& jobs) {
   const Scenario& scenario = world.scenario();
-  const bool all_stay = scenario.leavers == 0 && scenario.faults.crashes.empty();
+  const bool all_stay = scenario.leavers == 0 && !scenario.loses_nodes();
   if (!scenario.slices || !all_stay || scenario.max_fail > 0) return;
   auto missing = world.suite().expected(2);
   for (const report::JobSummary* job : jobs) {
@@ -537,6 +538,18 @@ bool Checkers::was_copied(const World& world, uint32_t number, const std::string
   });
 }
 
+// A test that takes its node down gets three: one of which nobody knows what ended it, one where
+// few are suspect, one where it was alone. Where messages are lost a node's last word may be, and
+// of one that met nobody nobody knows.
+void Checkers::check_taken_down(const World& world) {
+  const Faults& faults = world.scenario().faults;
+  const bool apart = world.scenario().starts_within > Duration::milliseconds(200);
+  if (faults.loss_permille > 0 || faults.damage_permille > 0 || apart) return;
+  for (const auto& [id, nodes] : world.taken_down_by()) {
+    if (nodes > 3) violated(world, nullptr, id + " has ended " + std::to_string(nodes) + " nodes");
+  }
+}
+
 // Nothing lost, nothing invented, every verdict the one that the suite is made to give.
 void Checkers::check_verdicts(const World& world, uint32_t mesh, const report::JobSummary& summary,
                               bool part_elsewhere) {
@@ -589,7 +602,7 @@ void Checkers::check_verdicts(const World& world, uint32_t mesh, const report::J
     // Nodes that start apart may have tried it each on their own, and met when one closed the job.
     const bool apart = world.scenario().starts_within > Duration::milliseconds(200);
     const bool lost_try =
-        apart || !faults.crashes.empty() || !faults.cuts.empty() || !faults.pauses.empty();
+        apart || world.scenario().loses_nodes() || !faults.cuts.empty() || !faults.pauses.empty();
     if (lost_try && wanted == report::Verdict::kOkFlaky && test.verdict == report::Verdict::kOk) {
       continue;
     }

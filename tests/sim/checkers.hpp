@@ -49,6 +49,7 @@ class Checkers {
   void check_rerun(const World& world, const report::TestSummary& test);
   static bool was_copied(const World& world, uint32_t mesh, const std::string& id);
   void check_inheritance(const World& world, uint32_t mesh);
+  void check_taken_down(const World& world);
   void check_slices(const World& world, const std::vector<const report::JobSummary*>& jobs);
   void check_one_job(const World& world, uint32_t mesh, std::size_t jobs);
   void check_verdicts(const World& world, uint32_t mesh, const report::JobSummary& summary,

@@ -7,14 +7,15 @@ namespace dagz::sim {
 using report::Outcome;
 
 FakeRunner::FakeRunner(const Suite& suite, bool shared, std::map<std::string, uint32_t>& tries,
-                       Duration collect, double speed, Later later, Alarm alarm)
+                       Duration collect, double speed, Later later, Alarm alarm, EndNode end_node)
     : suite_(suite),
       shared_(shared),
       tries_(tries),
       collect_(collect),
       speed_(speed),
       later_(std::move(later)),
-      alarm_(std::move(alarm)) {}
+      alarm_(std::move(alarm)),
+      end_node_(std::move(end_node)) {}
 
 void FakeRunner::start() {
   if (shared_) {
@@ -181,6 +182,9 @@ void FakeRunner::test_ran(sched::Slot slot, uint64_t life) {
   Worker& worker = workers_[slot];
   if (worker.life != life) return;
   if (worker.queue.front().test.index >= sched::kCollectAgain) return collected(slot);
+  const Order& order = worker.queue.front();
+  const SuiteTest& spec = suite_.files[order.file].tests[order.index];
+  if (spec.ends_node) return end_node_(spec);
   if (worker.queue.size() == 1 && !worker.draining) {
     worker.asked = true;
     later_(Duration::microseconds(50), sched::WorkerWants{slot});

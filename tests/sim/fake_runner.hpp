@@ -22,11 +22,13 @@ class FakeRunner {
   using Later = std::function<void(Duration after, sched::RunnerEvent event)>;
   // Calls back into this runner after a while: a worker's test has run its time.
   using Alarm = std::function<void(Duration after, sched::Slot slot, uint64_t life)>;
+  // A test ends the node.
+  using EndNode = std::function<void(const SuiteTest& test)>;
 
   // `shared`: the start finds files, and the workers collect them. `speed`: so many times as fast
   // as the suite says.
   FakeRunner(const Suite& suite, bool shared, std::map<std::string, uint32_t>& tries,
-             Duration collect, double speed, Later later, Alarm alarm);
+             Duration collect, double speed, Later later, Alarm alarm, EndNode end_node);
 
   void start();
   void perform(const sched::RunnerCommand& command);
@@ -78,6 +80,7 @@ class FakeRunner {
   double speed_;
   Later later_;
   Alarm alarm_;
+  EndNode end_node_;
   std::map<sched::Slot, Worker> workers_;
   uint64_t lives_ = 0;
   uint64_t runs_ = 0;

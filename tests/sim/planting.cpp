@@ -40,6 +40,7 @@ constexpr Bug kBugs[] = {
     {Planted::kRunsThePassed, "runs-the-passed"},
     {Planted::kKeepsItsNumbers, "keeps-its-numbers"},
     {Planted::kReportsNamesakes, "reports-namesakes"},
+    {Planted::kRunsThePoison, "runs-the-poison"},
     {Planted::kLeavesCrumbs, "leaves-crumbs"},
 };
 

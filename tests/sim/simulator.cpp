@@ -151,6 +151,12 @@ Scenario draw_scenario(uint64_t seed, uint32_t nodes, uint32_t meshes) {
     scenario.suite.grouped_percent = static_cast<uint32_t>(more.between(5, 60));
     scenario.suite.crash_percent = 0;
   }
+  const bool nothing_else = faults.crashes.empty() && faults.cuts.empty() &&
+                            faults.pauses.empty() && faults.walls.empty() && !faults.last_moment;
+  const bool one_mesh = scenario.meshes == 1 && !scenario.slices && !scenario.chain_discovery;
+  if (nodes >= 5 && one_mesh && nothing_else && scenario.leavers == 0 && seed % 4 == 1) {
+    scenario.suite.poison = nodes >= 8 ? 2 : 1;
+  }
   if (seed % 8 == 4) scenario.suite.long_tests = static_cast<uint32_t>(more.between(1, 3));
   return scenario;
 }
@@ -207,6 +213,7 @@ std::string describe(const Scenario& s) {
     text += " grouped=" + std::to_string(s.suite.grouped_percent) + "%";
   }
   if (s.suite.long_tests > 0) text += " long=" + std::to_string(s.suite.long_tests);
+  if (s.suite.poison > 0) text += " poison=" + std::to_string(s.suite.poison);
   if (s.suite.marked_percent > 0) text += " marked=" + std::to_string(s.suite.marked_percent) + "%";
   return text;
 }

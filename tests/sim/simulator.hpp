@@ -118,6 +118,8 @@ struct Scenario {
   const GivenSuite* given = nullptr;
   // Prints what the nodes tell their users.
   bool narrated = false;
+
+  bool loses_nodes() const { return !faults.crashes.empty() || suite.poison > 0; }
 };
 
 // Draws everything but the size from the seed; meshes 0: the seed draws that as well.

@@ -75,6 +75,16 @@ void draw_long_tests(Suite& suite, uint32_t count) {
   }
 }
 
+void draw_poison(Suite& suite, uint32_t count) {
+  Rng rng(suite.size() * 5003 + count);
+  for (; count > 0; --count) {
+    SuiteFile& file = suite.files[rng.below(suite.files.size())];
+    SuiteTest& test = file.tests[rng.below(file.tests.size())];
+    test.ends_node = true;
+    test.outcomes = {Outcome::kCrashed};
+  }
+}
+
 // Some of those that take their worker down anyway; no more, as each costs a node many losses.
 void draw_ends_of_runners(Suite& suite) {
   std::size_t files = suite.size() % 2;
@@ -156,6 +166,7 @@ Suite draw_suite(Rng& rng, const SuiteShape& shape) {
   if (shape.grouped_percent > 0) draw_groups(suite, shape.grouped_percent);
   draw_long_tests(suite, shape.long_tests);
   draw_ends_of_runners(suite);
+  draw_poison(suite, shape.poison);
   return suite;
 }
 

@@ -24,6 +24,8 @@ struct SuiteTest {
   bool fickle = false;
   // Its crash is the end of its node's runner and of all its workers.
   bool ends_runner = false;
+  // It is the end of the whole node.
+  bool ends_node = false;
   // What its mark asks for.
   bool exclusive = false;
   uint32_t weight = 1;
@@ -73,6 +75,8 @@ struct SuiteShape {
   uint32_t grouped_percent = 0;
   // So many take a quarter of a minute or so, whatever the mean.
   uint32_t long_tests = 0;
+  // So many take down their node, whenever they run.
+  uint32_t poison = 0;
 };
 
 // As a node's collection tells it.

@@ -149,8 +149,8 @@ void World::end_in_the_last_moment(const Process& closer) {
 }
 
 Instant World::faults_over_at() const {
-  return std::max(scenario_.faults.over_at(),
-                  *std::max_element(last_crash_at_.begin(), last_crash_at_.end()));
+  const Instant last_crash = *std::max_element(last_crash_at_.begin(), last_crash_at_.end());
+  return std::max({scenario_.faults.over_at(), last_crash, last_ended_by_test_});
 }
 
 bool World::is_walled(uint32_t one, uint32_t other) const {
@@ -246,6 +246,12 @@ void World::start(Process& process) {
         first_test_began_ = std::min(first_test_began_, now_);
         if (scenario_.given != nullptr) runs_.push_back({number, slot, now_, after});
         post(now_ + after, number, Ran{slot, life});
+      },
+      [this, number](const SuiteTest& test) {
+        ++taken_down_by_[test.id];
+        ++outcome_.faults["ended by a test"];
+        last_ended_by_test_ = now_;
+        post(now_, number, End{});
       });
   if (!is_archivist(process)) process.runner->start();
   tell_addresses(process);

@@ -71,6 +71,8 @@ class World {
   Outcome outcome() const;
   Instant first_test_began() const { return first_test_began_; }
   Instant last_test_ended() const { return last_test_ended_; }
+  // How many nodes each test has ended.
+  const std::map<std::string, uint32_t>& taken_down_by() const { return taken_down_by_; }
   // By each process so far.
   const std::vector<uint64_t>& bytes_sent() const { return bytes_sent_; }
   // What workers ran, in order of its beginning; only of a given suite.
@@ -165,6 +167,8 @@ class World {
   std::vector<Process> processes_;
   std::vector<std::vector<const Process*>> meshes_;
   std::vector<Instant> last_crash_at_;  // by mesh: in the last moment of its first job
+  std::map<std::string, uint32_t> taken_down_by_;
+  Instant last_ended_by_test_{};
   std::map<std::string, uint32_t> by_address_;
   std::vector<LinkEnd> ends_{1};                     // by number; none has number 0
   std::vector<std::vector<mesh::LinkId>> links_of_;  // by process, those that were closed too

@@ -47,7 +47,9 @@ inline std::vector<report::Entry> sample_entries() {
           report::Required{77, true, 2, "database", 50, {1, 2}},
           report::Redundant{1'700'000'000'000, {{77, 0, 2}}, Duration::milliseconds(40)},
           report::Remembered{"job/1/1700000000000-01", "j0101.1", 1'700'000'000'000, 2},
-          report::PassedBefore{"job/1/1700000000000-01", 1'700'000'000'000, {7, UINT64_MAX}}};
+          report::PassedBefore{"job/1/1700000000000-01", 1'700'000'000'000, {7, UINT64_MAX}},
+          report::Began{3, {{77, 1, 2}}},
+          report::Poisoned{claim_by(a), 77, 1, {{b, 3}}}};
 }
 
 inline mesh::LogBatch sample_batch() {
