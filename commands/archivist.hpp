@@ -71,7 +71,7 @@ class Archivist {
   bool full_told_ = false;
 
   std::thread thread_;
-  mesh::Descriptor woken_;
+  Descriptor woken_;
   std::mutex mutex_;
   std::condition_variable shown_;
   // Under the mutex:

@@ -12,13 +12,13 @@
 #include "commands/console.hpp"
 #include "commands/mesh_access.hpp"
 #include "mesh/ci_platform.hpp"
+#include "mesh/io/descriptor.hpp"
 #include "mesh/io/system_clock.hpp"
 #include "report/exit_code.hpp"
 #include "report/io/history.hpp"
 #include "report/plan_report.hpp"
 #include "sched/forecast.hpp"
 #include "sched/io/machine.hpp"
-#include "sched/io/process.hpp"
 #include "sched/io/runner_host.hpp"
 
 // `dagz run --plan`: the command collects everything in this process's one runner, the plan is
@@ -125,7 +125,7 @@ class Planner {
 
   const RunOptions& options_;
   sched::Forecast forecast_;
-  sched::UniqueFd signals_;
+  Descriptor signals_;
   sched::RunnerHost runner_;
   std::vector<sched::CollectionError> errors_;
   sched::RunnerFailed failure_;

@@ -4,9 +4,10 @@
 
 #include <utility>
 
-namespace dagz::mesh {
+namespace dagz {
 
-// Owns a file descriptor. Invalid (below zero) is fine and is what a failed open() gives.
+// An open file descriptor and the duty to close it. Invalid (below zero) is fine and is what a
+// failed open() gives. One that is moved into closes at once what it had.
 class Descriptor {
  public:
   Descriptor() = default;
@@ -14,7 +15,7 @@ class Descriptor {
   ~Descriptor() { reset(); }
   Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
   Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(fd_, other.fd_);
+    if (this != &other) reset(std::exchange(other.fd_, -1));
     return *this;
   }
   Descriptor(const Descriptor&) = delete;
@@ -22,13 +23,13 @@ class Descriptor {
 
   bool valid() const { return fd_ >= 0; }
   int get() const { return fd_; }
-  void reset() {
+  void reset(int fd = -1) {
     if (fd_ >= 0) close(fd_);
-    fd_ = -1;
+    fd_ = fd;
   }
 
  private:
   int fd_ = -1;
 };
 
-}  // namespace dagz::mesh
+}  // namespace dagz

@@ -9,7 +9,7 @@
 
 namespace dagz::sched {
 
-LineChannel::LineChannel(UniqueFd socket, std::size_t line_max)
+LineChannel::LineChannel(Descriptor socket, std::size_t line_max)
     : socket_(std::move(socket)), line_max_(line_max) {
   fcntl(socket_.get(), F_SETFL, O_NONBLOCK);
 }

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "sched/io/process.hpp"
+#include "mesh/io/descriptor.hpp"
 
 namespace dagz::sched {
 
@@ -16,11 +16,11 @@ class LineChannel {
   static constexpr std::size_t kUnsentMax = 256 << 20;  // bytes
 
   // `line_max` is without the line break.
-  LineChannel(UniqueFd socket, std::size_t line_max);
+  LineChannel(Descriptor socket, std::size_t line_max);
 
   void set_line_max(std::size_t line_max) { line_max_ = line_max; }
   int fd() const { return socket_.get(); }
-  bool open() const { return socket_.open(); }
+  bool open() const { return socket_.valid(); }
   void close() { socket_.reset(); }
   bool wants_write() const { return open() && sent_ < unsent_.size(); }
 
@@ -38,7 +38,7 @@ class LineChannel {
   bool overlong() const { return overlong_; }
 
  private:
-  UniqueFd socket_;
+  Descriptor socket_;
   std::size_t line_max_;
   std::string received_;
   std::size_t read_ = 0;      // of received_, handed out as lines

@@ -28,14 +28,14 @@ constexpr int kFdsMax = 1 << 16;
 constexpr std::string_view kDefaultPath = "/usr/local/bin:/usr/bin:/bin";
 
 struct Pipe {
-  UniqueFd read_end;
-  UniqueFd write_end;
+  Descriptor read_end;
+  Descriptor write_end;
 };
 
 std::optional<Pipe> make_pipe() {
   std::array<int, 2> fds{};
   if (pipe2(fds.data(), O_CLOEXEC) != 0) return std::nullopt;
-  return Pipe{UniqueFd(fds[0]), UniqueFd(fds[1])};
+  return Pipe{Descriptor(fds[0]), Descriptor(fds[1])};
 }
 
 std::vector<char*> c_strings(const std::vector<std::string>& strings) {
@@ -144,17 +144,12 @@ std::vector<std::string> own_environment() {
   return entries;
 }
 
-void UniqueFd::reset(int fd) {
-  if (fd_ >= 0) close(fd_);
-  fd_ = fd;
-}
-
-UniqueFd open_pidfd(pid_t pid) {
+Descriptor open_pidfd(pid_t pid) {
 #ifdef SYS_pidfd_open
-  return UniqueFd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+  return Descriptor(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
 #else
   static_cast<void>(pid);
-  return UniqueFd();
+  return Descriptor();
 #endif
 }
 
@@ -222,7 +217,7 @@ std::optional<SpawnError> Process::start(const ProcessSpec& spec) {
 
 void Process::read_output(std::size_t most) {
   std::array<char, 1 << 16> buffer;
-  for (std::size_t taken = 0; output_fd_.open() && taken < most;) {
+  for (std::size_t taken = 0; output_fd_.valid() && taken < most;) {
     const ssize_t n = read(output_fd_.get(), buffer.data(), buffer.size());
     if (n > 0) {
       output_.append({buffer.data(), static_cast<std::size_t>(n)});
@@ -250,9 +245,9 @@ void Process::kill_group(int signal) {
 }
 
 std::optional<uint64_t> resident_memory(pid_t pid) {
-  const UniqueFd file(open(fmt::format("/proc/{}/statm", pid).c_str(), O_RDONLY | O_CLOEXEC));
+  const Descriptor file(open(fmt::format("/proc/{}/statm", pid).c_str(), O_RDONLY | O_CLOEXEC));
   std::array<char, 128> text{};
-  if (pid <= 0 || !file.open() || read(file.get(), text.data(), text.size() - 1) <= 0) {
+  if (pid <= 0 || !file.valid() || read(file.get(), text.data(), text.size() - 1) <= 0) {
     return std::nullopt;
   }
   unsigned long long size = 0;

@@ -5,35 +5,15 @@
 #include <cstddef>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "mesh/io/descriptor.hpp"
 #include "sched/bounded_output.hpp"
 
 // One child process in a process group of its own, with its output captured. All calls are made by
 // one thread, and that thread must live as long as the child: the child dies with it.
 
 namespace dagz::sched {
-
-// An open descriptor and the duty to close it.
-class UniqueFd {
- public:
-  UniqueFd() = default;
-  explicit UniqueFd(int fd) : fd_(fd) {}
-  UniqueFd(UniqueFd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  UniqueFd& operator=(UniqueFd&& other) noexcept {
-    if (this != &other) reset(std::exchange(other.fd_, -1));
-    return *this;
-  }
-  ~UniqueFd() { reset(); }
-
-  int get() const { return fd_; }
-  bool open() const { return fd_ >= 0; }
-  void reset(int fd = -1);
-
- private:
-  int fd_ = -1;
-};
 
 // This process's environment: "NAME=value".
 std::vector<std::string> own_environment();
@@ -85,14 +65,14 @@ class Process {
 
  private:
   pid_t pid_ = -1;
-  UniqueFd output_fd_;
-  UniqueFd exit_fd_;
+  Descriptor output_fd_;
+  Descriptor exit_fd_;
   std::optional<int> status_;
   BoundedOutput output_{0, 0};
 };
 
 // -1 where the kernel has none; closed on exec.
-UniqueFd open_pidfd(pid_t pid);
+Descriptor open_pidfd(pid_t pid);
 
 // What the process has in memory, in bytes: pages that it shares with others count in full. Nothing
 // if there is no such process.

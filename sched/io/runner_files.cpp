@@ -26,15 +26,15 @@ constexpr std::string_view kUnique = "XXXXXX";
 constexpr int kNamesTried = 8;
 
 // Holds the directory's lock, which ends with its process; nothing when somebody else has it.
-UniqueFd lock_directory(const std::string& path) {
-  UniqueFd directory(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+Descriptor lock_directory(const std::string& path) {
+  Descriptor directory(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
   struct stat info {};
-  if (!directory.open() || fstat(directory.get(), &info) != 0 || info.st_uid != geteuid() ||
+  if (!directory.valid() || fstat(directory.get(), &info) != 0 || info.st_uid != geteuid() ||
       flock(directory.get(), LOCK_EX | LOCK_NB) != 0) {
-    return UniqueFd();
+    return Descriptor();
   }
   // Whoever had it may just have removed it.
-  if (fstat(directory.get(), &info) != 0 || info.st_nlink == 0) return UniqueFd();
+  if (fstat(directory.get(), &info) != 0 || info.st_nlink == 0) return Descriptor();
   return directory;
 }
 
@@ -45,21 +45,21 @@ void remove_orphans(const std::string& parent) {
        entry.increment(error)) {
     const std::string name = entry->path().filename().string();
     if (name.size() != kPrefix.size() + kUnique.size() || !name.starts_with(kPrefix)) continue;
-    const UniqueFd lock = lock_directory(entry->path());
+    const Descriptor lock = lock_directory(entry->path());
     std::error_code ignored;
-    if (lock.open()) fs::remove_all(entry->path(), ignored);
+    if (lock.valid()) fs::remove_all(entry->path(), ignored);
   }
 }
 
 bool write_file(const std::string& path, std::string_view text) {
-  const UniqueFd file(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  while (file.open() && !text.empty()) {
+  const Descriptor file(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  while (file.valid() && !text.empty()) {
     const ssize_t n = write(file.get(), text.data(), text.size());
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return false;
     text.remove_prefix(static_cast<std::size_t>(n));
   }
-  return file.open();
+  return file.valid();
 }
 
 }  // namespace
@@ -86,7 +86,7 @@ std::optional<std::string> RunnerFiles::create_under(const std::string& parent,
   remove_orphans(parent);
   // Another process may take a new directory for an orphan until it is locked. Where nothing can be
   // locked, nobody removes anything.
-  for (int tried = 0; tried < kNamesTried && !lock_.open(); ++tried) {
+  for (int tried = 0; tried < kNamesTried && !lock_.valid(); ++tried) {
     if (tried > 0) rmdir(directory_.c_str());
     directory_ = directory;
     if (mkdtemp(directory_.data()) == nullptr) {
@@ -113,7 +113,7 @@ bool RunnerFiles::listen() {
   const std::string path = socket_path();
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   listen_fd_.reset(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  return listen_fd_.open() &&
+  return listen_fd_.valid() &&
          bind(listen_fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
          chmod(path.c_str(), 0600) == 0 && ::listen(listen_fd_.get(), kBacklog) == 0;
 }
@@ -136,8 +136,8 @@ std::string RunnerFiles::tickets_path(Slot slot) const {
 }
 
 std::optional<RunnerFiles::Peer> RunnerFiles::accept_peer() {
-  UniqueFd peer(accept4(listen_fd_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-  if (!peer.open()) return std::nullopt;
+  Descriptor peer(accept4(listen_fd_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (!peer.valid()) return std::nullopt;
   ucred credentials{};
   socklen_t size = sizeof credentials;
   if (getsockopt(peer.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0 ||
@@ -148,7 +148,7 @@ std::optional<RunnerFiles::Peer> RunnerFiles::accept_peer() {
 }
 
 void RunnerFiles::mark_taken() const {
-  const UniqueFd file(
+  const Descriptor file(
       open((socket_path() + ".taken").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
 }
 
@@ -159,15 +159,16 @@ bool RunnerFiles::asked_for_text() const {
 }
 
 void RunnerFiles::begin_log(Slot slot) {
-  const UniqueFd file(
+  const Descriptor file(
       open(log_path(slot).c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
 }
 
 std::string RunnerFiles::log_tail(Slot slot) const {
   // Tests can write here: a link or a FIFO in its place is not followed or waited for.
-  const UniqueFd file(open(log_path(slot).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  const Descriptor file(
+      open(log_path(slot).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   struct stat info {};
-  if (!file.open() || fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) return "";
+  if (!file.valid() || fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) return "";
   const off_t most = static_cast<off_t>(kLogTailMax);
   const off_t start = std::max<off_t>(0, info.st_size - most);
   std::string text(static_cast<std::size_t>(std::min(most, info.st_size)), '\0');

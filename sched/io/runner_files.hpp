@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "sched/io/process.hpp"
+#include "mesh/io/descriptor.hpp"
 #include "sched/runner.hpp"
 #include "sched/runners/pytest_driver.hpp"
 
@@ -50,7 +50,7 @@ class RunnerFiles {
 
   // A peer of our own user, or nothing (none is waiting, or it was a stranger's and is closed).
   struct Peer {
-    UniqueFd socket;
+    Descriptor socket;
     pid_t pid = 0;  // as the kernel knows it
   };
   std::optional<Peer> accept_peer();
@@ -67,8 +67,8 @@ class RunnerFiles {
   bool listen();
 
   std::string directory_;
-  UniqueFd lock_;
-  UniqueFd listen_fd_;
+  Descriptor lock_;
+  Descriptor listen_fd_;
 };
 
 }  // namespace dagz::sched

@@ -44,10 +44,10 @@ uint64_t fingerprint_of(const std::string& path, const std::vector<std::string>&
   return hash;
 }
 
-void wait_for_deaths(const std::vector<UniqueFd>& pidfds) {
-  for (const UniqueFd& pidfd : pidfds) {
+void wait_for_deaths(const std::vector<Descriptor>& pidfds) {
+  for (const Descriptor& pidfd : pidfds) {
     pollfd item{pidfd.get(), POLLIN, 0};
-    if (pidfd.open()) ::poll(&item, 1, kDeathPatienceMs);
+    if (pidfd.valid()) ::poll(&item, 1, kDeathPatienceMs);
   }
 }
 
@@ -775,9 +775,9 @@ void RunnerHost::forget_workers() {
 }
 
 void RunnerHost::forget_dead_workers() {
-  std::erase_if(dying_, [](const UniqueFd& pidfd) {
+  std::erase_if(dying_, [](const Descriptor& pidfd) {
     pollfd item{pidfd.get(), POLLIN, 0};
-    return !pidfd.open() || ::poll(&item, 1, 0) > 0;
+    return !pidfd.valid() || ::poll(&item, 1, 0) > 0;
   });
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "mesh/io/descriptor.hpp"
 #include "mesh/time.hpp"
 #include "sched/io/line_channel.hpp"
 #include "sched/io/orphans.hpp"
@@ -219,7 +220,7 @@ class RunnerHost {
   Instant slow_at_ = Instant::never();
   std::string collecting_;  // the zygote does, since then
   Instant collecting_since_;
-  std::vector<UniqueFd> dying_;  // pidfds of workers that were killed with their runner
+  std::vector<Descriptor> dying_;  // pidfds of workers that were killed with their runner
 
   FileCollected file_;  // being told
   bool file_open_ = false;

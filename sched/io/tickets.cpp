@@ -33,7 +33,7 @@ bool Tickets::put(std::size_t count) {
 std::size_t Tickets::take_back() {
   std::array<char, 4096> buffer;
   std::size_t bytes = 0;
-  while (pipe_.open()) {
+  while (pipe_.valid()) {
     const ssize_t n = read(pipe_.get(), buffer.data(), buffer.size());
     if (n > 0) bytes += static_cast<std::size_t>(n);
     if (n == 0 || (n < 0 && errno != EINTR)) break;

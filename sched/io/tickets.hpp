@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "sched/io/process.hpp"
+#include "mesh/io/descriptor.hpp"
 
 namespace dagz::sched {
 
@@ -20,7 +20,7 @@ class Tickets {
   Tickets() = default;
   // Makes the pipe anew. If that fails, errno says why.
   explicit Tickets(const std::string& path);
-  bool open() const { return pipe_.open(); }
+  bool open() const { return pipe_.valid(); }
 
   // The next `count` numbers, the first being 0. False if the pipe did not take them all: somebody
   // meddles.
@@ -29,7 +29,7 @@ class Tickets {
   std::size_t take_back();
 
  private:
-  UniqueFd pipe_;
+  Descriptor pipe_;
   uint32_t next_ = 0;
 };
 
