@@ -190,8 +190,8 @@ Problem History::record(const JobSummary& summary, WallTime now) {
   return attempt([&]() -> Problem {
     if (database_.is_read_only()) return "the history " + path_ + " is read-only: nothing is kept";
     Transaction transaction(database_);
-    if (!insert_job(database_, summary, now)) return std::nullopt;
-    prune_jobs(database_, limits_, now);
+    if (!insert_job(database_, summary, now, Arrival::kJustEnded)) return std::nullopt;
+    prune_jobs(database_, limits_, now, summary.full_id);
     transaction.commit();
     return std::nullopt;
   });
@@ -356,7 +356,7 @@ Problem History::import_one(const ImportText& text, WallTime now, ImportCounts& 
       if (job->short_id.empty()) {
         job->short_id = format_short_id(job->started, next_job_number(database_, job->started));
       }
-      ++(insert_job(database_, *job, now) ? counts.jobs : counts.known_jobs);
+      ++(insert_job(database_, *job, now, Arrival::kImported) ? counts.jobs : counts.known_jobs);
     } else {
       durations.push_back(std::move(std::get<RecentDurations>(item)));
     }

@@ -65,13 +65,14 @@ class History {
   // What the user should know besides: each only once.
   std::vector<std::string> take_messages();
 
-  // Keeps a job that is over, in one transaction, and prunes. Nothing happens when its full id is
-  // there already. It is of `now` at the latest, whatever its scheduler's clock says.
+  // Keeps a job that has just ended, in one transaction, and prunes: it stays itself. Nothing
+  // happens when its full id is there already. It is of `now` at the latest, whatever its
+  // scheduler's clock says, and newer than what was recorded here before it began.
   Problem record(const JobSummary& summary, WallTime now);
   // Newest first.
   Result<std::vector<JobRow>> list(uint32_t limit);
-  // A short id (the latest such job), a full id, or "last" (the one recorded last). Empty when
-  // there is no such job.
+  // A short id (the latest such job), a full id, or "last" (the newest: the first of the
+  // list). Empty when there is no such job.
   Result<std::optional<JobSummary>> load(const std::string& key);
   // The ids of the last job's tests, or of all that are remembered. Sorted.
   Result<std::vector<std::string>> test_ids(bool of_all_jobs);

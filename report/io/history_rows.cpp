@@ -53,6 +53,10 @@ constexpr const char* kSteps[] = {
        CREATE TABLE properties(
          job INTEGER, test INTEGER, attempt INTEGER, position INTEGER, name BLOB, value BLOB,
          PRIMARY KEY(job, test, attempt, position)) WITHOUT ROWID;)",
+    // 4 -> 5
+    R"(ALTER TABLE jobs ADD COLUMN began_ms INTEGER;
+       UPDATE jobs SET began_ms = started_ms;
+       CREATE INDEX jobs_by_begin ON jobs(began_ms);)",
 };
 static_assert(std::size(kSteps) == kHistorySchema);
 
@@ -71,6 +75,21 @@ constexpr int64_t kClockSlackMs = 3'600'000;
 
 int64_t believable_ms(int64_t ms, WallTime now) {
   return std::clamp<int64_t>(ms, 0, std::max<int64_t>(now.ms, 0) + kClockSlackMs);
+}
+
+// Where the job stands in the order of all; what was there and is dated from now on makes way.
+int64_t place_in_order(Database& database, const JobSummary& summary, WallTime now,
+                       Arrival arrival) {
+  const int64_t now_ms = std::max<int64_t>(now.ms, 0);
+  int64_t began_ms = std::clamp<int64_t>(summary.started.ms, 0, now_ms);
+  if (arrival == Arrival::kImported) return began_ms;
+  const int64_t here_ms = std::clamp<int64_t>(now_ms - summary.duration.ms(), 0, now_ms);
+  if (began_ms + kClockSlackMs >= here_ms) began_ms = here_ms;
+  Statement(database, "UPDATE jobs SET began_ms = ?1 WHERE began_ms >= ?2")
+      .add(began_ms)
+      .add(now_ms)
+      .run();
+  return began_ms;
 }
 
 // Less is not worth a row.
@@ -139,14 +158,16 @@ class Names {
 };
 
 // The job's row; false when its full id is taken.
-bool insert_head(Database& database, const JobSummary& summary, int64_t started_ms) {
+bool insert_head(Database& database, const JobSummary& summary, int64_t started_ms,
+                 int64_t began_ms) {
   Statement insert(
       database,
       "INSERT OR IGNORE INTO jobs(full_id, short_id, number, status, started_ms, "
       "duration_ns, plan_ns, ideal_ns, saved_ns, efficiency_permille, workers, steals, "
       "lost_nodes, passed, failed, flaky, errors, skipped, redundant, unfinished, "
-      "retrying, total, ci_url, dashboard_url, collections_differ, strict_collection, flaky_fails) "
-      "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+      "retrying, total, ci_url, dashboard_url, collections_differ, strict_collection, flaky_fails, "
+      "began_ms) "
+      "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   const Counts& counts = summary.counts;
   insert.add(summary.full_id).add(summary.short_id).add(number_of_short_id(summary.short_id));
   insert.add(static_cast<int64_t>(summary.status)).add(started_ms);
@@ -160,7 +181,7 @@ bool insert_head(Database& database, const JobSummary& summary, int64_t started_
   }
   insert.add(summary.ci_url).add(summary.dashboard_url);
   insert.add(summary.collections_differ ? 1 : 0).add(summary.strict_collection ? 1 : 0);
-  insert.add(summary.flaky_fails ? 1 : 0).run();
+  insert.add(summary.flaky_fails ? 1 : 0).add(began_ms).run();
   return database.ok() && database.changed_rows() > 0;
 }
 
@@ -481,10 +502,11 @@ void drop_interrupted(Database& database, const JobSummary& summary) {
 
 }  // namespace
 
-bool insert_job(Database& database, const JobSummary& summary, WallTime now) {
+bool insert_job(Database& database, const JobSummary& summary, WallTime now, Arrival arrival) {
   const int64_t started_ms = believable_ms(summary.started.ms, now);
   drop_interrupted(database, summary);
-  if (!insert_head(database, summary, started_ms)) return false;
+  const int64_t began_ms = place_in_order(database, summary, now, arrival);
+  if (!insert_head(database, summary, started_ms, began_ms)) return false;
   const int64_t job = database.last_id();
   insert_lists(database, job, summary);
 
@@ -529,11 +551,13 @@ uint32_t next_job_number(Database& database, WallTime time) {
   return jobs.next_row() ? static_cast<uint32_t>(jobs.integer(0)) + 1 : 1;
 }
 
-void prune_jobs(Database& database, const HistoryLimits& limits, WallTime now) {
-  std::vector<std::pair<int64_t, int64_t>> kept;  // (id, start): the last one, then by start
-  Statement jobs(database,
-                 "SELECT id, started_ms FROM jobs "
-                 "ORDER BY id = (SELECT max(id) FROM jobs) DESC, started_ms DESC, id DESC");
+void prune_jobs(Database& database, const HistoryLimits& limits, WallTime now,
+                const std::string& stays) {
+  std::vector<std::pair<int64_t, int64_t>> kept;  // (id, start): what stays, then by start
+  const std::string sql =
+      std::string("SELECT id, began_ms FROM jobs ORDER BY full_id = ? DESC, ") + kNewestFirst;
+  Statement jobs(database, sql.c_str());
+  jobs.add(stays);
   while (jobs.next_row()) kept.emplace_back(jobs.integer(0), jobs.integer(1));
   if (kept.empty()) return;
 
@@ -549,14 +573,15 @@ void prune_jobs(Database& database, const HistoryLimits& limits, WallTime now) {
     deleted = true;
   }
   if (!deleted) return;
-  delete_forgotten_tests(database, std::min({oldest_ms, kept.front().second, kept.back().second}));
+  const int64_t first_ms = database.query_integer("SELECT min(started_ms) FROM jobs");
+  delete_forgotten_tests(database, std::min(oldest_ms, first_ms));
 }
 
 std::optional<JobSummary> read_job(Database& database, const std::string& key) {
   const bool last = key == "last";
   const std::string sql = std::string("SELECT ") + kJobColumns + " FROM jobs " +
                           (last ? "" : "WHERE full_id = ?1 OR short_id = ?1 ") + "ORDER BY " +
-                          (last ? "" : "full_id = ?1 DESC, started_ms DESC, ") + "id DESC LIMIT 1";
+                          (last ? "" : "full_id = ?1 DESC, ") + kNewestFirst + " LIMIT 1";
   Statement head(database, sql.c_str());
   if (!last) head.add(key);
   if (!head.next_row()) return std::nullopt;
@@ -572,7 +597,7 @@ std::optional<JobSummary> read_job(Database& database, const std::string& key) {
 std::vector<JobRow> read_rows(Database& database, uint32_t limit) {
   std::vector<JobRow> rows;
   const std::string sql =
-      std::string("SELECT ") + kJobColumns + " FROM jobs ORDER BY started_ms DESC, id DESC LIMIT ?";
+      std::string("SELECT ") + kJobColumns + " FROM jobs ORDER BY " + kNewestFirst + " LIMIT ?";
   Statement jobs(database, sql.c_str());
   jobs.add(limit);
   while (jobs.next_row()) {

@@ -49,7 +49,7 @@ void read_results(Database& database, int64_t test, const TestSummary& name,
                  "JOIN results r ON r.job = j.id AND r.test = ?1 "
                  "LEFT JOIN places p ON p.job = j.id AND p.position = r.place "
                  "LEFT JOIN texts x ON x.job = j.id AND x.test = ?1 AND x.attempt = r.attempt "
-                 "ORDER BY j.started_ms DESC, j.id DESC, r.attempt");
+                 "ORDER BY j.id, r.attempt");
   rows.add(test);
   while (rows.next_row()) {
     if (records.empty() || records.back().first != rows.integer(0)) {
@@ -76,15 +76,19 @@ void for_each_test_id(Database& database,
 
 std::vector<std::string> read_test_ids(Database& database, bool of_all_jobs) {
   std::vector<std::string> ids;
+  const std::string of_the_newest =
+      std::string(
+          "SELECT f.path, t.prefixed, t.name FROM results r JOIN tests t ON t.id = "
+          "r.test JOIN files f ON f.id = t.file WHERE r.attempt <= 1 AND r.job = "
+          "(SELECT id FROM jobs ORDER BY ") +
+      kNewestFirst + " LIMIT 1)";
   Statement rows(
       database,
       of_all_jobs
           // What has no name is a file's set-up.
           ? "SELECT f.path, t.prefixed, t.name FROM tests t JOIN files f ON f.id = t.file "
             "WHERE length(t.name) > 0"
-          : "SELECT f.path, t.prefixed, t.name FROM results r JOIN tests t ON t.id = "
-            "r.test JOIN files f ON f.id = t.file WHERE r.attempt <= 1 AND r.job = "
-            "(SELECT max(id) FROM jobs)");
+          : of_the_newest.c_str());
   while (rows.next_row()) ids.push_back(id_of(rows, 0));
   std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
