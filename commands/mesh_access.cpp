@@ -166,6 +166,7 @@ MeshAccess open_mesh_access(const NetworkOptions& network, const PlaceOptions& p
   access.run = detect_ci(environment_variable)
                    .value_or(local_run(host_name(), user_name(), place.project_root));
   count_leg(access.run, network.group, network.job);
+  nest_in_test(access.run, environment_variable("DAGZ_SPAN").value_or(""), network.job);
   access.job = job_key(access.run, network.group, network.job);
   // It is in the full id, which has to fit into what nodes say, and in the sealed identity.
   if (access.job.size() > kJobKeyMax) access.job = mesh::short_digest(access.job);

@@ -455,6 +455,15 @@ void count_leg(CiRun& run, std::string_view group, std::string_view user_key) {
   run.multi_host = false;
 }
 
+void nest_in_test(CiRun& run, std::string_view span, std::string_view user_key) {
+  if (span.empty() || !user_key.empty()) return;
+  run.build = join_escaped({run.build, span});
+  run.step = join_escaped({run.step, "in a test"});
+  run.node_index.reset();
+  run.node_total.reset();
+  run.multi_host = false;
+}
+
 CiRun local_run(const std::string& host, const std::string& user, const std::string& repository) {
   CiRun run;
   run.platform = "local";

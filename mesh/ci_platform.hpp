@@ -40,6 +40,11 @@ std::optional<CiRun> detect_ci(const Environment& environment);
 // A matrix leg that is a job of its own is one of one node, whatever the CI counts over all legs.
 void count_leg(CiRun& run, std::string_view group, std::string_view user_key);
 
+// Within a test of another job (`span` is that test's DAGZ_SPAN; empty: there is none) a run is
+// neither a node of that job nor of its suite, unless `user_key` says which it is: all that one run
+// of a test starts belong together, on this host, and how many these are the CI does not know.
+void nest_in_test(CiRun& run, std::string_view span, std::string_view user_key);
+
 // A run outside any CI: one user's runs of one checkout on one host belong together.
 CiRun local_run(const std::string& host, const std::string& user, const std::string& repository);
 

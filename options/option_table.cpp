@@ -139,7 +139,8 @@ const OptionSpec kOptions[] = {
      kRunCommand, [](Text t, Settings& s) { return store(parse_duration(t), s.run.grace); }},
     // ---- Job
     {"job", "KEY", "a job key of at most 256 bytes", "Job",
-     "the job key; default: from the CI's variables, else the repository and user on this host",
+     "the job key; default: from the CI's variables, else the repository and user on this host; "
+     "inside a test of another job, also that test's DAGZ_SPAN",
      kMeets, [](Text t, Settings& s) { return store_label(t, s.run.network.job); }},
     {"group", "LABEL", "a label of at most 256 bytes", "Job",
      "splits one CI step into several jobs (matrix axes)",

@@ -162,7 +162,8 @@ struct CommandLine {
 
 // Precedence: command line, environment (DAGZ_<OPTION>; an empty value counts as unset), file.
 // Every value is checked, those that are overruled too. DAGZ_JOB and DAGZ_WORKERS are what tests
-// see as well; inside a test of another job (DAGZ_SPAN is set) they are no options.
+// see as well; inside a test of another job (DAGZ_SPAN is set) they are no options, and the job is
+// another one (nest_in_test).
 Invocation parse_command_line(const CommandLine& line);
 
 // The nearest folder at or above `start` that holds dagz.toml, else .git, else a pytest

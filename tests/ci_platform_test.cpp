@@ -597,6 +597,30 @@ TEST_CASE("ci: a job key is shared by the nodes and the attempts of a step only"
   CHECK(job_key(run, "a|b", "c%") == "job|c%25|a%7Cb");
 }
 
+TEST_CASE("ci: a run within a test is a job and a suite of its own", "[mesh][ci]") {
+  const CiRun outer = GENERATE(seen(kGitlab), local_run("host", "me", "/home/me/app"));
+  const auto nested = [&](const char* span, const char* user_key) {
+    CiRun run = outer;
+    run.node_index = 1;
+    run.node_total = 3;
+    nest_in_test(run, span, user_key);
+    return run;
+  };
+  const CiRun run = nested("0123456789abcdef", "");
+  for (const char* group : {"", "py311"}) {
+    CHECK(job_key(run, group, "") != job_key(outer, group, ""));
+    CHECK(job_key(run, group, "") == job_key(nested("0123456789abcdef", ""), group, ""));
+    CHECK(job_key(run, group, "") != job_key(nested("fedcba9876543210", ""), group, ""));
+    CHECK(suite_key(run, group, "") != suite_key(outer, group, ""));
+    CHECK(suite_key(run, group, "") == suite_key(nested("fedcba9876543210", ""), group, ""));
+  }
+  // The CI counts the nodes of the outer job.
+  CHECK_FALSE((run.node_index || run.node_total || run.multi_host));
+  CHECK(job_key(nested("0123456789abcdef", "mine"), "", "mine") == job_key(outer, "", "mine"));
+  CHECK(nested("0123456789abcdef", "mine").node_total == 3U);
+  CHECK(job_key(nested("", ""), "", "") == job_key(outer, "", ""));
+}
+
 TEST_CASE("ci: attempts and commits never form one mesh", "[mesh][ci]") {
   CiRun run = seen(kGitlab);
   const std::string first = run_identity(run, job_key(run, "", ""));

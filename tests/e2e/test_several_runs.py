@@ -1,6 +1,7 @@
 """Several runs in one CI job: another command, or other settings, is no rerun of what ran before."""
 
 import pytest
+from job import BINARY
 
 SECRET = "no secret, but as long as one"
 OPTIONS = ["-n", "1", "--listen", "127.0.0.1", "--no-beacon", "--retries", "0"]
@@ -100,3 +101,51 @@ def test_nodes_of_one_job_may_name_files_of_their_own(job, tmp_path):
                          **{**github(1), "CI_NODE_INDEX": index, "CI_NODE_TOTAL": "2"})
         assert node.wait() == 0
     assert "was over before this node came" in node.errors and ran(node) == set()
+
+
+# A node of the inner job does not run both tests: each waits for the other one.
+MEETING = """
+import os, pathlib, time
+NODES = int(os.environ["NODES"])
+def meet(name):
+    pathlib.Path(os.environ["MEETING"], name).touch()
+    until = time.monotonic() + 60
+    while len(os.listdir(os.environ["MEETING"])) < NODES and time.monotonic() < until: time.sleep(0.01)
+    assert len(os.listdir(os.environ["MEETING"])) >= NODES
+def test_one(): meet(os.environ["DAGZ_NODE"])
+def test_other(): meet(os.environ["DAGZ_NODE"])
+"""
+
+STARTS_DAGZ = """
+import os, subprocess, sys
+def test_of_a_tool(tmp_path):
+    os.environ["MEETING"] = str(tmp_path)
+    nodes = [
+        subprocess.Popen(
+            [os.environ["BINARY"], "run", "-n", "1", "--state-dir", os.path.join(os.environ["INNER"], f"state-{i}"), "--",
+             sys.executable, "-m", "pytest", "-p", "no:cacheprovider"],
+            cwd=os.environ["INNER"], stdout=subprocess.PIPE, text=True)
+        for i in range(int(os.environ["NODES"]))
+    ]
+    for node in nodes:
+        output = node.communicate(timeout=80)[0]
+        assert node.returncode == 0, output
+        assert " PASSED: 0 failed, 2 passed," in output and f"· {len(nodes)} node" in output, output
+def test_fine(): pass
+"""
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_run_within_a_test_is_a_job_of_its_own(job, count):
+    inner = job.folder / "inner"
+    inner.mkdir()
+    (inner / "pytest.ini").write_text("[pytest]\n")
+    (inner / "test_inner.py").write_text(MEETING)
+    job.write("test_outer.py", STARTS_DAGZ)
+    job.key = ""  # as the CI says
+    # The secret of the user on this host, which both have.
+    ci = {name: value for name, value in gitlab(1).items() if name != "DAGZ_SECRET"}
+    node = job.start("-n", "2", "--retries", "0", BINARY=BINARY, INNER=str(inner), NODES=str(count), **ci)
+    assert node.wait() == 0, node.everything()
+    assert " PASSED: 0 failed, 2 passed," in node.summary() and " of 2 tests" in node.summary()
+    assert any("· 1 node ·" in line for line in node.report()), node.report()
