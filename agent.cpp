@@ -606,7 +606,12 @@ void Agent::print_report(const report::JobSummary& summary) {
     write_file(options_.junit, "JUnit file", report::format_junit(summary));
   }
   if (!options_.trace.empty()) write_file(options_.trace, "trace", report::format_trace(summary));
-  if (const auto problem = history_.record(summary, {moment_now().wall_ms})) say(*problem);
+  report::RerunCommand again;
+  if (const auto& arguments = runner_.info().arguments) {
+    again = report::rerun_of(options_.command, *arguments);
+  }
+  const auto problem = history_.record(summary, {moment_now().wall_ms}, again);
+  if (problem) say(*problem);
   for (const std::string& message : history_.take_messages()) say(message);
 }
 

@@ -6,6 +6,7 @@
 #include "report/dashboard_pages.hpp"
 #include "report/html.hpp"
 #include "report/progress.hpp"
+#include "report/rerun_command.hpp"
 #include "report/text.hpp"
 
 // The page of one test in one job; scripts take the article out of it and show it in a panel.
@@ -123,7 +124,8 @@ std::string test_page(const TestPage& asked) {
       html(job_path(asked.job)), html(job.short_id), verdict_badge(test.verdict), html(test.id),
       html(context_path(asked.job, test.id)));
   if (!job.ci_url.empty()) text += " " + ci_link(job.ci_url, "CI run");
-  text += fmt::format("</p>\n<p>Again: <code>{}</code></p>\n", html(rerun_command(test.id)));
+  text +=
+      fmt::format("</p>\n<p>Again: <code>{}</code></p>\n", html(rerun_line(job.again, test.id)));
   if (test.attempts.empty()) text += "<p>No attempt was made.</p>\n";
   for (std::size_t i = 0; i < test.attempts.size(); ++i) text += attempt_section(asked.logs, i);
   text += history_of(asked) + "</article>\n";

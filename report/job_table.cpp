@@ -40,8 +40,8 @@ Color color_of(std::string_view status) {
 }  // namespace
 
 JobRow row_of(const JobSummary& summary) {
-  return {summary.full_id,  summary.short_id, summary.status, summary.started,
-          summary.duration, summary.saved,    summary.counts, summary.ci_url};
+  return {summary.full_id, summary.short_id, summary.status, summary.started, summary.duration,
+          summary.saved,   summary.counts,   summary.ci_url, summary.again};
 }
 
 std::string format_job_table(const std::vector<JobRow>& rows, bool color) {

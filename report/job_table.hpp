@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "mesh/time.hpp"
+#include "report/rerun_command.hpp"
 #include "report/summary.hpp"
 
 // What `dagz jobs` prints: a row per job.
@@ -19,6 +20,7 @@ struct JobRow {
   Duration saved;
   Counts counts;
   std::string ci_url;
+  RerunCommand again;
 };
 
 JobRow row_of(const JobSummary& summary);

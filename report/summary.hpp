@@ -8,6 +8,7 @@
 #include "mesh/time.hpp"
 #include "report/outcome.hpp"
 #include "report/property.hpp"
+#include "report/rerun_command.hpp"
 #include "report/verdict.hpp"
 
 // The finished (or running) job as data: what the fold over the logs yields, what every report is
@@ -98,6 +99,7 @@ struct JobSummary {
   std::vector<std::string> notes;   // e.g. differing collections, fewer nodes than expected; sorted
   std::string ci_url;
   std::string dashboard_url;  // empty when nobody serves one
+  RerunCommand again;  // of no log: by the node that recorded the job, in that host's history only
 };
 
 // Counts every test in its bucket, and every collection error as an error.

@@ -8,6 +8,7 @@
 #include "report/flakiness.hpp"
 #include "report/json_values.hpp"
 #include "report/progress.hpp"
+#include "report/rerun_command.hpp"
 #include "report/text.hpp"
 
 namespace dagz::report {
@@ -15,18 +16,6 @@ namespace {
 
 constexpr std::size_t kMessageShown = 300;
 constexpr std::size_t kEarlierShown = 20;
-
-std::string shell_quoted(std::string_view text) {
-  std::string out = "'";
-  for (const char c : text) {
-    if (c == '\'') {
-      out += "'\\''";
-    } else {
-      out += c;
-    }
-  }
-  return out + "'";
-}
 
 std::string job_line(const JobRow& job) {
   return fmt::format("{} {}, {}Z, {}", visible(job.short_id), to_string(job.status),
@@ -126,7 +115,7 @@ Json logs_json(const TestLogs& logs, bool output_as_files) {
                {"test", json_text(logs.shown.test.id)},
                {"file", json_text(logs.shown.test.file)}};
   json.update(record_json(logs.shown));
-  json["rerun"] = json_text(rerun_command(logs.shown.test.id));
+  json["rerun"] = json_text(rerun_line(logs.shown.job.again, logs.shown.test.id));
   for (std::size_t i = 0; i < logs.shown.test.attempts.size(); ++i) {
     Json& attempt = json["attempts"][i];
     const std::string& output = logs.shown.test.attempts[i].output;
@@ -164,7 +153,7 @@ std::string context_of(const TestLogs& logs, bool output_as_files) {
   std::string text = fmt::format("# {} in {}\n\n", to_string(test.verdict), visible(job.short_id));
   text += "The test:\n\n" + fenced(visible(test.id));
   text += fmt::format("\nIt is in the file `{}`. Run it again, alone:\n\n", visible(test.file));
-  text += fenced(visible(rerun_command(test.id)));
+  text += fenced(visible(rerun_line(job.again, test.id)));
   text += "\n## Job\n\n" + job_line(job) + "\n";
   text += fmt::format("{} failed, {} passed, {} flaky, {} errors, {} skipped of {}\n",
                       job.counts.failed, job.counts.passed, job.counts.flaky, job.counts.errors,
@@ -196,17 +185,13 @@ std::string context_of(const TestLogs& logs, bool output_as_files) {
 
 }  // namespace
 
-std::string rerun_command(std::string_view id) {
-  return "dagz run -n 1 --retries 0 -- pytest " + shell_quoted(id);
-}
-
 std::string format_test_logs(const TestLogs& logs) {
   const TestSummary& test = logs.shown.test;
   const JobRow& job = logs.shown.job;
   std::string text = fmt::format("{} {}\n", to_string(test.verdict), visible(test.id));
   text += "job: " + job_line(job) + "\n";
   if (!job.ci_url.empty()) text += "CI: " + visible(job.ci_url) + "\n";
-  text += "again: " + visible(rerun_command(test.id)) + "\n";
+  text += "again: " + visible(rerun_line(job.again, test.id)) + "\n";
   if (const std::string flaky = format_flakiness(flakiness_of(logs)); !flaky.empty()) {
     text += flaky + "\n";
   }

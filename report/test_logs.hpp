@@ -49,9 +49,6 @@ struct TestMatch {
 };
 TestMatch match_test(const std::vector<std::string>& ids, std::string_view part);
 
-// How to run this test again, alone.
-std::string rerun_command(std::string_view id);
-
 // As text, for people.
 std::string format_test_logs(const TestLogs& logs);
 // The same as JSON.

@@ -51,6 +51,14 @@ TEST_CASE("pytest protocol: hello of the zygote and of a worker", "[sched]") {
   CHECK(zygote.pytest == "7.2.1");
   CHECK(zygote.rootdir == "/x");
   CHECK(zygote.notes == std::vector<std::string>{"a", "b"});
+  CHECK_FALSE(zygote.arguments);
+  const auto told =
+      decode_as<ZygoteHello>(R"({"t":"hello","v":1,"role":"zygote","pid":12,"arguments":)"
+                             R"({"all":["-x","t"],"options":["-x"],"new":[1],"to_root":"../"}})");
+  REQUIRE(told.arguments);
+  CHECK(told.arguments->all == std::vector<std::string>{"-x", "t"});
+  CHECK(told.arguments->options == std::vector<std::string>{"-x"});
+  CHECK(told.arguments->to_root == "../");
   const auto worker =
       decode_as<WorkerHello>(R"({"t":"hello","v":1,"role":"worker","slot":3,"pid":9})");
   CHECK(worker.slot == 3);

@@ -112,6 +112,16 @@ j0516.3    2026-05-17T10:11:12Z   OK         0.500s   1 attempt
 )");
 }
 
+TEST_CASE("test logs: again by the command of the job, wherever that is told", "[logs]") {
+  TestLogs logs = sample();
+  logs.shown.job.again = {{"tox", "-e", "py", "--", "-m", "not slow"}, "../"};
+  const std::string line =
+      "dagz run -n 1 --retries 0 -- tox -e py -- -m 'not slow' '../t/a.py::test_fail'";
+  CHECK(format_test_logs(logs).find("\nagain: " + line + "\n") != std::string::npos);
+  CHECK(json::parse(format_test_logs_json(logs))["rerun"] == line);
+  CHECK(format_bundle(logs)[0].content.find(line) != std::string::npos);
+}
+
 TEST_CASE("test logs: the context for an agent", "[logs]") {
   TestLogs logs = sample();
   logs.shown.test.id = "t/a.py::test_fail['``` \x1b[31m]";

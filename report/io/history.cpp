@@ -185,12 +185,12 @@ bool History::exists() const {
   return std::filesystem::exists(path_, error);
 }
 
-Problem History::record(const JobSummary& summary, WallTime now) {
+Problem History::record(const JobSummary& summary, WallTime now, const RerunCommand& again) {
   if (summary.status == JobStatus::kRunning) return "the job is not over: it is not kept";
   return attempt([&]() -> Problem {
     if (database_.is_read_only()) return "the history " + path_ + " is read-only: nothing is kept";
     Transaction transaction(database_);
-    if (!insert_job(database_, summary, now, Arrival::kJustEnded)) return std::nullopt;
+    if (!insert_job(database_, summary, now, Arrival::kJustEnded, again)) return std::nullopt;
     prune_jobs(database_, limits_, now, summary.full_id);
     transaction.commit();
     return std::nullopt;

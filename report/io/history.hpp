@@ -12,6 +12,7 @@
 #include "report/io/database.hpp"
 #include "report/io/history_rows.hpp"
 #include "report/job_table.hpp"
+#include "report/rerun_command.hpp"
 #include "report/summary.hpp"
 #include "report/test_logs.hpp"
 
@@ -68,7 +69,8 @@ class History {
   // Keeps a job that has just ended, in one transaction, and prunes: it stays itself. Nothing
   // happens when its full id is there already. It is of `now` at the latest, whatever its
   // scheduler's clock says, and newer than what was recorded here before it began.
-  Problem record(const JobSummary& summary, WallTime now);
+  // `again`: how this node would run a test of it once more, if that is known.
+  Problem record(const JobSummary& summary, WallTime now, const RerunCommand& again = {});
   // Newest first.
   Result<std::vector<JobRow>> list(uint32_t limit);
   // A short id (the latest such job), a full id, or "last" (the newest: the first of the

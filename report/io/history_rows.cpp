@@ -57,6 +57,8 @@ constexpr const char* kSteps[] = {
     R"(ALTER TABLE jobs ADD COLUMN began_ms INTEGER;
        UPDATE jobs SET began_ms = started_ms;
        CREATE INDEX jobs_by_begin ON jobs(began_ms);)",
+    // 5 -> 6
+    "ALTER TABLE jobs ADD COLUMN again BLOB;",
 };
 static_assert(std::size(kSteps) == kHistorySchema);
 
@@ -67,7 +69,7 @@ constexpr const char* kJobColumns =
     "id, full_id, short_id, status, started_ms, duration_ns, plan_ns, ideal_ns, saved_ns, "
     "efficiency_permille, workers, steals, lost_nodes, passed, failed, flaky, errors, skipped, "
     "redundant, unfinished, retrying, total, ci_url, dashboard_url, collections_differ, "
-    "strict_collection, flaky_fails";
+    "strict_collection, flaky_fails, again";
 
 int64_t integer(uint64_t value) { return static_cast<int64_t>(value); }
 
@@ -90,6 +92,29 @@ int64_t place_in_order(Database& database, const JobSummary& summary, WallTime n
       .add(now_ms)
       .run();
   return began_ms;
+}
+
+// Where ids begin, then the words, each with a zero byte behind it.
+std::string pack_again(const RerunCommand& again) {
+  std::string out;
+  if (again.words.empty()) return out;
+  out.append(again.to_root).push_back('\0');
+  for (const std::string& word : again.words) out.append(word).push_back('\0');
+  return out;
+}
+
+RerunCommand unpack_again(std::string_view bytes) {
+  RerunCommand again;
+  for (bool first = true; !bytes.empty(); first = false) {
+    const std::string_view one = bytes.substr(0, bytes.find('\0'));
+    if (first) {
+      again.to_root = one;
+    } else {
+      again.words.emplace_back(one);
+    }
+    bytes.remove_prefix(std::min(bytes.size(), one.size() + 1));
+  }
+  return again;
 }
 
 // Less is not worth a row.
@@ -159,15 +184,17 @@ class Names {
 
 // The job's row; false when its full id is taken.
 bool insert_head(Database& database, const JobSummary& summary, int64_t started_ms,
-                 int64_t began_ms) {
+                 int64_t began_ms, const RerunCommand& again) {
+  const std::string how = pack_again(again);
   Statement insert(
       database,
       "INSERT OR IGNORE INTO jobs(full_id, short_id, number, status, started_ms, "
       "duration_ns, plan_ns, ideal_ns, saved_ns, efficiency_permille, workers, steals, "
       "lost_nodes, passed, failed, flaky, errors, skipped, redundant, unfinished, "
       "retrying, total, ci_url, dashboard_url, collections_differ, strict_collection, flaky_fails, "
-      "began_ms) "
-      "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+      "began_ms, again) "
+      "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+      "?)");
   const Counts& counts = summary.counts;
   insert.add(summary.full_id).add(summary.short_id).add(number_of_short_id(summary.short_id));
   insert.add(static_cast<int64_t>(summary.status)).add(started_ms);
@@ -181,7 +208,7 @@ bool insert_head(Database& database, const JobSummary& summary, int64_t started_
   }
   insert.add(summary.ci_url).add(summary.dashboard_url);
   insert.add(summary.collections_differ ? 1 : 0).add(summary.strict_collection ? 1 : 0);
-  insert.add(summary.flaky_fails ? 1 : 0).add(began_ms).run();
+  insert.add(summary.flaky_fails ? 1 : 0).add(began_ms).add(how).run();
   return database.ok() && database.changed_rows() > 0;
 }
 
@@ -326,6 +353,7 @@ void read_head(const Statement& row, JobSummary& summary) {
   summary.collections_differ = row.integer(24) != 0;
   summary.strict_collection = row.integer(25) != 0;
   summary.flaky_fails = row.integer(26) != 0;
+  summary.again = unpack_again(row.view(27));
 }
 
 void read_lists(Database& database, int64_t job, JobSummary& summary) {
@@ -502,11 +530,12 @@ void drop_interrupted(Database& database, const JobSummary& summary) {
 
 }  // namespace
 
-bool insert_job(Database& database, const JobSummary& summary, WallTime now, Arrival arrival) {
+bool insert_job(Database& database, const JobSummary& summary, WallTime now, Arrival arrival,
+                const RerunCommand& again) {
   const int64_t started_ms = believable_ms(summary.started.ms, now);
   drop_interrupted(database, summary);
   const int64_t began_ms = place_in_order(database, summary, now, arrival);
-  if (!insert_head(database, summary, started_ms, began_ms)) return false;
+  if (!insert_head(database, summary, started_ms, began_ms, again)) return false;
   const int64_t job = database.last_id();
   insert_lists(database, job, summary);
 

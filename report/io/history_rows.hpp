@@ -9,6 +9,7 @@
 #include "report/exchange.hpp"
 #include "report/io/database.hpp"
 #include "report/job_table.hpp"
+#include "report/rerun_command.hpp"
 #include "report/summary.hpp"
 #include "report/test_duration.hpp"
 
@@ -25,7 +26,7 @@ namespace dagz::report {
 // "dagz" in ASCII: tells our files from others.
 inline constexpr int64_t kHistoryApplicationId = 0x6461677a;
 // Kept in user_version. Every version has a step that leads to it from the one before.
-inline constexpr int64_t kHistorySchema = 5;
+inline constexpr int64_t kHistorySchema = 6;
 
 struct HistoryLimits {
   uint32_t jobs = 100;
@@ -49,7 +50,8 @@ bool migrate_history(Database& database);
 // ended, the start is taken from the clock that says `now`, unless that differs from what the job
 // says by more than clocks do: so it comes after what was recorded here before it began.
 enum class Arrival : uint8_t { kJustEnded, kImported };
-bool insert_job(Database& database, const JobSummary& summary, WallTime now, Arrival arrival);
+bool insert_job(Database& database, const JobSummary& summary, WallTime now, Arrival arrival,
+                const RerunCommand& again = {});
 // Adds durations that are not there yet. Inside a transaction of the caller.
 void merge_durations(Database& database, const std::vector<RecentDurations>& durations,
                      WallTime now);

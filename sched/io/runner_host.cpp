@@ -397,6 +397,7 @@ void RunnerHost::on_zygote_hello(Connection& connection, const ZygoteHello& hell
   same_pids_ = hello.pid == connection.pid;
   info_.pytest = hello.pytest;
   info_.notes = hello.notes;
+  info_.arguments = hello.arguments;
   tell_job();
 }
 

@@ -43,8 +43,9 @@ struct RunnerConfig {
 // What the runner said about itself; complete once CollectionDone has been reported.
 struct RunnerInfo {
   std::string pytest;
-  std::vector<std::string> notes;  // for people
-  uint32_t threads = 0;            // beside the main one, when the zygote begins to fork
+  std::vector<std::string> notes;                    // for people
+  std::optional<report::RunnerArguments> arguments;  // of its command line, if that is clear
+  uint32_t threads = 0;  // beside the main one, when the zygote begins to fork
 };
 
 // Runs the user's command and, through the driver inside it, forks and feeds the workers: commands

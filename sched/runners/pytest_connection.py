@@ -10,7 +10,9 @@ its \\udXXX escape and comes out as it went in). Each process has its own connec
 are ignored.
 
 Zygote to agent
-  hello      v, role "zygote", pid, python, pytest, rootdir, notes?: [text]   as pytest is configured
+  hello      v, role "zygote", pid, python, pytest, rootdir, notes?: [text]   as pytest is configured;
+             arguments?: {all: [word], options: [word], to_root: "../"}   its command line, what of it names no tests,
+             and the way from where it was started to rootdir
   collecting  text       begins with this file or directory, to collect it or to walk over it
   found      files: [[path, bytes]]     only where workers collect: the files, numbered from 0 in this order,
              in as many messages as it takes

@@ -37,6 +37,8 @@ from dagz_pytest_spawn import Spawned, Spawner, take_order
 from dagz_pytest_worker import VERSION, run_forked
 
 NAME_PATIENCE = 2  # seconds for nodes to agree on the name of their job; a node alone knows it at once
+ARGUMENTS_MAX = 256  # what the agent takes
+ARGUMENTS_BYTES_MAX = 64 << 10
 POLL_MS = 20  # how often to fetch reports, and to look for dead workers where the system has no pidfd
 
 # pytest runs none of its tests with these, so there is nothing to serve.
@@ -98,6 +100,25 @@ def pytest_cmdline_main(config):
     config.pluginmanager.register(plugin, "dagz-session")
 
 
+def arguments_of(config):
+    """What pytest was given, and of that what names no tests. Nothing if that is not clear (a test has the name
+    of an option's value, pytest's settings name tests), or if it is more than anybody would paste."""
+    given = [str(arg) for arg in config.invocation_params.args]
+    named = getattr(config.option, "file_or_dir", None)
+    text = "".join(given)
+    if named is None or len(given) > ARGUMENTS_MAX or len(text) > ARGUMENTS_BYTES_MAX or not text.isprintable():
+        return {}
+    if any(given.count(one) != named.count(one) for one in named):
+        return {}
+    to_root = os.path.relpath(config.rootpath, config.invocation_params.dir)
+    return {
+        "arguments": {
+            "all": given, "options": [arg for arg in given if arg not in named],
+            "to_root": "" if to_root == "." else to_root + "/",
+        }
+    }  # fmt: skip
+
+
 class Child:
     """A worker as the zygote knows it."""
 
@@ -152,6 +173,7 @@ class Zygote(DriverSession):
         self.connection.send(
             "hello", v=VERSION, role="zygote", pid=os.getpid(), python=sys.version.split()[0],
             pytest=pytest.__version__, rootdir=str(config.rootpath), notes=self.notes,
+            **arguments_of(config),
         )  # fmt: skip
 
     def about_to_collect(self):

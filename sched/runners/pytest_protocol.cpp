@@ -55,6 +55,23 @@ std::optional<report::Outcome> outcome_named(std::string_view name) {
   return std::nullopt;
 }
 
+// {"all": [...], "options": [...], "to_root": "../"}
+void read_arguments(JsonScanner& in, report::RunnerArguments& out) {
+  std::string key;
+  if (!in.begin_object()) return;
+  while (in.next_member(key)) {
+    if (key == "all") {
+      read_strings(in, out.all, kArgumentsMax);
+    } else if (key == "options") {
+      read_strings(in, out.options, kArgumentsMax);
+    } else if (key == "to_root") {
+      in.read(out.to_root);
+    } else {
+      in.skip();
+    }
+  }
+}
+
 DriverMessage decode_hello(JsonScanner& in) {
   ZygoteHello hello;
   std::string key;
@@ -78,6 +95,8 @@ DriverMessage decode_hello(JsonScanner& in) {
       in.read(hello.rootdir);
     } else if (key == "notes") {
       read_strings(in, hello.notes, kNotesMax);
+    } else if (key == "arguments") {
+      read_arguments(in, hello.arguments.emplace());
     } else {
       in.skip();
     }

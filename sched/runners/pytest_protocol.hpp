@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -12,6 +13,7 @@
 #include "mesh/time.hpp"
 #include "report/outcome.hpp"
 #include "report/property.hpp"
+#include "report/rerun_command.hpp"
 #include "sched/runner.hpp"
 
 // The lines that dagz and its pytest driver exchange: one JSON object a line, over a Unix stream
@@ -29,6 +31,7 @@ inline constexpr std::size_t kZygoteLineMax = 64 << 20;  // all collection error
 inline constexpr std::size_t kIdsPerLineMax = 200'000;
 inline constexpr std::size_t kCollectionErrorsMax = 10'000;
 inline constexpr std::size_t kNotesMax = 256;
+inline constexpr std::size_t kArgumentsMax = 256;
 inline constexpr uint32_t kCatalogFilesMax = 1'000'000;
 inline constexpr uint32_t kSlotsMax = 4096;
 inline constexpr uint32_t kWeightMax = 65'536;
@@ -42,6 +45,7 @@ struct ZygoteHello {
   std::string pytest;
   std::string rootdir;
   std::vector<std::string> notes;  // for people: what could not be kept, what was worked around
+  std::optional<report::RunnerArguments> arguments;  // unless it is not clear which name tests
 };
 
 // One file of the catalog, or a part of one: `more` says that parts with the same number follow.

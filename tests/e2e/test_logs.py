@@ -2,6 +2,8 @@
 
 import json
 import re
+import shlex
+import sys
 
 import pytest
 
@@ -72,7 +74,7 @@ def test_the_context_for_an_agent(done):
     assert names == ["context.json", "context.md", "output-attempt-1.txt", "output-attempt-2.txt"]
     text = (folder / "context.md").read_text()
     assert "a word on the way" in text and "tests/test_it.py::test_fails" in text
-    assert "## Earlier jobs" in text and "dagz run -n 1 --retries 0 -- pytest" in text
+    assert "## Earlier jobs" in text and f"dagz run -n 1 --retries 0 -- {sys.executable} -m pytest" in text
     context = json.loads((folder / "context.json").read_text())
     output = folder / context["attempts"][1]["output_file"]
     assert "a word on the way" in output.read_text()
@@ -111,3 +113,29 @@ def test_b_waits():
     assert node.wait() == 1
     assert live.returncode == 0, live.stderr
     assert "RUNNING" in live.stdout and "early" in live.stdout
+
+
+@pytest.mark.parametrize("command, expected", [
+    # An id begins at the root, and is found from where the command runs.
+    ("{python} -m pytest -c conf.ini --rootdir=project -p no:cacheprovider project/tests",
+     "{python} -m pytest -c conf.ini --rootdir=project -p no:cacheprovider 'project/{test}'"),
+    ("{python} -m pytest -c conf.ini project/tests --rootdir project -qq",
+     "{python} -m pytest -c conf.ini --rootdir project -qq 'project/{test}'"),
+    # Which of the two is meant for a test cannot be told.
+    ("{python} -m pytest -c conf.ini --rootdir project project", "pytest '{test}'"),
+])
+def test_again_is_the_command_of_the_job(job, command, expected):
+    job.write("project/tests/test_it.py", SUITE)
+    job.write("conf.ini", "[pytest]\npython_functions = test_f*\n")
+    words = {"python": sys.executable, "test": "tests/test_it.py::test_fails"}
+    node = job.start("-n", "1", "--retries", "0", "--state-dir", str(job.folder / "state"),
+                     command=command.format(**words).split())
+    assert node.wait() == 1, node.errors
+    told = logs(job, "test_fails").stdout
+    again = re.search("^again: dagz run -n 1 --retries 0 -- (.*)$", told, re.M)[1]
+    assert again == expected.format(**words)
+    if again.startswith("pytest "):
+        return
+    pasted = job.start("-n", "1", "--retries", "0", command=shlex.split(again))
+    assert pasted.wait() == 1, pasted.errors
+    assert [match[7] for match in pasted.progress()] == [words["test"]]

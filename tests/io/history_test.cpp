@@ -193,7 +193,8 @@ TEST_CASE("history: one of the first schema is brought up to date", "[report]") 
     Database database;
     REQUIRE(database.open(folder.file("history.db"), Database::Mode::kWrite));
     database.execute(
-        "DROP INDEX jobs_by_begin; ALTER TABLE jobs DROP COLUMN began_ms;"
+        "ALTER TABLE jobs DROP COLUMN again; DROP INDEX jobs_by_begin; ALTER TABLE jobs DROP "
+        "COLUMN began_ms;"
         "DROP TABLE properties; ALTER TABLE jobs DROP COLUMN flaky_fails; ALTER TABLE jobs DROP "
         "COLUMN "
         "strict_collection; ALTER TABLE jobs DROP COLUMN collections_differ;"
@@ -215,6 +216,7 @@ TEST_CASE("history: one of the first schema is brought up to date", "[report]") 
   CHECK(old.value->status == JobStatus::kPassed);
   CHECK_FALSE((old.value->strict_collection || old.value->flaky_fails));
   CHECK(history.load("last").value->full_id == "old");
+  CHECK(old.value->again.words.empty());
   REQUIRE_FALSE(history.record(numbered(1), kNow));
   CHECK(history.list(9).value.size() == 2);
 }
