@@ -129,7 +129,7 @@ void Checkers::check_groups(const World& world, const Process& process) {
   const Scenario& scenario = world.scenario();
   const Faults& faults = scenario.faults;
   if (scenario.suite.grouped_percent == 0 || split_.contains(process.mesh)) return;
-  if (scenario.slices) return;
+  if (scenario.slices || (scenario.rerun && world.memory() == World::Memory::kDiffers)) return;
   if (scenario.loses_nodes() || !faults.cuts.empty() || !faults.pauses.empty()) return;
   if (scenario.chain_discovery || scenario.leavers > 0 || faults.last_moment) return;
   std::map<std::string, std::string> groups;
