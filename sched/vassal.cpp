@@ -117,6 +117,11 @@ bool Vassal::may_be_cut(const std::deque<Item>& items) const {
   return !is_bound(items.front()) && !is_bound(items.back());
 }
 
+// What is heavy may stand before what the worker had reserved, and be such a group.
+bool Vassal::may_be_shortened(const std::deque<Item>& items) const {
+  return !is_bound(items.back());
+}
+
 // What a mark keeps together is one group, apart from all others.
 std::vector<Vassal::Group> Vassal::apart(std::deque<Item> items) const {
   std::vector<Group> groups;
@@ -157,8 +162,8 @@ bool Vassal::steal_locally(Instant now, Slot slot) {
   Worker* victim = nullptr;
   Duration most;
   for (Worker& other : workers_) {
-    if (&other == &workers_[slot] || other.group.empty() || !may_be_cut(other.group)) continue;
-    if (keeps_retry(other, now)) continue;
+    if (&other == &workers_[slot] || other.group.empty()) continue;
+    if (!may_be_shortened(other.group) || keeps_retry(other, now)) continue;
     const Duration left = expected(other.group);
     if (victim != nullptr && left <= most) continue;
     // What waits behind a long test would end that much later there.
@@ -170,7 +175,8 @@ bool Vassal::steal_locally(Instant now, Slot slot) {
   if (victim == nullptr) return false;
   Duration taken;
   std::deque<Item>& mine = workers_[slot].group;
-  while (!victim->group.empty() && taken * 2 < most && !victim->group.back().only) {
+  while (!victim->group.empty() && taken * 2 < most && !victim->group.back().only &&
+         may_be_shortened(victim->group)) {
     mine.push_front(victim->group.back());
     mine.front().stolen = true;
     taken += estimates_.of(victim->group.back().test);
@@ -640,17 +646,21 @@ void Vassal::recalled(Instant now, uint64_t number, Duration wanted, Output& out
   give_up_long(wanted, given, given_time);
   while (!queue_.empty() && given_time < wanted && fits(queue_.back().items.back())) {
     std::deque<Item>& items = queue_.back().items;
-    const bool whole = !may_be_cut(items);
+    const bool whole = !may_be_shortened(items);
     // The rest of a group is left to whoever has begun it, if its set-up costs more than it saves.
     const Duration more = wanted - given_time;
     if (!whole && setup_of(items.back()) > more && expected(items) > more) break;
-    while (!items.empty() && (whole || (given_time < wanted && fits(items.back())))) take(items);
+    while (!items.empty() && whole == !may_be_shortened(items) &&
+           (whole || (given_time < wanted && fits(items.back())))) {
+      take(items);
+    }
     if (items.empty()) queue_.pop_back();
   }
   while (given_time < wanted) {
     Worker* richest = nullptr;
     for (Worker& worker : workers_) {
-      if (worker.group.empty() || !may_be_cut(worker.group) || keeps_retry(worker, now)) continue;
+      if (worker.group.empty() || !may_be_shortened(worker.group)) continue;
+      if (keeps_retry(worker, now)) continue;
       const Item& last = worker.group.back();
       if (last.only || collection_time(last.found) + setup_of(last) > wanted) continue;
       if (!fits(last)) continue;

@@ -230,6 +230,7 @@ class Vassal {
   bool stay_together(const Item& a, const Item& b) const;
   bool is_bound(const Item& item) const;
   bool may_be_cut(const std::deque<Item>& items) const;
+  bool may_be_shortened(const std::deque<Item>& items) const;
   std::vector<Group> apart(std::deque<Item> items) const;
   void refuse(const std::vector<Item>& items, Output& out, uint64_t recall = 0);
   Duration expected(const std::deque<Item>& items) const;

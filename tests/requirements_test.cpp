@@ -127,6 +127,24 @@ TEST_CASE("requirements: who takes longer than expected is not waited for withou
   CHECK(!bench.queues[0].empty());
 }
 
+TEST_CASE("requirements: what waits behind heavy tests of a mutex can go elsewhere", "[sched]") {
+  VassalBench bench(2, 10, kLong);
+  bench.fold(kChief, Required{test::kFile, false, 2, "database", 1, {8, 9}});
+  bench.begin(6);
+  REQUIRE(running(bench) == 2);
+  bench.grant({{kFile, 8, 2}});
+  bench.done(0);
+  bench.done(1);
+  bench.advance();
+  REQUIRE(runs_on(bench, 8));
+  REQUIRE(running(bench) == 1);
+  bench.now = bench.now + Duration::seconds(10);
+  bench.call([&](auto& out) { bench.vassal.recalled(bench.now, 1, kLong * 10, out); });
+  // The two of the mutex stay together.
+  CHECK(bench.given_up().size() == 4);
+  for (const uint32_t given : bench.given_up()) CHECK(given < 6);
+}
+
 TEST_CASE("requirements: heavy tests count as several workers, at most as all", "[sched]") {
   VassalBench bench(4, 10, kLong);
   bench.fold(kChief, heavy(3, {1}));
