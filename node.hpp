@@ -206,6 +206,7 @@ class Node {
   void list_requirements(report::FileKey key, const sched::FileCollected& file);
   void close(report::Closed closed);
   std::vector<NodeId> lost_nodes() const;
+  void tell_alone(const report::Granted& granted);
   void take_grants(Moment at);
   void drain(Moment at);
   void report_workers(Moment at);

@@ -277,6 +277,7 @@ void Node::folded(Moment at, const NodeId& origin, const Entry& entry) {
     if (is_for_us(node.id) && node.enlisted && !keeps) vassal_.enlisted(*node.enlisted);
   } else if (const auto* granted = std::get_if<report::Granted>(&entry)) {
     election_.heard(at.now, granted->claim);
+    if (granted->alone) tell_alone(*granted);
     if (is_for_us(granted->to)) {
       const bool stale =
           !is_planted(Planted::kObeysStaleClaims) &&
@@ -308,6 +309,14 @@ void Node::folded(Moment at, const NodeId& origin, const Entry& entry) {
     vassal_.drain(out);
   }
   perform(at, std::move(out));
+}
+
+void Node::tell_alone(const report::Granted& granted) {
+  for (const report::Run& run : granted.runs) {
+    const report::TestIndex test = job_.test_at(run.file, run.first);
+    if (test == report::kNone) continue;
+    tell(job_.tests()[test].id + " runs last, and alone: nodes were lost while they had it");
+  }
 }
 
 // A grant may overtake the names of what it grants: they come from another log.

@@ -34,4 +34,5 @@ def test_it_takes_down_three_nodes_and_no_more(job):
     assert "1 failed, 41 passed" in report and "3 lost nodes" in report
     assert "CRASHED  test_it.py::test_poison" in report and "its node was lost while it ran" in report
     for node in left:
+        assert "test_it.py::test_poison runs last, and alone: nodes were lost while they had it" in node.errors
         assert "test_it.py::test_poison is not run again: node after node was lost with it" in node.errors
