@@ -24,6 +24,16 @@ struct {
   Mark settled{"scheduler: a test is not tried again, though tries are left"};
 } marks;
 
+// A node whose workers have all run their tests for longer has no room for a retry.
+constexpr Duration kRunsLong = Duration::seconds(1);
+
+uint32_t times_given_up(const report::Test& test, NodeIndex node) {
+  for (const report::Assignment& one : test.assignments) {
+    if (one.node == node) return one.gave_up;
+  }
+  return 0;
+}
+
 bool has_run(const report::Test& test, NodeIndex node) {
   return std::any_of(test.attempts.begin(), test.attempts.end(),
                      [node](const report::Attempt& attempt) { return attempt.node == node; });
@@ -71,6 +81,17 @@ bool Scheduler::is_work_held() const {
   });
 }
 
+bool Scheduler::has_free_worker(const LiveNode& node) const {
+  const auto books = books_.find(job_.node_index(node.id));
+  return books == books_.end() || books->second.held.size() < node.workers;
+}
+
+bool Scheduler::is_held_up(Instant now, const LiveNode& node) const {
+  if (has_free_worker(node)) return false;
+  const std::vector<Duration> done = done_since_results(now, node);
+  return *std::min_element(done.begin(), done.end()) > kRunsLong;
+}
+
 void Scheduler::serve_tail(Instant now, Output& out) {
   if (!retries_stopped_ && is_landslide(job_, config_.retry_limits)) {
     marks.landslide.reach();
@@ -81,13 +102,16 @@ void Scheduler::serve_tail(Instant now, Output& out) {
     const LiveNode* node = nullptr;
     NodeIndex index = kNone;
     Duration load;
+    bool free = false;
+    bool held_up = false;
     std::vector<TestIndex> given;
   };
   std::vector<Candidate> candidates;
   for (const LiveNode& live : live_) {
     const NodeIndex index = job_.node_index(live.id);
     if (live.workers == 0 || !is_ready(live.id)) continue;
-    candidates.push_back({&live, index, time_left(now, live), {}});
+    candidates.push_back(
+        {&live, index, time_left(now, live), has_free_worker(live), is_held_up(now, live), {}});
   }
   const bool others_come = may_still_come();
   const bool work_left = !open_.empty() || is_work_held();
@@ -100,7 +124,11 @@ void Scheduler::serve_tail(Instant now, Output& out) {
     }
     Candidate* best = nullptr;
     const auto rank = [&](const Candidate& one) {
-      return std::tuple(has_run(job_.tests()[test], one.index), one.load);
+      const report::Test& it = job_.tests()[test];
+      // More than once only for want of room.
+      const uint32_t times = times_given_up(it, one.index);
+      const uint32_t in_vain = one.held_up || times > 1 ? times : 0;
+      return std::tuple(in_vain, has_run(it, one.index), !one.free, one.load);
     };
     for (Candidate& one : candidates) {
       if (!job_.place_on(test, one.index)) continue;

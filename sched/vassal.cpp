@@ -638,7 +638,7 @@ void Vassal::recalled(Instant now, uint64_t number, Duration wanted, Output& out
     given_time += estimates_.of(item.test);
     given.push_back(item);
   };
-  give_up_tail(wanted, given, given_time);
+  give_up_tail(now, wanted, given, given_time);
   // What exceeds twice what is wanted would end later with the thief than here.
   const auto fits = [&](const Item& item) {
     return estimates_.of(item.test) < (wanted - given_time) * 2;

@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -273,7 +274,8 @@ class Vassal {
   void freshen_workers(Instant now, Output& out);
   std::optional<Slot> failed_on(const Item& item) const;
   bool keeps_retry(const Worker& worker, Instant now) const;
-  void give_up_tail(Duration wanted, std::vector<Item>& given, Duration& given_time);
+  bool is_held_up(const Item& item, Instant now) const;
+  void give_up_tail(Instant now, Duration wanted, std::vector<Item>& given, Duration& given_time);
   void requeue(Worker& worker, Output& out);
   // Processes (vassal_recycle.cpp)
   uint32_t number_of(Slot slot) const { return enlisted_->first_worker + slot; }
@@ -298,8 +300,8 @@ class Vassal {
   std::set<uint32_t> uncollectable_;       // found files that took a worker down
   std::deque<Group> queue_;
   std::deque<Item> tail_;  // when nothing else is left
-  // Retries of the tail that were given up: what comes back is meant for this node.
-  std::unordered_set<report::TestIndex> tail_given_up_;
+  // How often retries of the tail were given up: what comes back is meant for this node.
+  std::unordered_map<report::TestIndex, uint32_t> tail_given_up_;
   std::vector<Worker> workers_;
   std::unordered_set<report::TestIndex> held_;  // not finished, not given up
   bool told_missing_ = false;                   // of a test

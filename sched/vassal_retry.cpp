@@ -6,6 +6,11 @@
 // when nothing else is left, in a process that has run nothing before.
 
 namespace dagz::sched {
+namespace {
+
+constexpr uint32_t kTailGivenUpMax = 5;
+
+}  // namespace
 
 // Failures before this one, here or elsewhere, are the scheduler's affair.
 bool Vassal::tries_again(const Item& item, report::Outcome outcome) const {
@@ -89,11 +94,25 @@ void Vassal::freshen_workers(Instant now, Output& out) {
   }
 }
 
-// Each only once: one that the scheduler gives back has no better place.
-void Vassal::give_up_tail(Duration wanted, std::vector<Item>& given, Duration& given_time) {
+// No worker can begin it for a while, as far as anybody knows.
+bool Vassal::is_held_up(const Item& item, Instant now) const {
+  for (Slot slot = 0; slot < workers_.size(); ++slot) {
+    const Worker& worker = workers_[slot];
+    const bool runs_long = !worker.sent.empty() && now - worker.head_since > config_.retry_within;
+    if (worker.sent.empty() ? admits(slot, item) : !runs_long) return false;
+  }
+  return true;
+}
+
+// Each only once, as one that the scheduler gives back has no better place; but for a few times
+// more if it would have to wait for long.
+void Vassal::give_up_tail(Instant now, Duration wanted, std::vector<Item>& given,
+                          Duration& given_time) {
   for (std::size_t left = tail_.size(); left > 0 && given_time < wanted; --left) {
     const Item item = tail_[left - 1];
-    if (!tail_given_up_.insert(item.test).second) continue;
+    uint32_t& times = tail_given_up_[item.test];
+    if (times > 0 && (times >= kTailGivenUpMax || !is_held_up(item, now))) continue;
+    ++times;
     tail_.erase(tail_.begin() + static_cast<std::ptrdiff_t>(left - 1));
     given_time += estimates_.of(item.test);
     given.push_back(item);

@@ -107,6 +107,32 @@ TEST_CASE("retry: the tail goes to another node than saw the failure", "[sched]"
                             [&](const auto& one) { return one.index == failed.index; }));
 }
 
+TEST_CASE("retry: the tail goes to who is idle, if the better node is held up by long tests",
+          "[sched]") {
+  SchedulerBench bench;
+  bench.join(kA, 1);
+  bench.join(kB, 1);
+  for (const NodeId& id : {kA, kB}) {
+    bench.collect(id, kFile, "f", 2);
+    bench.collected(id);
+  }
+  bench.advance();
+  REQUIRE(bench.held(kA).size() == 1);
+  const report::Place failed = bench.held(kA).front();
+  bench.write(kA, test::finished(failed.file, failed.index, Outcome::kFailed));
+  bench.advance();
+  CHECK(bench.written<report::Granted>().back().to == kB);
+  const auto gives_up = [&] {
+    bench.write(kB, report::GaveUp{0, {{failed.file, failed.index, 1}}});
+    bench.advance();
+    return bench.written<report::Granted>().back().to;
+  };
+  // Not for a test that has just begun.
+  CHECK(gives_up() == kB);
+  bench.now = bench.now + Duration::seconds(2);
+  CHECK(gives_up() == kA);
+}
+
 TEST_CASE("retry: while there is other work, the tail waits for who is still to come", "[sched]") {
   SchedulerBench bench;
   bench.join(kB, 1);
@@ -349,6 +375,13 @@ TEST_CASE("retry: what comes back to the tail is not given up a second time", "[
   CHECK(recall(1) == std::vector<report::Run>{{kFile, 7, 2}});
   bench.grant_tail({{kFile, 7, 2}});
   CHECK(recall(2).empty());
+  // Unless it would wait there for long, and then not without end.
+  bench.now = bench.now + Duration::seconds(2);
+  for (uint64_t time = 2; time <= 5; ++time) {
+    CHECK(recall(time) == std::vector<report::Run>{{kFile, 7, 2}});
+    bench.grant_tail({{kFile, 7, 2}});
+  }
+  CHECK(recall(6).empty());
 }
 
 TEST_CASE("retry: a worker that is ended with the job gives its retry of the tail back",

@@ -21,8 +21,9 @@ bool has_idle_worker(const World& world, const Process& process) {
 }
 
 bool may_run_anywhere(const report::Test& test) {
-  return test.verdict == report::Verdict::kPending && test.attempts.empty() && !test.collects &&
-         !test.exclusive && test.weight == 1 && test.mutex == 0 && test.group == 0;
+  const bool is_unfinished = report::bucket_of(test.verdict) == report::Bucket::kUnfinished;
+  return is_unfinished && !test.collects && !test.exclusive && test.weight == 1 &&
+         test.mutex == 0 && test.group == 0;
 }
 
 // Those with the same entry before keep their time.
