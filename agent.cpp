@@ -244,19 +244,6 @@ sched::SchedulerConfig Agent::scheduler_config() const {
   return config;
 }
 
-// From the own history, and what it does not know from what other jobs have left.
-std::vector<sched::KnownDuration> Agent::known_durations() {
-  const auto durations = history_.durations();
-  std::vector<sched::KnownDuration> known;
-  known.reserve(durations.value.size());
-  for (const report::TestDuration& one : durations.value) known.push_back({one.id, one.duration});
-  auto shared = read_shared_durations(access_, options_.network.rendezvous);
-  for (report::TestDuration& one : report::missing_durations(std::move(shared), durations.value)) {
-    known.push_back({std::move(one.id), one.duration});
-  }
-  return known;
-}
-
 void Agent::make_node() {
   const sched::MachineFacts machine = sched::read_machine();
   workers_ = options_.workers.value_or(sched::auto_workers(machine));
@@ -266,7 +253,8 @@ void Agent::make_node() {
   const auto number = history_.next_number({at.wall_ms});
   config.short_id = report::format_short_id({at.wall_ms}, number.value);
   config.job_id = full_job_id(access_, at.wall_ms, short_name(access_.crypto->node_id()));
-  const auto known = known_durations();
+  const auto known =
+      known_durations(history_.durations().value, access_, options_.network.rendezvous);
   for (const std::string& message : history_.take_messages()) say(message);
   if (number.problem) say(*number.problem);
   node_ = std::make_unique<Node>(config, *access_.crypto, known, at);

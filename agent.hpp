@@ -39,7 +39,6 @@ class Agent {
   void make_node();
   NodeConfig node_config(const sched::MachineFacts& machine) const;
   sched::SchedulerConfig scheduler_config() const;
-  std::vector<sched::KnownDuration> known_durations();
   bool start_discovery();
   void start_runner();
   void loop();

@@ -6,11 +6,13 @@
 #include <algorithm>
 #include <cstdio>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "commands/commands.hpp"
 #include "commands/console.hpp"
 #include "commands/mesh_access.hpp"
+#include "commands/shared_durations.hpp"
 #include "mesh/ci_platform.hpp"
 #include "mesh/io/descriptor.hpp"
 #include "mesh/io/system_clock.hpp"
@@ -27,22 +29,31 @@
 namespace dagz {
 namespace {
 
-std::vector<sched::KnownDuration> known_durations(const std::string& state_dir) {
+std::vector<report::TestDuration> own_durations(const std::string& state_dir) {
   report::History history(state_dir);
   if (!history.exists()) return {};
-  const auto durations = history.durations();
+  auto durations = history.durations();
   for (const std::string& message : history.take_messages()) say(message);
   if (durations.problem) say(*durations.problem);
-  std::vector<sched::KnownDuration> known;
-  for (const report::TestDuration& one : durations.value) known.push_back({one.id, one.duration});
-  return known;
+  return std::move(durations.value);
+}
+
+// As `dagz run` would know them. Who joins no mesh needs nobody's trust but for what others left;
+// where there is nothing, no key is made.
+std::vector<sched::KnownDuration> planned_by(const RunOptions& options) {
+  MeshAccess access;
+  if (has_shared_durations(options.network.rendezvous)) {
+    access = open_mesh_access(options.network, options.place);
+    if (!access.error.empty()) say(access.error + "; the plan knows no durations of other hosts");
+  }
+  return known_durations(own_durations(options.place.state_dir), access,
+                         options.network.rendezvous);
 }
 
 // The runner from its start to its end.
 class Planner {
  public:
-  explicit Planner(const RunOptions& options)
-      : options_(options), forecast_(known_durations(options.place.state_dir)) {}
+  explicit Planner(const RunOptions& options) : options_(options), forecast_(planned_by(options)) {}
 
   // Returns the exit code.
   int run() {

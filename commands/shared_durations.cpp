@@ -3,6 +3,8 @@
 #include <cstring>
 #include <filesystem>
 #include <string_view>
+#include <system_error>
+#include <utility>
 
 #include "commands/sealed_file.hpp"
 
@@ -10,11 +12,10 @@ namespace dagz {
 namespace {
 
 constexpr std::string_view kLabel = "dagz durations";
+constexpr const char* kSuffix = ".durations";
 constexpr std::size_t kContentMax = kDurationsBytesMax - sizeof(mesh::Mac);
 
-std::string file_name(const mesh::Keyring& keyring) {
-  return to_hex(keyring.run_tag()) + ".durations";
-}
+std::string file_name(const mesh::Keyring& keyring) { return to_hex(keyring.run_tag()) + kSuffix; }
 
 }  // namespace
 
@@ -25,6 +26,29 @@ std::vector<report::TestDuration> read_shared_durations(const MeshAccess& access
   const auto content = read_sealed(*access.suite, kLabel, path, kContentMax);
   if (!content) return {};
   return report::decode_durations(*content).value_or(std::vector<report::TestDuration>());
+}
+
+std::vector<sched::KnownDuration> known_durations(const std::vector<report::TestDuration>& own,
+                                                  const MeshAccess& access,
+                                                  const std::string& rendezvous) {
+  std::vector<sched::KnownDuration> known;
+  known.reserve(own.size());
+  for (const report::TestDuration& one : own) known.push_back({one.id, one.duration});
+  auto shared = read_shared_durations(access, rendezvous);
+  for (report::TestDuration& one : report::missing_durations(std::move(shared), own)) {
+    known.push_back({std::move(one.id), one.duration});
+  }
+  return known;
+}
+
+bool has_shared_durations(const std::string& rendezvous) {
+  if (rendezvous.empty()) return false;
+  std::error_code error;
+  for (std::filesystem::directory_iterator at(rendezvous, error), end; !error && at != end;
+       at.increment(error)) {
+    if (at->path().extension() == kSuffix) return true;
+  }
+  return false;
 }
 
 std::optional<std::string> keep_shared_durations(const MeshAccess& access,

@@ -60,6 +60,27 @@ def test_a_history_makes_the_plan(job):
     assert re.match(r"worker #0 on node-0: 0\.[6-9]\ds, 1 test$", text.lines[2])
 
 
+def test_without_a_history_what_other_jobs_left_makes_the_plan(job, tmp_path):
+    job.write("test_slow.py", "import time\ndef test_slow(): time.sleep(0.6)\n")
+    job.write("test_quick.py", RECORDING)
+    rendezvous = tmp_path / "rendezvous"
+    options = ["-n", "2", "--rendezvous", str(rendezvous)]
+    assert plan_of(job, *options)["known_tests"] == 0
+    assert not rendezvous.exists()
+    assert job.start(*options, "--listen", "127.0.0.1", "--no-beacon").wait() == 0
+    left = {path.name: path.read_bytes() for path in rendezvous.iterdir()}
+    plan = plan_of(job, *options)
+    assert plan["known_tests"] == plan["tests"] == 7
+    assert plan["makespan_s"] == plan["workers"][0]["expected_s"] > 0.5
+    assert not job.nodes[-1].state.exists()
+    assert {path.name: path.read_bytes() for path in rendezvous.iterdir()} == left
+    # Who cannot check it does without, and says so.
+    other = job.start("--plan", "--format", "json", *options, DAGZ_SECRET="short")
+    assert other.wait() == 0
+    assert "DAGZ_SECRET is shorter" in other.errors and "knows no durations of other hosts" in other.errors
+    assert json.loads(other.lines[0])["known_tests"] == 0
+
+
 def test_the_command_decides_what_is_planned(job):
     job.write("test_recorded.py", RECORDING)
     plan = plan_of(job, "--affinity", "none", "-n", "1", pytest=["-k", "3 or 4"])
