@@ -14,7 +14,6 @@
 #include <filesystem>
 
 #include "commands/commands.hpp"
-#include "commands/ended_job.hpp"
 #include "commands/shared_durations.hpp"
 #include "mesh/io/address.hpp"
 #include "mesh/io/system_clock.hpp"
@@ -26,6 +25,7 @@
 #include "report/io/write_all.hpp"
 #include "report/job_report.hpp"
 #include "report/junit.hpp"
+#include "report/late_results.hpp"
 #include "report/text.hpp"
 #include "report/trace.hpp"
 #include "sched/io/core_speed.hpp"
@@ -223,6 +223,7 @@ NodeConfig Agent::node_config(const sched::MachineFacts& machine) const {
   config.dashboard_url = options_.dashboard_url;
   if (access_.run.node_index) config.place = *access_.run.node_index + 1;
   config.events = events_ && !events_->is_taken();
+  config.report_may_be_left = !lasting_place().empty() && !is_further_run_;
   return config;
 }
 
@@ -306,6 +307,7 @@ void Agent::start_runner() {
 
 void Agent::loop() {
   while (!failed_with_) {
+    look_for_report();
     Moment at = moment_now();
     poll_network(at);
     poll_discovery(at);
@@ -355,6 +357,19 @@ void Agent::wait(Instant until) {
   const bool heard = std::any_of(items.begin() + others, items.end(),
                                  [](const pollfd& item) { return item.revents != 0; });
   if (heard) read_workers_at_ = Instant{};
+}
+
+// The others may have closed the job without this node.
+void Agent::look_for_report() {
+  const Moment at = moment_now();
+  if (!node_->seeks_report(at.now)) return;
+  const std::string place = lasting_place();
+  auto found = closed_reports_.find(access_, place, node_->job().named()->full_id);
+  if (found) {
+    say("job " + found->short_id + " was over before this node was back; its report is in " +
+        place + ", and nothing more is begun here");
+  }
+  node_->sought_report(at, std::move(found));
 }
 
 void Agent::poll_network(Moment at) {
@@ -534,7 +549,7 @@ void Agent::finish_runner() {
   session_stopped_ = finish.hard;
   finish.job = end.summary.full_id;
   finish.began_s = end.summary.started.ms / 1000;
-  const std::string name = own_name();
+  const std::string name = own_name(end.summary);
   for (const report::TestSummary& test : end.summary.tests) {
     const bool unfinished = report::bucket_of(test.verdict) == report::Bucket::kUnfinished;
     if (report::is_failure(test.verdict)) finish.failed.push_back(test.id);
@@ -566,10 +581,12 @@ void Agent::write_file(const std::string& path, const char* what, const std::str
 }
 
 // As the job calls this node; empty if it never got to know it.
-std::string Agent::own_name() const {
-  const report::NodeIndex index = node_->job().node_index(node_->id());
-  if (index == report::kNone || !node_->job().nodes()[index].enlisted) return {};
-  return report::node_name(node_->job().nodes()[index].enlisted->number);
+std::string Agent::own_name(const report::JobSummary& summary) const {
+  const std::string id = short_name(node_->id());
+  for (const report::NodeSummary& node : summary.nodes) {
+    if (node.id == id) return node.name;
+  }
+  return {};
 }
 
 // Of what failed, before this job is recorded.
@@ -603,6 +620,16 @@ void Agent::print_report(const report::JobSummary& summary) {
   for (const std::string& message : history_.take_messages()) say(message);
 }
 
+void Agent::tell_what_came_too_late() {
+  const NodeEnd& end = *node_->end();
+  if (end.kind != NodeEnd::Kind::kFound) return;
+  const std::size_t late = report::late_results(end.summary, node_->job().summary());
+  if (late == 0) return;
+  say(std::to_string(late) +
+      (late == 1 ? " result that this node holds is" : " results that this node holds are") +
+      " not in the report of the others, which stands");
+}
+
 // The job's scheduler decided otherwise, and this node's exit code is that of the job.
 void Agent::tell_what_is_not_in_force(const report::JobSummary& summary) {
   const char* otherwise = " is not in force: the node that named the job did without it";
@@ -630,7 +657,11 @@ void Agent::tell_what_is_not_in_force(const report::JobSummary& summary) {
 int Agent::exit_code_of(const report::JobSummary& summary) {
   tell_what_is_not_in_force(summary);
   report::ExitPolicy policy;
-  if (options_.exit == ExitPolicy::kOwn) policy.own_node = node_ ? own_name() : "nobody";
+  if (options_.exit == ExitPolicy::kOwn) {
+    const bool found = node_ && node_->end()->kind == NodeEnd::Kind::kFound;
+    policy.own_node = node_ ? own_name(summary) : "";
+    if (policy.own_node.empty() && (!node_ || found)) policy.own_node = "nobody";
+  }
   policy.max_warnings = runner_status_ == report::kExitMaxWarnings;
   return report::exit_code(summary, policy);
 }
@@ -684,6 +715,7 @@ int Agent::conclude() {
       return code;
     }
   }
+  tell_what_came_too_late();
   print_report(end.summary);
   // Not for a job that was cancelled, could not begin, or was only a part.
   const bool over =

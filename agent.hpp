@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "commands/carrier.hpp"
+#include "commands/ended_job.hpp"
 #include "commands/mesh_access.hpp"
 #include "mesh/io/discovery.hpp"
 #include "node.hpp"
@@ -22,8 +23,6 @@
 // time, and performs what it decides. No decision about the job is made here.
 
 namespace dagz {
-
-struct EndedJob;
 
 class Agent {
  public:
@@ -44,6 +43,7 @@ class Agent {
   void loop();
   void wait(Instant until);
   bool pauses(Instant now) const;
+  void look_for_report();
   void poll_network(Moment at);
   void poll_discovery(Moment at);
   void look_for_foreigners(Instant now);
@@ -58,7 +58,7 @@ class Agent {
   void check_formation(Moment at);
   void draw_live(Moment at);
   void finish_runner();
-  std::string own_name() const;
+  std::string own_name(const report::JobSummary& summary) const;
   std::string job_label() const;
   int conclude();
   std::string lasting_place() const;
@@ -66,6 +66,7 @@ class Agent {
   void run_again(const report::JobSummary& earlier);
   report::KnownFlaky known_flaky(const report::JobSummary& summary);
   void print_report(const report::JobSummary& summary);
+  void tell_what_came_too_late();
   void tell_what_is_not_in_force(const report::JobSummary& summary);
   int exit_code_of(const report::JobSummary& summary);
   int code_of_session(const report::JobSummary& summary);
@@ -97,6 +98,7 @@ class Agent {
   // Of what a rerun has to run, others may have run a part, and may not come again.
   bool may_slice_ = true;
   bool is_further_run_ = false;  // this CI job has run the command before
+  ClosedReports closed_reports_;
   std::size_t members_seen_ = 1;
   Instant began_at_;
   bool runner_ended_ = false;

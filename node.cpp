@@ -455,12 +455,12 @@ void Node::remind_of_end(Moment at) {
 
 void Node::claim_changed(Moment at) {
   weave_by_ = at.now;
-  vassal_.resume();
+  if (!found_) vassal_.resume();
   tell_scheduler(at.now);
   const Member* scheduler = membership_.find(election_.claim().scheduler.node);
   const bool other = std::exchange(last_scheduler_, election_.claim().scheduler.node) !=
                      election_.claim().scheduler.node;
-  if (other && election_.claim().term > 1 && scheduler != nullptr) {
+  if (other && !found_ && election_.claim().term > 1 && scheduler != nullptr) {
     tell("node " + scheduler->profile.control_address + " has taken over as scheduler");
   }
   if (is_scheduler()) {
@@ -487,6 +487,7 @@ void Node::guard_against_stall(Instant now) {
   marks.stalled.reach();
   awareness_.poorly();
   const bool alone = membership_.live_count() == 1;
+  stood_still_ |= stall >= config_.mesh.stall_long && now >= seeks_again_at_;
   if (stall >= config_.mesh.stall_long && !alone) {
     marks.held.reach();
     held_until_ = now + config_.mesh.hold_after_stall;
@@ -553,7 +554,7 @@ Instant Node::next_deadline() const {
       std::min({links_.next_deadline(), membership_.next_deadline(), prober_.next_deadline(),
                 election_.next_deadline(), vassal_.next_deadline(), next_digest_at_,
                 next_log_flush_at_, next_worker_report_at_, end_tests_at_, depart_by_});
-  const bool hands_over = departing_ && !end_ && !job_.closed() && !is_handed_over();
+  const bool hands_over = departing_ && !end_ && !found_ && !job_.closed() && !is_handed_over();
   if (hands_over) next = std::min(next, next_hand_over_at_);
   if (weave_by_ != Instant::never()) next = std::min(next, next_weave_at());
   if (!membership_.gossip().empty() || !membership_.newcomers().empty()) {
@@ -561,7 +562,9 @@ Instant Node::next_deadline() const {
   }
   if (is_scheduler()) next = std::min({next, next_announce_at_, next_status_at_});
   const bool held = held_until_ != Instant::never();
-  if (scheduler_.is_active() && !has_departed() && !takes_leave_) {
+  if (is_out_of_touch()) next = std::min(next, seeks_again_at_);
+  if (found_ && !end_) next = std::min(next, end_found_by_);
+  if (scheduler_.is_active() && !schedules_no_more()) {
     next = std::min(next, held ? held_until_ : scheduler_.next_deadline());
   }
   return next;

@@ -54,7 +54,8 @@ struct NodeConfig {
   uint32_t expected_nodes = 0;  // a hint for the report; 0: nobody said
   uint64_t seed = 1;
   mesh::Role role = mesh::Role::kVassal;
-  bool events = false;  // tell what happens, line by line
+  bool events = false;              // tell what happens, line by line
+  bool report_may_be_left = false;  // by those who close the job, where the shell can look for it
   Duration status_every = Duration::seconds(30);
   // After the end: how long the scheduler stays for those that lack a part of the logs.
   Duration linger = Duration::seconds(3);
@@ -78,9 +79,11 @@ struct NodeEnd {
     kClosed,    // the job is over and this node holds all of it
     kDeparted,  // this node left before the end
     kForsaken,  // an archivist's: all others are gone, and nobody has closed the job
+    kFound,     // others have closed the job, and of that there is only the report that they left
   } kind = Kind::kClosed;
   report::JobSummary summary;
   // Who closed the job, and with what words: a better closing may be heard of later, too late.
+  // Neither is known of a report that was found; its reason is complete or stopped, by its tests.
   NodeId closed_by;
   report::Closed closed;
   report::CloseReason reason = report::CloseReason::kComplete;
@@ -103,6 +106,12 @@ class Node {
   // Once: hand back what has not begun, finish what runs, leave. Twice: leave now, and if all
   // others go as well, with a report of what is known here.
   void interrupt(Moment at);
+  // Whether others may have closed the job without this node: it has lost them all, or stood still
+  // for long. It schedules nothing until it is told whether they have left the job's report.
+  bool seeks_report(Instant now) const;
+  // That of this node's job (`job().named()`), if it is there: then this node ends with it, as soon
+  // as its workers have ended.
+  void sought_report(Moment at, std::optional<report::JobSummary> found);
   void advance(Moment at);
 
   Instant next_deadline() const;
@@ -221,10 +230,14 @@ class Node {
   report::JobState fold_anew(const report::Closed& closed, const NodeId& closed_by) const;
   std::optional<NodeEnd> end_with_what_is_known(Moment at, const std::string& detail) const;
   void end_forsaken(Moment at);
+  void end_found(Moment at);
   NodeEnd end_with(const report::JobState& state) const;
   bool everybody_departs() const;
   bool is_forsaken(Moment at) const;
   bool has_departed() const { return end_ && end_->kind == NodeEnd::Kind::kDeparted; }
+  bool schedules_no_more() const;
+  bool may_miss_the_end() const;
+  bool is_out_of_touch() const;
   bool is_handed_over() const;
   bool has_left(Moment at);
   void end_tests(Moment at);
@@ -269,6 +282,10 @@ class Node {
   uint32_t links_made_ = 0;
   Instant held_until_ = Instant::never();   // as a scheduler, after a long stall
   Instant expected_at_ = Instant::never();  // when this node wanted to be called again
+  bool stood_still_ = false;                // for long, and no report was sought since
+  Instant seeks_again_at_{};
+  std::optional<report::JobSummary> found_;  // what others left of the job
+  Instant end_found_by_ = Instant::never();
   Instant next_gossip_at_;
   Instant view_changed_at_;
   Instant next_digest_at_;

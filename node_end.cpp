@@ -20,6 +20,8 @@ struct {
   Mark unheard{"work: a node leaves though nobody is known to hold its log"};
   Mark incomplete{"work: a node ends without all of the closed job's logs"};
   Mark forsaken{"work: an archivist is left alone with a job that nobody has closed"};
+  Mark found{"work: the report that others have left is the end of a node"};
+  Mark outlived_tests{"work: a node has found the report of others, and its tests still run"};
   Mark folded_anew{"work: a node has more entries than the closing one names"};
 } marks;
 
@@ -35,6 +37,8 @@ constexpr Duration kLastLook = Duration::milliseconds(250);
 constexpr Duration kMeetsWithin = Duration::seconds(10);
 // Whoever lacks something asks more often than that.
 constexpr Duration kLastQuestion = Duration::milliseconds(1500);
+// A directory on a network file system shows what others have left after a while.
+constexpr Duration kSeekAgain = Duration::seconds(1);
 
 }  // namespace
 
@@ -53,6 +57,19 @@ bool Node::is_forsaken(Moment at) const {
     return one.second.profile.role == mesh::Role::kVassal;
   });
   return met_anybody || at.now >= started_at_ + kMeetsWithin;
+}
+
+// Whoever leaves does not linger, so nobody would tell the rest of a closing.
+bool Node::schedules_no_more() const { return takes_leave_ || has_departed() || found_; }
+
+// One of several nodes, and the job goes on as far as it knows.
+bool Node::may_miss_the_end() const {
+  const bool goes_on = !end_ && !found_ && job_.named();
+  return config_.report_may_be_left && goes_on && job_.nodes().size() > 1;
+}
+
+bool Node::is_out_of_touch() const {
+  return may_miss_the_end() && (stood_still_ || membership_.working_count() == 1);
 }
 
 bool Node::is_handed_over() const {
@@ -166,11 +183,49 @@ std::optional<NodeEnd> Node::end_with_what_is_known(Moment at, const std::string
   return end_with(fold_anew(closed, claim.scheduler.node));
 }
 
+// As soon as it wakes, before it hears its workers: they would be given more to run.
+bool Node::seeks_report(Instant now) const {
+  if (now < seeks_again_at_) return false;
+  const bool wakes =
+      expected_at_ < Instant::never() && now >= expected_at_ + config_.mesh.stall_long;
+  return is_out_of_touch() || (wakes && may_miss_the_end());
+}
+
+void Node::sought_report(Moment at, std::optional<report::JobSummary> found) {
+  seeks_again_at_ = at.now + kSeekAgain;
+  stood_still_ = false;
+  const bool ours = found && job_.named() && found->full_id == job_.named()->full_id;
+  if (!ours || end_ || found_) return;
+  marks.found.reach();
+  if (vassal_.running() > 0) marks.outlived_tests.reach();
+  found_ = std::move(found);
+  end_tests_at_ = std::min(end_tests_at_, at.now + config_.grace);
+  end_found_by_ =
+      at.now + config_.grace + config_.vassal.tear_down_within + config_.scheduler.end_within;
+  sched::Vassal::Output out;
+  vassal_.drain(out);
+  perform(at, std::move(out));
+}
+
+// With what others have made of the job, whatever this node knows besides.
+void Node::end_found(Moment at) {
+  if (!vassal_.is_drained() && at.now < std::min(end_found_by_, depart_by_)) return;
+  end_tests_at_ = depart_by_ = end_found_by_ = Instant::never();
+  end_ = NodeEnd{};
+  end_->kind = NodeEnd::Kind::kFound;
+  end_->summary = std::move(*found_);
+  const bool whole = end_->summary.counts.unfinished == 0;
+  end_->reason = whole ? report::CloseReason::kComplete : report::CloseReason::kStopped;
+  if (config_.events) events_.closed({elapsed(at), at.wall_ms}, end_->summary, end_->reason);
+  ended_at_ = at.now;
+}
+
 // The report is made from exactly what the closing entry names, so that no node's report has more
 // in it than another's.
 void Node::finish(Moment at) {
   if (end_) return;
   if (at.now >= end_tests_at_) end_tests(at);
+  if (found_) return end_found(at);
   if (!job_.closed()) {
     if (is_forsaken(at)) return end_forsaken(at);
     if (!has_left(at)) return;

@@ -15,7 +15,7 @@ report::EventLog::When Node::event_time(Instant now) const {
 }
 
 void Node::tell_member(Instant now, const mesh::Member& member, mesh::MemberChange change) {
-  if (!config_.events || job_.closed()) return;
+  if (!config_.events || job_.closed() || end_) return;
   const mesh::Profile& profile = member.profile;
   const auto when = event_time(now);
   if (change == mesh::MemberChange::kDied) {
@@ -26,7 +26,7 @@ void Node::tell_member(Instant now, const mesh::Member& member, mesh::MemberChan
 }
 
 void Node::tell_scheduler(Instant now) {
-  if (!config_.events || job_.closed()) return;
+  if (!config_.events || job_.closed() || end_) return;
   const mesh::Claim& claim = election_.claim();
   const mesh::Member* member = membership_.find(claim.scheduler.node);
   events_.scheduler_changed(event_time(now), job_, claim.scheduler.node,

@@ -557,8 +557,7 @@ void Node::update_live_nodes() {
 
 void Node::run_scheduler(Moment at) {
   if (!scheduler_.is_active()) return;
-  // Whoever leaves does not linger, so nobody would tell the rest of a closing.
-  if (has_departed() || takes_leave_) return;
+  if (schedules_no_more() || seeks_report(at.now)) return;
   if (held_until_ != Instant::never()) {
     if (at.now < held_until_) return;
     held_until_ = Instant::never();

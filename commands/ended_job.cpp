@@ -62,6 +62,13 @@ int64_t age_seconds(const std::filesystem::path& path) {
   return std::max<int64_t>(0, std::time(nullptr) - status.st_mtime);
 }
 
+// Nought if it is gone.
+int64_t changed_ns(const std::filesystem::path& path) {
+  struct stat status {};
+  if (stat(path.c_str(), &status) != 0) return 0;
+  return int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
+}
+
 // Behind the job's key: its attempt, its build if that is known, and what tells it from others.
 bool is_of_this_build(const MeshAccess& access, const std::string& full_id) {
   const std::string key = access.job + "/";
@@ -268,6 +275,20 @@ EndedSearch find_ended(const MeshAccess& access, const std::string& rendezvous,
   if (open) search_history(access, history, search);
   if (search.found) search.note.clear();
   return search;
+}
+
+std::optional<report::JobSummary> ClosedReports::find(const MeshAccess& access,
+                                                      const std::string& rendezvous,
+                                                      const std::string& full_id) {
+  for (const auto& path : ended_files(prefix_of(*access.keyring), rendezvous)) {
+    const std::pair known(path.string(), changed_ns(path));
+    if (others_.contains(known)) continue;
+    auto summary = read_ended(*access.keyring, path);
+    if (!summary) continue;
+    if (summary->full_id == full_id) return summary;
+    others_.insert(known);
+  }
+  return std::nullopt;
 }
 
 std::unordered_set<std::string> passed_tests(const report::JobSummary& earlier) {

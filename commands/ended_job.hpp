@@ -1,8 +1,11 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_set>
+#include <utility>
 
 #include "commands/mesh_access.hpp"
 #include "report/io/history.hpp"
@@ -17,7 +20,8 @@
 // come too late for it; who finds any other job of the same key is a rerun. Only jobs of the same
 // build count, and none where nothing names the build: other sources may have broken what passed.
 // Only jobs of the same command count, and none that this very CI job has run before, where the CI
-// tells: its second run may be made under other settings.
+// tells: its second run may be made under other settings. A node that was in the job, and was away
+// as it ended, finds it by its full id.
 
 namespace dagz {
 
@@ -49,6 +53,18 @@ struct EndedSearch {
 // A rerun clears what the last run of this attempt has left in the directory.
 EndedSearch find_ended(const MeshAccess& access, const std::string& rendezvous,
                        report::History& history);
+
+// For a node that others may have closed its job without: looks for that job's report again and
+// again, and reads what is of another job once only.
+class ClosedReports {
+ public:
+  // By its full id, whoever has left it.
+  std::optional<report::JobSummary> find(const MeshAccess& access, const std::string& rendezvous,
+                                         const std::string& full_id);
+
+ private:
+  std::set<std::pair<std::string, int64_t>> others_;  // path and time of the last change
+};
 
 // The tests that a rerun after this attempt need not run: all that passed, if it failed or was not
 // complete; else none. What was skipped or failed as expected did not pass: the reason may be gone.

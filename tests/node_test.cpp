@@ -475,6 +475,152 @@ TEST_CASE("node: results that wait for their names are each told and learnt from
   CHECK(told[0].lag > slow.duration / 2);
 }
 
+namespace {
+
+// A node of two, with a suite of its own to run, and the other one, which has named the job.
+struct OneOfTwo {
+  test::FakeCrypto crypto{1};
+  Moment at{test::at_ms(1000), 1'700'000'000'000};
+  Node node;
+  Peer other{2, node, at};
+  NodeActions actions;
+
+  explicit OneOfTwo(bool may_be_left = true) : node(config(may_be_left), crypto, {}, at) {
+    const NodeId& them = other.actor.id();
+    other.say(mesh::Announce{other.actor.own_claim()});
+    other.push({test::named(0), report::Enlisted{them, 0, 0, 2},
+                report::Enlisted{node.id(), 1, 2, 2}, report::Collected{}});
+    sched::FileCollected file;
+    file.path = "a.py";
+    file.ids = {"a.py::t0", "a.py::t1"};
+    node.runner_event(other.at, file);
+    node.runner_event(other.at, sched::CollectionDone{});
+    for (int i = 0; i < 5; ++i) pass(100);
+  }
+
+  static NodeConfig config(bool may_be_left) {
+    NodeConfig config = Bench::config({});
+    config.report_may_be_left = may_be_left;
+    return config;
+  }
+  static report::JobSummary left(const std::string& full_id = "job") {
+    report::JobSummary summary;
+    summary.full_id = full_id;
+    summary.status = report::JobStatus::kPassed;
+    return summary;
+  }
+
+  void pass(int64_t ms) { actions = other.pass(Duration::milliseconds(ms)); }
+  // The other one says nothing any more.
+  void lose_the_other() {
+    for (int i = 0; i < 100 && node.membership().working_count() > 1; ++i) pass(100);
+    REQUIRE(node.membership().working_count() == 1);
+  }
+  template <class Command>
+  bool is_told() const {
+    return std::any_of(actions.commands.begin(), actions.commands.end(), [](const auto& command) {
+      return std::holds_alternative<Command>(command);
+    });
+  }
+  // The other one has both its workers run a test.
+  void run_tests() {
+    report::FileKey key = 0;
+    for (const auto& [offered, collection] : node.job().files()) key = offered;
+    const mesh::Claim claim = other.actor.own_claim();
+    other.push(
+        {test::listed(key, "a.py", 2), report::Granted{claim, node.id(), false, {{key, 0, 2}}}});
+    pass(1);
+    REQUIRE(is_told<sched::StartWorker>());
+    for (sched::Slot slot = 0; slot < 2; ++slot) {
+      node.runner_event(other.at, sched::WorkerReady{slot});
+      node.runner_event(other.at, sched::WorkerWants{slot});
+    }
+    pass(1);
+    REQUIRE(is_told<sched::RunTests>());
+  }
+};
+
+}  // namespace
+
+TEST_CASE("node: who has lost all others looks for their report before it goes on", "[node]") {
+  OneOfTwo two;
+  CHECK_FALSE(two.node.seeks_report(two.other.at.now));
+  two.lose_the_other();
+  for (int i = 0; i < 50; ++i) {
+    two.pass(100);
+    CHECK(two.node.seeks_report(two.other.at.now));
+    CHECK_FALSE(two.is_told<sched::StartWorker>());
+  }
+  SECTION("it is there") {
+    two.node.sought_report(two.other.at, OneOfTwo::left());
+    two.pass(1);
+    REQUIRE(two.node.end().has_value());
+    CHECK(two.node.end()->kind == NodeEnd::Kind::kFound);
+    CHECK(two.node.end()->summary.status == report::JobStatus::kPassed);
+    CHECK(two.node.may_exit(two.other.at.now + Duration::seconds(1)));
+    for (int i = 0; i < 50; ++i) {
+      CHECK_FALSE(two.is_told<sched::StartWorker>());
+      two.pass(100);
+    }
+  }
+  SECTION("it is not there, or only that of another job") {
+    two.node.sought_report(two.other.at, std::nullopt);
+    CHECK_FALSE(two.node.seeks_report(two.other.at.now));
+    two.pass(10);
+    CHECK(two.is_told<sched::StartWorker>());
+    // It may yet come.
+    two.pass(990);
+    CHECK(two.node.seeks_report(two.other.at.now));
+    two.node.sought_report(two.other.at, OneOfTwo::left("another job"));
+    two.pass(10);
+    CHECK_FALSE(two.node.end().has_value());
+  }
+}
+
+TEST_CASE("node: where no report is left nobody looks for one", "[node]") {
+  OneOfTwo two(false);
+  two.lose_the_other();
+  for (int i = 0; i < 20 && !two.is_told<sched::StartWorker>(); ++i) two.pass(100);
+  CHECK(two.is_told<sched::StartWorker>());
+  CHECK_FALSE(two.node.seeks_report(two.other.at.now + Duration::seconds(10)));
+}
+
+TEST_CASE("node: who stood still looks for the report before it hears its workers", "[node]") {
+  OneOfTwo two;
+  const Instant later = two.other.at.now + Duration::seconds(30);
+  CHECK(two.node.seeks_report(later));
+  SECTION("asked as it wakes") {
+    two.node.sought_report({later, two.other.at.wall_ms + 30'000}, std::nullopt);
+    CHECK_FALSE(two.node.seeks_report(later));
+  }
+  SECTION("asked when it has gone on") {
+    two.pass(30'000);
+    CHECK(two.node.seeks_report(later));
+    CHECK(two.node.next_deadline() <= later);
+  }
+}
+
+TEST_CASE("node: who has found the report of the others ends its workers first", "[node]") {
+  OneOfTwo two;
+  two.run_tests();
+  two.node.sought_report(two.other.at, OneOfTwo::left());
+  two.pass(1);
+  CHECK(two.is_told<sched::DrainWorker>());
+  CHECK_FALSE(two.node.end().has_value());
+  SECTION("politely") {}
+  SECTION("and those that do not end within the grace by force") {
+    two.pass(Bench::config({}).grace.ms());
+    CHECK(two.is_told<sched::KillWorker>());
+    CHECK_FALSE(two.node.end().has_value());
+  }
+  for (sched::Slot slot = 0; slot < 2; ++slot) {
+    two.node.runner_event(two.other.at, sched::WorkerGone{slot, true, {}, {}});
+  }
+  two.pass(1);
+  REQUIRE(two.node.end().has_value());
+  CHECK(two.node.end()->kind == NodeEnd::Kind::kFound);
+}
+
 TEST_CASE("node: a large view is told in parts", "[node]") {
   Bench bench({});
   Peer peer(2, bench.node, bench.at);

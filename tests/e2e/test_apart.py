@@ -1,7 +1,9 @@
 """Nodes that never meet the others: because they come after the end, or because nothing connects them."""
 
+import json
 import os
 import re
+import signal
 import time
 
 import pytest
@@ -246,6 +248,72 @@ def test_a_slice_needs_a_place(job, place):
     assert start(job, place).wait() == 0
     assert ran(place) == 60
     assert start(job, place, "--on-isolation", "slice").wait() == 4
+
+
+# Of two nodes each has begun a test before one of them stands still.
+HELD = """
+import os, pathlib, pytest, time
+place = pathlib.Path(os.environ["RAN"]).parent
+@pytest.fixture(scope="session", autouse=True)
+def session():
+    yield
+    (place / ("ended-" + os.environ["DAGZ_NODE"])).touch()
+@pytest.mark.parametrize("i", range(12))
+def test_it(i):
+    (place / ("began-" + os.environ["DAGZ_NODE"])).touch()
+    while not (place / "go").exists(): time.sleep(0.02)
+    with open(os.environ["RAN"], "a") as file: print(i, file=file)
+def test_fails():
+    test_it(12)
+    assert 0
+"""
+
+
+def wait_for(what):
+    deadline = time.monotonic() + PATIENCE
+    while not what() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert what()
+
+
+def outlived(job, place, which, *options):
+    """Two nodes, one of which stood still until the other one had ended the job: both of them."""
+    job.write("test_it.py", HELD)
+    nodes = [start(job, place, "--affinity", "none", "--retries", "0", *options, DAGZ_EVENTS=str(place / f"events-{i}"))
+             for i in range(2)]
+    wait_for(lambda: len(list(place.glob("began-*"))) == 2)
+    still = nodes.pop(which)
+    still.send(signal.SIGSTOP)
+    (place / "go").touch()
+    assert nodes[0].wait() == 1
+    assert "1 failed, 12 passed" in nodes[0].summary() and "1 lost node" in "\n".join(nodes[0].report())
+    return nodes[0], still
+
+
+@pytest.mark.parametrize("which, verdict, code", [(0, "job", 1), (1, "job", 1), (1, "own", 0)])
+def test_who_stood_still_beyond_the_end_takes_the_report_of_the_others(job, place, which, verdict, code):
+    other, still = outlived(job, place, which, "--exit", verdict)
+    before = ran(place)
+    still.send(signal.SIGCONT)
+    assert still.wait() == code
+    assert still.report() == other.report() and ran(place) == before
+    assert f"was over before this node was back; its report is in {place}" in still.errors
+    assert re.search(r"\d results? that this node holds (is|are) not in the report of the others", still.errors)
+    # As if it had heard of the end: its worker has torn down, and the job is remembered.
+    assert len(list(place.glob("ended-*"))) == 2
+    assert still.kept_report().splitlines() == other.report()
+    last = json.loads((place / f"events-{which}").read_text().splitlines()[-1])
+    assert (last["event"], last["status"]) == ("job_closed", "FAILED")
+
+
+def test_who_stood_still_believes_no_report_by_somebody_else(job, place):
+    other, still = outlived(job, place, 1)
+    (ended,) = (place / "rendezvous").glob("*.ended")
+    ended.write_bytes(ended.read_bytes().replace(b"FAILED", b"PASSED", 1))
+    still.send(signal.SIGCONT)
+    assert still.wait() == 1
+    assert still.report() != other.report() and "1 failed, 12 passed" in still.summary()
+    assert "was over before this node was back" not in still.errors
 
 
 def test_what_is_no_report_is_passed_over(job, place):

@@ -384,6 +384,12 @@ void Checkers::check_reports(const World& world, uint32_t mesh) {
       continue;
     }
     if (world.is_archivist(process)) check_kept(world, process);
+    if (process.end->kind == NodeEnd::Kind::kFound) {
+      const std::string found = report_text(process.end->summary, *process.crypto);
+      const bool is_told = std::any_of(jobs.begin(), jobs.end(),
+                                       [&](const auto& job) { return job.second.second == found; });
+      if (!is_told) violated(world, &process, "has found a report that nobody prints:\n" + found);
+    }
     if (process.end->kind != NodeEnd::Kind::kClosed) continue;
     check_names(world, process);
     check_groups(world, process);

@@ -137,6 +137,7 @@ Scenario draw_scenario(uint64_t seed, uint32_t nodes, uint32_t meshes) {
   }
   scenario.strict = seed % 13 == 12;
   scenario.flaky_fails = seed % 5 == 2;
+  scenario.reports_left = seed % 2 == 0;
   if (seed % 7 == 3) scenario.suite.marked_percent = static_cast<uint32_t>(more.between(1, 25));
   if (nodes > 2 && seed % 9 == 5 && !scenario.slices) {
     scenario.archivist = static_cast<uint32_t>(more.below(nodes));
@@ -185,6 +186,7 @@ std::string describe(const Scenario& s) {
   if (s.strict) text += " strict";
   if (s.archivist) text += " archivist " + std::to_string(*s.archivist);
   if (s.flaky_fails) text += " flaky=fail";
+  if (s.reports_left) text += " reports left";
   if (s.slices) text += s.alone ? " slices, alone" : " slices";
   const auto ms = [](Instant at) { return std::to_string((at - Instant{}).ms()); };
   for (const Crash& crash : s.faults.crashes) {

@@ -110,6 +110,8 @@ struct Scenario {
   std::optional<uint32_t> archivist;
   // As --flaky fail, on every other node: the one that names the job decides.
   bool flaky_fails = false;
+  // As --rendezvous: who was away at the end finds the report of those who closed the job.
+  bool reports_left = false;
   // The tests have a history, and nodes differ in speed by up to this factor; 0: neither.
   uint32_t slowest = 0;
   // A later attempt: all, most or one of the nodes remember what passed before, or they differ.

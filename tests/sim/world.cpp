@@ -224,6 +224,7 @@ void World::start(Process& process) {
   config.scheduler.strict_collection = scenario_.strict;
   config.scheduler.flaky_fails = scenario_.flaky_fails && process.number % 2 == 0;
   config.earlier = memory_of(process);
+  config.report_may_be_left = scenario_.reports_left && !is_archivist(process);
   if (scenario_.slices) {
     config.scheduler.slice = sched::Slice{process.number % scenario_.nodes, scenario_.nodes};
   }
@@ -303,12 +304,32 @@ bool World::step() {
     if (process.wake_at > now_) return true;
     process.wake_at = Instant::never();
   }
+  look_for_report(process);
   happen(process, event.what);
   if (process.exited) return true;
   process.node->advance(moment(process));
   perform(process);
   touched_ = &process;
   return true;
+}
+
+// All nodes of a mesh give the job one id, but each its own start.
+void World::look_for_report(Process& process) {
+  if (!process.node || !process.node->seeks_report(now_)) return;
+  const auto left =
+      reports_left_.find({process.mesh, process.node->job().named()->started_wall_ms});
+  std::optional<report::JobSummary> found;
+  if (left != reports_left_.end()) found = left->second;
+  process.node->sought_report(moment(process), std::move(found));
+}
+
+void World::leave_report(const Process& process) {
+  using report::CloseReason;
+  const NodeEnd& end = *process.end;
+  const bool whole = end.reason == CloseReason::kComplete || end.reason == CloseReason::kStopped ||
+                     end.reason == CloseReason::kDeadline || end.reason == CloseReason::kFailed;
+  if (end.kind != NodeEnd::Kind::kClosed || !whole) return;
+  reports_left_.try_emplace({process.mesh, end.summary.started.ms}, end.summary);
 }
 
 void World::happen(Process& process, const What& what) {
@@ -436,6 +457,7 @@ void World::narrate(const Process& process, const std::string& what) const {
 void World::exit(Process& process) {
   narrate(process, "ends");
   process.end = &*process.node->end();
+  if (scenario_.reports_left) leave_report(process);
   process.node->say_goodbye(moment(process));
   NodeActions actions = process.node->take_actions();
   for (const auto& send : actions.links.sends) carry(process, send);

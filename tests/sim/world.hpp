@@ -7,6 +7,7 @@
 #include <queue>
 #include <string>
 #include <unordered_set>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -141,6 +142,8 @@ class World {
   void end_in_the_last_moment(const Process& closer);
   uint32_t measured_speed(uint32_t number, double speed) const;
   void start(Process& process);
+  void look_for_report(Process& process);
+  void leave_report(const Process& process);
   void happen(Process& process, const What& what);
   bool is_cut(uint32_t from, uint32_t to) const;
   void hang_up(Process& process);
@@ -166,6 +169,7 @@ class World {
   std::vector<std::map<std::string, uint32_t>> tries_;  // by mesh
   std::vector<Process> processes_;
   std::vector<std::vector<const Process*>> meshes_;
+  std::map<std::pair<uint32_t, int64_t>, report::JobSummary> reports_left_;  // by mesh and start
   std::vector<Instant> last_crash_at_;  // by mesh: in the last moment of its first job
   std::map<std::string, uint32_t> taken_down_by_;
   Instant last_ended_by_test_{};
