@@ -190,7 +190,6 @@ class Scheduler {
                          const LiveNode& to) const;
   std::vector<Running> running_on(Instant now, const LiveNode& node) const;
   bool is_given_up(report::TestIndex test, std::optional<Duration>& share) const;
-  bool has_free_worker(const LiveNode& node) const;
   bool is_held_up(Instant now, const LiveNode& node) const;
   void serve_tail(Instant now, Output& out);
   // Tests that take their nodes down (scheduler_poison.cpp)

@@ -81,13 +81,9 @@ bool Scheduler::is_work_held() const {
   });
 }
 
-bool Scheduler::has_free_worker(const LiveNode& node) const {
-  const auto books = books_.find(job_.node_index(node.id));
-  return books == books_.end() || books->second.held.size() < node.workers;
-}
-
 bool Scheduler::is_held_up(Instant now, const LiveNode& node) const {
-  if (has_free_worker(node)) return false;
+  const auto books = books_.find(job_.node_index(node.id));
+  if (books == books_.end() || books->second.held.size() < node.workers) return false;
   const std::vector<Duration> done = done_since_results(now, node);
   return *std::min_element(done.begin(), done.end()) > kRunsLong;
 }
@@ -102,7 +98,7 @@ void Scheduler::serve_tail(Instant now, Output& out) {
     const LiveNode* node = nullptr;
     NodeIndex index = kNone;
     Duration load;
-    bool free = false;
+    bool idle = false;
     bool held_up = false;
     std::vector<TestIndex> given;
   };
@@ -110,8 +106,9 @@ void Scheduler::serve_tail(Instant now, Output& out) {
   for (const LiveNode& live : live_) {
     const NodeIndex index = job_.node_index(live.id);
     if (live.workers == 0 || !is_ready(live.id)) continue;
-    candidates.push_back(
-        {&live, index, time_left(now, live), has_free_worker(live), is_held_up(now, live), {}});
+    const auto books = books_.find(index);
+    const bool idle = books == books_.end() || books->second.held.empty();
+    candidates.push_back({&live, index, time_left(now, live), idle, is_held_up(now, live), {}});
   }
   const bool others_come = may_still_come();
   const bool work_left = !open_.empty() || is_work_held();
@@ -127,8 +124,8 @@ void Scheduler::serve_tail(Instant now, Output& out) {
       const report::Test& it = job_.tests()[test];
       // More than once only for want of room.
       const uint32_t times = times_given_up(it, one.index);
-      const uint32_t in_vain = one.held_up || times > 1 ? times : 0;
-      return std::tuple(in_vain, has_run(it, one.index), !one.free, one.load);
+      const uint32_t in_vain = !one.idle && (one.held_up || times > 1) ? times : 0;
+      return std::tuple(in_vain, has_run(it, one.index), !one.idle, one.load);
     };
     for (Candidate& one : candidates) {
       if (!job_.place_on(test, one.index)) continue;
