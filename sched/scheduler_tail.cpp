@@ -27,13 +27,6 @@ struct {
 // A node whose workers have all run their tests for longer has no room for a retry.
 constexpr Duration kRunsLong = Duration::seconds(1);
 
-uint32_t times_given_up(const report::Test& test, NodeIndex node) {
-  for (const report::Assignment& one : test.assignments) {
-    if (one.node == node) return one.gave_up;
-  }
-  return 0;
-}
-
 bool has_run(const report::Test& test, NodeIndex node) {
   return std::any_of(test.attempts.begin(), test.attempts.end(),
                      [node](const report::Attempt& attempt) { return attempt.node == node; });
@@ -81,6 +74,17 @@ bool Scheduler::is_work_held() const {
   });
 }
 
+void Scheduler::count_retries(NodeIndex node, const report::GaveUp& gave_up) {
+  for (const report::Run& run : gave_up.runs) {
+    const uint64_t end = std::min<uint64_t>(uint64_t{run.first} + run.count, UINT32_MAX);
+    for (uint64_t i = run.first; i < end; ++i) {
+      const TestIndex test = job_.test_at(run.file, static_cast<uint32_t>(i));
+      if (test == kNone) break;
+      if (job_.tests()[test].verdict == report::Verdict::kRetry) ++retries_given_up_[{test, node}];
+    }
+  }
+}
+
 bool Scheduler::is_held_up(Instant now, const LiveNode& node) const {
   const auto books = books_.find(job_.node_index(node.id));
   if (books == books_.end() || books->second.held.size() < node.workers) return false;
@@ -123,7 +127,8 @@ void Scheduler::serve_tail(Instant now, Output& out) {
     const auto rank = [&](const Candidate& one) {
       const report::Test& it = job_.tests()[test];
       // More than once only for want of room.
-      const uint32_t times = times_given_up(it, one.index);
+      const auto returned = retries_given_up_.find({test, one.index});
+      const uint32_t times = returned == retries_given_up_.end() ? 0 : returned->second;
       const uint32_t in_vain = !one.idle && (one.held_up || times > 1) ? times : 0;
       return std::tuple(in_vain, has_run(it, one.index), !one.idle, one.load);
     };
