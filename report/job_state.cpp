@@ -495,27 +495,31 @@ void JobState::on(NodeIndex origin, const Settled& entry) {
   });
 }
 
-// Two schedulers may say so of different nodes.
+// Two schedulers may say so of different nodes, or of different workers of one: the first counts.
 void JobState::on(NodeIndex origin, const Poisoned& entry) {
   if (nodes_[origin].id != entry.claim.scheduler.node) return;
   if (defer(origin, entry.file, entry)) return;
   const TestIndex index = test_at(entry.file, entry.index);
   if (index == kNone) return;
   Test& test = tests_[index];
-  if (test.collects) return fail_collection(test);
+  if (test.collects) return fail_collection(origin, index);
   test.settled = true;
   const std::size_t before = test.attempts.size();
   for (const Loss& loss : entry.losses) {
     const NodeIndex node = intern(loss.node);
-    const bool known =
-        std::any_of(test.attempts.begin(), test.attempts.end(),
-                    [node](const Attempt& other) { return other.lost && other.node == node; });
-    if (known) continue;
+    const uint32_t slot = std::min(loss.slot, mesh::kWorkersMax - 1);
+    const auto known =
+        std::find_if(test.attempts.begin(), test.attempts.end(),
+                     [node](const Attempt& other) { return other.lost && other.node == node; });
+    if (known != test.attempts.end()) {
+      known->result.slot = std::min(known->result.slot, slot);
+      continue;
+    }
     Attempt& attempt = test.attempts.emplace_back(Attempt{node, {}, true});
     attempt.result.file = entry.file;
     attempt.result.index = entry.index;
     attempt.result.outcome = Outcome::kCrashed;
-    attempt.result.slot = std::min(loss.slot, mesh::kWorkersMax - 1);
+    attempt.result.slot = slot;
     attempt.result.message = "its node was lost while it ran";
   }
   judge(test);
@@ -525,12 +529,12 @@ void JobState::on(NodeIndex origin, const Poisoned& entry) {
   }
 }
 
-void JobState::fail_collection(Test& test) {
-  collection_errors_.try_emplace(test.id, "the node was lost, each time that it was collected");
-  if (test.verdict != Verdict::kPending) return;
-  test.verdict = Verdict::kOk;
+void JobState::fail_collection(NodeIndex origin, TestIndex index) {
+  Test& collection = tests_[index];
+  on(origin, CollectionFailed{collection.id, "its node was lost, each time that it was collected"});
+  if (collection.verdict != Verdict::kPending) return;
+  collection.verdict = Verdict::kOk;
   --uncollected_;
-  const auto index = test_at(test.places.front().file, test.places.front().index);
   changes_.push_back({Change::Kind::kSettled, index, kNone});
 }
 

@@ -221,7 +221,7 @@ class JobState {
   void on(NodeIndex origin, const Required& entry);
   void on(NodeIndex origin, const Began& entry);
   void on(NodeIndex origin, const Poisoned& entry);
-  void fail_collection(Test& test);
+  void fail_collection(NodeIndex origin, TestIndex index);
   template <class Visit>
   void for_each_test(NodeIndex origin, const std::vector<Run>& runs, const Entry& whole,
                      const Visit& visit);

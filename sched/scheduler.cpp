@@ -544,8 +544,11 @@ Instant Scheduler::next_deadline() const {
   } else if (config_.deadline.ns > 0) {
     next = began_at_ + config_.deadline;
   }
-  for (const auto& [test, since] : accused_since_)
-    next = std::min(next, since + config_.condemn_after);
+  if (!draining_since_ && !stop_reason_) {
+    for (const auto& [test, since] : accused_since_) {
+      next = std::min(next, since + config_.condemn_after);
+    }
+  }
   for (const auto& [number, recall] : recalls_) next = std::min(next, recall.expires_at);
   return next;
 }

@@ -126,7 +126,7 @@ void Scheduler::serve_tail(Instant now, Output& out) {
     Candidate* best = nullptr;
     const auto rank = [&](const Candidate& one) {
       const report::Test& it = job_.tests()[test];
-      // More than once only for want of room.
+      // A node gives one up a second time only for want of room.
       const auto returned = retries_given_up_.find({test, one.index});
       const uint32_t times = returned == retries_given_up_.end() ? 0 : returned->second;
       const uint32_t in_vain = !one.idle && (one.held_up || times > 1) ? times : 0;

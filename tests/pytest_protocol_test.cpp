@@ -59,6 +59,11 @@ TEST_CASE("pytest protocol: hello of the zygote and of a worker", "[sched]") {
   CHECK(told.arguments->all == std::vector<std::string>{"-x", "t"});
   CHECK(told.arguments->options == std::vector<std::string>{"-x"});
   CHECK(told.arguments->to_root == "../");
+  const std::string much(kArgumentsBytesMax + 1, 'x');
+  CHECK_FALSE(decode_as<ZygoteHello>(R"({"t":"hello","v":1,"role":"zygote","pid":12,"arguments":)"
+                                     R"({"all":[")" +
+                                     much + R"("],"options":[]}})")
+                  .arguments);
   const auto worker =
       decode_as<WorkerHello>(R"({"t":"hello","v":1,"role":"worker","slot":3,"pid":9})");
   CHECK(worker.slot == 3);

@@ -132,6 +132,17 @@ TEST_CASE("poison: whom a third node is lost with, alone, has crashed", "[sched]
   CHECK(attempts[0].message == "its node was lost while it ran");
 }
 
+TEST_CASE("poison: a job that is stopped meanwhile waits for nobody", "[sched]") {
+  Suspect bench;
+  bench.begin(*bench.holder(0), 0);
+  bench.lose_holder(0);
+  bench.scheduler.stop(report::CloseReason::kInterrupted, "interrupted");
+  bench.now = bench.now + Duration::seconds(30);
+  bench.advance();
+  CHECK(bench.written<report::Poisoned>().empty());
+  CHECK(bench.scheduler.next_deadline() > bench.now);
+}
+
 TEST_CASE("poison: a node that comes back in time is not blamed on a test", "[sched]") {
   Suspect bench;
   const NodeId third = *bench.holder(0);
@@ -186,6 +197,20 @@ TEST_CASE("poison: the fold knows crashes with nodes, in any order", "[sched]") 
   CHECK(fold({given, {kB, lost.second}}) == Verdict::kPending);
 }
 
+TEST_CASE("poison: two schedulers that name different workers are one, in any order", "[sched]") {
+  const auto worker = [](uint32_t first, uint32_t second) {
+    report::JobState job;
+    job.apply(kA, named(2));
+    job.apply(kA, listed(kFile, "f", 1));
+    job.apply(kA, granted(kA, kB, {{kFile, 0, 1}}));
+    job.apply(kA, report::Poisoned{claim_by(kA), kFile, 0, {{kB, first}}});
+    job.apply(kC, report::Poisoned{claim_by(kC), kFile, 0, {{kB, second}}});
+    REQUIRE(job.summary().tests[0].attempts.size() == 1);
+    return job.summary().tests[0].attempts[0].worker;
+  };
+  CHECK(worker(1, 3) == worker(3, 1));
+}
+
 TEST_CASE("poison: a file whose collection takes nodes down is a collection error", "[sched]") {
   report::JobState job;
   job.apply(kA, named(2));
@@ -195,4 +220,17 @@ TEST_CASE("poison: a file whose collection takes nodes down is a collection erro
   job.apply(kA, report::Poisoned{claim_by(kA), kFile, 0, {{kB, 0}}});
   CHECK(job.uncollected() == 0);
   CHECK(job.collection_errors() == 1);
+}
+
+TEST_CASE("poison: what else is said of such a file may come before or after", "[sched]") {
+  const auto errors = [](bool poisoned_first) {
+    report::JobState job;
+    job.apply(kA, report::Found{{{kFile, "test_f.py", 100}}});
+    const report::Entry poisoned = report::Poisoned{claim_by(kA), kFile, 0, {{kB, 0}}};
+    if (poisoned_first) job.apply(kA, poisoned);
+    job.apply(kB, report::CollectionFailed{"test_f.py", "x is not defined"});
+    if (!poisoned_first) job.apply(kA, poisoned);
+    return job.summary().collection_errors.at(0).text;
+  };
+  CHECK(errors(true) == errors(false));
 }

@@ -72,6 +72,13 @@ void read_arguments(JsonScanner& in, report::RunnerArguments& out) {
   }
 }
 
+std::size_t bytes_of(const report::RunnerArguments& arguments) {
+  std::size_t bytes = arguments.to_root.size();
+  for (const std::string& one : arguments.all) bytes += one.size();
+  for (const std::string& one : arguments.options) bytes += one.size();
+  return bytes;
+}
+
 DriverMessage decode_hello(JsonScanner& in) {
   ZygoteHello hello;
   std::string key;
@@ -97,6 +104,7 @@ DriverMessage decode_hello(JsonScanner& in) {
       read_strings(in, hello.notes, kNotesMax);
     } else if (key == "arguments") {
       read_arguments(in, hello.arguments.emplace());
+      if (bytes_of(*hello.arguments) > kArgumentsBytesMax) hello.arguments.reset();
     } else {
       in.skip();
     }

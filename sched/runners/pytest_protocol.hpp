@@ -32,6 +32,7 @@ inline constexpr std::size_t kIdsPerLineMax = 200'000;
 inline constexpr std::size_t kCollectionErrorsMax = 10'000;
 inline constexpr std::size_t kNotesMax = 256;
 inline constexpr std::size_t kArgumentsMax = 256;
+inline constexpr std::size_t kArgumentsBytesMax = 256 << 10;  // more is as good as none
 inline constexpr uint32_t kCatalogFilesMax = 1'000'000;
 inline constexpr uint32_t kSlotsMax = 4096;
 inline constexpr uint32_t kWeightMax = 65'536;

@@ -552,8 +552,9 @@ void Checkers::check_taken_down(const World& world) {
   const Faults& faults = world.scenario().faults;
   const bool apart = world.scenario().starts_within > Duration::milliseconds(200);
   if (faults.loss_permille > 0 || faults.damage_permille > 0 || apart) return;
-  for (const auto& [id, nodes] : world.taken_down_by()) {
-    if (nodes > 4) violated(world, nullptr, id + " has ended " + std::to_string(nodes) + " nodes");
+  for (const auto& [id, by] : world.taken_down_by()) {
+    if (by.nodes <= 3 + std::min(by.schedulers, 1U)) continue;
+    violated(world, nullptr, id + " has ended " + std::to_string(by.nodes) + " nodes");
   }
 }
 

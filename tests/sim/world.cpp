@@ -249,7 +249,9 @@ void World::start(Process& process) {
         post(now_ + after, number, Ran{slot, life});
       },
       [this, number](const SuiteTest& test) {
-        ++taken_down_by_[test.id];
+        TakenDown& taken_down = taken_down_by_[test.id];
+        ++taken_down.nodes;
+        if (processes_[number].node->is_scheduler()) ++taken_down.schedulers;
         ++outcome_.faults["ended by a test"];
         last_ended_by_test_ = now_;
         post(now_, number, End{});

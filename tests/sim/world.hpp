@@ -72,8 +72,12 @@ class World {
   Outcome outcome() const;
   Instant first_test_began() const { return first_test_began_; }
   Instant last_test_ended() const { return last_test_ended_; }
-  // How many nodes each test has ended.
-  const std::map<std::string, uint32_t>& taken_down_by() const { return taken_down_by_; }
+  // How many nodes each test has ended, and how many of these were schedulers.
+  struct TakenDown {
+    uint32_t nodes = 0;
+    uint32_t schedulers = 0;
+  };
+  const std::map<std::string, TakenDown>& taken_down_by() const { return taken_down_by_; }
   // By each process so far.
   const std::vector<uint64_t>& bytes_sent() const { return bytes_sent_; }
   // What workers ran, in order of its beginning; only of a given suite.
@@ -171,7 +175,7 @@ class World {
   std::vector<std::vector<const Process*>> meshes_;
   std::map<std::pair<uint32_t, int64_t>, report::JobSummary> reports_left_;  // by mesh and start
   std::vector<Instant> last_crash_at_;  // by mesh: in the last moment of its first job
-  std::map<std::string, uint32_t> taken_down_by_;
+  std::map<std::string, TakenDown> taken_down_by_;
   Instant last_ended_by_test_{};
   std::map<std::string, uint32_t> by_address_;
   std::vector<LinkEnd> ends_{1};                     // by number; none has number 0
