@@ -387,6 +387,8 @@ void Vassal::on(Instant now, int64_t, const WorkerWants& event, Output& out) {
   const bool first = !std::exchange(worker.greeted, true);
   if (worker.sent.size() > (first ? 0U : 1U)) return;
   worker.wants = true;
+  // Its test is at its end, however long it was: what comes next decides what is torn down.
+  worker.taken_back_behind = worker.head_since;
   if (leaving_) {
     worker.wants = false;
     out.commands.emplace_back(RunTests{event.slot, {}, {}});

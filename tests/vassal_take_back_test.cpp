@@ -18,8 +18,10 @@ std::vector<LocalTest> take_back(Bench& bench, Slot slot) {
   return taken;
 }
 
-void wait(Bench& bench, int64_t ms) {
-  bench.now = bench.now + Duration::milliseconds(ms);
+constexpr Duration ms(int64_t n) { return Duration::milliseconds(n); }
+
+void wait(Bench& bench, int64_t time) {
+  bench.now = bench.now + ms(time);
   bench.advance();
 }
 
@@ -52,6 +54,18 @@ TEST_CASE("vassal: what waits behind a test that proves long is had by an idle n
   while (!bench.queues[other].empty()) bench.done(other);
   while (!bench.queues[busy].empty()) bench.done(busy);
   CHECK(bench.job.counts().passed == 8);
+}
+
+TEST_CASE("vassal: what a long test's worker is told at its end is not taken back", "[sched]") {
+  // Else it would tear down what the two share, and set it up once more.
+  Bench bench(1, 3, ms(200));
+  bench.begin(3);
+  REQUIRE(bench.queues[0].size() == 1);
+  bench.now = bench.now + ms(200);
+  bench.event(WorkerWants{0});
+  bench.advance();
+  CHECK(bench.queues[0].size() == 2);
+  CHECK(bench.all<TakeBack>().empty());
 }
 
 TEST_CASE("vassal: a worker that gave everything back is fed again", "[sched]") {

@@ -29,3 +29,30 @@ def test_what_waits_behind_a_long_test_is_taken_back(job, tmp_path, collect):
     node = job.start("-n", "4", "--collect", collect, "--retries", "0", HERE=str(here))
     assert node.wait() == 0, node.everything()
     assert "204 passed" in node.summary()
+
+
+# Each test is long enough for what waits behind it to be taken back.
+SHARED = """
+import os, pathlib, time, pytest
+
+@pytest.fixture(scope="module")
+def database():
+    (pathlib.Path(os.environ["HERE"]) / str(time.monotonic_ns())).touch()
+    time.sleep(0.2)
+
+@pytest.mark.parametrize("i", range(6))
+def test_uses_it(database, i): time.sleep(0.1)
+"""
+
+
+@pytest.mark.parametrize("collect", ["whole", "shared"])
+def test_a_worker_sets_up_once_what_long_tests_share(job, tmp_path, collect):
+    job.write("test_it.py", SHARED)
+    job.write("test_other.py", SHARED)
+    for run in ("without a history", "with one"):
+        here = tmp_path / run
+        here.mkdir()
+        node = job.start("-n", "1", "--collect", collect, HERE=str(here))
+        assert node.wait() == 0, node.everything()
+        assert "12 passed" in node.summary()
+        assert len(list(here.iterdir())) == 2, run
