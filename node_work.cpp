@@ -236,6 +236,7 @@ void Node::tests_changed(Moment at) {
     const report::Finished& result = attempt.result;
     lag_[{change.node, result.slot}] += result.own_duration() - estimates_.of(change.test);
     estimates_.learn(change.test, result.own_duration());
+    estimates_.learn_setup(change.test, result.group_setup);
     tell_progress(at, test, attempt);
     if (job_.nodes()[change.node].id == self_.id) continue;
     sched::Vassal::Output out;

@@ -69,8 +69,10 @@ void Estimates::add(const report::Test& test) {
   }
   if (paths_.size() <= test.path) paths_.resize(test.path + 1);
   if (is_in_file(test.id) && !std::exchange(paths_[test.path].looked_up, true)) {
+    Path& path = paths_[test.path];
     const auto setup = history_.find(file_of(test.id));
-    if (setup != history_.end()) paths_[test.path].setup = std::min(setup->second, kLongest);
+    if (setup != history_.end()) path.setup = std::min(setup->second, kLongest);
+    path.is_from_history = history_of_files_.contains(file_of(test.id));
   }
   if (test.collects) {
     entry.fixed = of_collection(test);
@@ -89,6 +91,22 @@ void Estimates::learn(report::TestIndex test, Duration duration) {
   duration = std::clamp(duration, Duration{}, kLongest);
   paths_[tests_[test].path].add(duration);
   suite_.add(duration);
+}
+
+void Estimates::learn_setup(report::TestIndex test, Duration setup) {
+  Path& path = paths_[tests_[test].path];
+  if (path.is_from_history) return;
+  setup = std::clamp(setup, Duration{}, kLongest);
+  if (!std::exchange(path.was_set_up, true)) setups_.add({});
+  if (setup <= path.setup) return;
+  setups_.total_ns += (setup - path.setup).ns;
+  path.setup = setup;
+}
+
+Duration Estimates::setup_of_path(uint32_t path) const {
+  const Path& one = paths_[path];
+  if (one.is_from_history || one.was_set_up || setups_.total_ns == 0) return one.setup;
+  return setups_.mean();
 }
 
 Duration Estimates::of_id(const std::string& id) const {

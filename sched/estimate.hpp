@@ -43,6 +43,8 @@ class Estimates {
   // Call once per test, when it becomes known, in order of its index.
   void add(const report::Test& test);
   void learn(report::TestIndex test, Duration duration);
+  // What was set up before a test that has run, perhaps nothing.
+  void learn_setup(report::TestIndex test, Duration setup);
 
   Duration of(report::TestIndex test) const;
   // From its own history.
@@ -64,8 +66,9 @@ class Estimates {
   // Of a test that is not known yet.
   Duration of_id(const std::string& id) const;
   // What it costs to begin the tests of this file once more, on another worker, besides their own
-  // time; 0 if nobody knows.
-  Duration setup_of_path(uint32_t path) const { return paths_[path].setup; }
+  // time: by the history if that knows the file, else the most that it took in this job, or before
+  // any of it has run the mean of that over other such files.
+  Duration setup_of_path(uint32_t path) const;
 
  private:
   Duration of_collection(const report::Test& collection) const;
@@ -85,6 +88,8 @@ class Estimates {
   struct Path : Mean {
     Duration setup;
     bool looked_up = false;
+    bool is_from_history = false;
+    bool was_set_up = false;  // in this job: some of it has run
   };
   struct File {
     Duration total;  // with the set-up
@@ -104,6 +109,7 @@ class Estimates {
   std::vector<Path> paths_;
   Mean suite_;
   Mean known_;
+  Mean setups_;  // of files that the history does not know
 };
 
 }  // namespace dagz::sched

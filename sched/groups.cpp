@@ -191,9 +191,10 @@ Duration work_of(const report::JobState& job, const Estimates& estimates, const 
 
 namespace {
 
-// Its long tests leave the group for one of their own, and come first in what is left.
-void take_out_long_tests(TestGroup& group, Duration limit, const Estimates& estimates,
-                         std::vector<TestGroup>& pieces) {
+// Its long tests leave the group for one of their own, and come first in what is left. Whoever can
+// run all of it need not set it up twice.
+void take_out_long_tests(TestGroup& group, Duration limit, Duration share,
+                         const Estimates& estimates, std::vector<TestGroup>& pieces) {
   if (group.tests.size() < 2) return;
   std::vector<Duration> expected;
   std::vector<bool> foretold;
@@ -202,7 +203,9 @@ void take_out_long_tests(TestGroup& group, Duration limit, const Estimates& esti
     expected.push_back(estimates.of(test));
     foretold.push_back(estimates.is_foretold(test));
   }
-  const LongFirst order = long_first(expected, limit, group.setup, group.has_first, foretold);
+  const bool whole = group.setup.ns > 0 && group.expected <= share;
+  const LongFirst order =
+      long_first(expected, limit, whole ? group.expected : group.setup, group.has_first, foretold);
   for (const std::size_t i : order.alone) {
     pieces.push_back({{group.tests[i]}, expected[i] + group.setup, group.setup});
     group.expected -= expected[i];
@@ -245,7 +248,7 @@ std::vector<TestGroup> split_groups(std::vector<TestGroup> groups, uint32_t work
   std::vector<std::vector<TestGroup>> pieces_of(groups.size());
   bool any_long = false;
   for (std::size_t i = 0; i < groups.size(); ++i) {
-    if (!groups[i].named) take_out_long_tests(groups[i], limit, estimates, pieces_of[i]);
+    if (!groups[i].named) take_out_long_tests(groups[i], limit, share, estimates, pieces_of[i]);
     any_long |= !pieces_of[i].empty();
   }
   std::vector<TestGroup> list;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -15,6 +16,20 @@ inline void add_place(std::vector<report::Run>& runs, const report::Place& place
     ++runs.back().count;
   } else {
     runs.push_back({place.file, place.index, 1});
+  }
+}
+
+// Calls back with each test of these runs that is known; a run ends with its file.
+template <class Visit>
+void for_each_test(const report::JobState& job, const std::vector<report::Run>& runs, Visit visit) {
+  for (const report::Run& run : runs) {
+    const auto file = job.files().find(run.file);
+    if (file == job.files().end()) continue;
+    const std::vector<report::TestIndex>& tests = file->second.tests;
+    const uint64_t end = std::min<uint64_t>(uint64_t{run.first} + run.count, tests.size());
+    for (uint64_t i = run.first; i < end; ++i) {
+      if (tests[i] != report::kNone) visit(tests[i]);
+    }
   }
 }
 

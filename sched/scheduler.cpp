@@ -58,6 +58,7 @@ void Scheduler::changed(const Change& change) {
     } else {
       books.unknown[job_.tests()[test].path] += estimates_.times_usual(test);
     }
+    book_setup(books, change, true);
   } else if (!held && booked != books.held.end()) {
     if (booked->second.ns > 0) {
       books.fixed -= booked->second;
@@ -66,6 +67,7 @@ void Scheduler::changed(const Change& change) {
     }
     books.held.erase(booked);
     books.was_idle = books.held.empty();
+    book_setup(books, change, false);
   }
   review(test);
 }

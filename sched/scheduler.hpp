@@ -119,8 +119,17 @@ class Scheduler {
 
  private:
   Instant drained_by() const;
+  // What the tests of a file share.
+  struct SetUp {
+    uint32_t held = 0;    // of its tests
+    bool stands = false;  // one of them has run
+    Duration counted;     // as still to be done
+  };
   struct Books {
     Duration fixed;  // of tests with a history
+    // Per path, and what is still to be set up in all.
+    std::unordered_map<uint32_t, SetUp> setups;
+    Duration to_set_up;
     // Per path, for how many usual ones its tests without a history count.
     std::unordered_map<uint32_t, uint64_t> unknown;
     // What it holds, and with what expectation (0: by path).
@@ -158,6 +167,7 @@ class Scheduler {
   void review_all();
   void review_held(report::NodeIndex node);
   void learn_speed(const report::Change& change);
+  void book_setup(Books& books, const report::Change& change, bool held);
   Duration load(report::NodeIndex node) const;
   std::vector<Duration> done_since_results(Instant now, const LiveNode& node) const;
   Duration load_left(Instant now, const LiveNode& node) const;

@@ -2,6 +2,7 @@
 
 #include "mesh/mark.hpp"
 #include "mesh/planted.hpp"
+#include "sched/runs.hpp"
 #include "sched/scheduler.hpp"
 
 // A test may take down not only its worker but its node: it kills all processes of its user, or
@@ -39,15 +40,7 @@ bool Scheduler::is_suspect(const report::Test& test) const {
 // The word of a lost node may come late.
 void Scheduler::review_begun(const report::Began& began) {
   if (!active_) return;
-  for (const report::Run& run : began.runs) {
-    const auto version = job_.files().find(run.file);
-    if (version == job_.files().end()) continue;
-    const std::size_t end =
-        std::min<std::size_t>(std::size_t{run.first} + run.count, version->second.tests.size());
-    for (std::size_t i = run.first; i < end; ++i) {
-      if (version->second.tests[i] != report::kNone) review(version->second.tests[i]);
-    }
-  }
+  for_each_test(job_, began.runs, [this](TestIndex test) { review(test); });
 }
 
 bool Scheduler::is_accused(TestIndex index) const {

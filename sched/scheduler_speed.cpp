@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstdlib>
+#include <utility>
 
 #include "mesh/planted.hpp"
 #include "sched/scheduler.hpp"
@@ -28,6 +29,18 @@ void Scheduler::learn_speed(const Change& change) {
   for (NodeSpeed* speed : {&books_[change.node].speed, &usual_speed_}) {
     speed->learn(estimates_.of(change.test), result.own_duration());
   }
+}
+
+// A test is held from now on, or is not any more.
+void Scheduler::book_setup(Books& books, const Change& change, bool held) {
+  const report::Test& test = job_.tests()[change.test];
+  if (test.collects) return;
+  SetUp& file = books.setups[test.path];
+  file.held = held ? file.held + 1 : file.held - 1;
+  file.stands = file.held > 0 && (file.stands || change.kind == Change::Kind::kFinished);
+  const bool is_left = file.held > 0 && !file.stands;
+  const Duration left = is_left ? estimates_.setup_of_path(test.path) : Duration{};
+  books.to_set_up += left - std::exchange(file.counted, left);
 }
 
 // What its own measure says beside that of the others, until its tests have shown more.
@@ -101,7 +114,7 @@ Duration Scheduler::wait_for_worker(Instant now, const LiveNode& node) const {
 Duration Scheduler::load(NodeIndex node) const {
   const auto found = books_.find(node);
   if (found == books_.end()) return {};
-  Duration total = found->second.fixed;
+  Duration total = found->second.fixed + found->second.to_set_up;
   for (const auto& [path, count] : found->second.unknown) {
     total += estimates_.of_path(path) * static_cast<int64_t>(count);
   }

@@ -75,14 +75,9 @@ bool Scheduler::is_work_held() const {
 }
 
 void Scheduler::count_retries(NodeIndex node, const report::GaveUp& gave_up) {
-  for (const report::Run& run : gave_up.runs) {
-    const uint64_t end = std::min<uint64_t>(uint64_t{run.first} + run.count, UINT32_MAX);
-    for (uint64_t i = run.first; i < end; ++i) {
-      const TestIndex test = job_.test_at(run.file, static_cast<uint32_t>(i));
-      if (test == kNone) break;
-      if (job_.tests()[test].verdict == report::Verdict::kRetry) ++retries_given_up_[{test, node}];
-    }
-  }
+  for_each_test(job_, gave_up.runs, [&](TestIndex test) {
+    if (job_.tests()[test].verdict == report::Verdict::kRetry) ++retries_given_up_[{test, node}];
+  });
 }
 
 bool Scheduler::is_held_up(Instant now, const LiveNode& node) const {

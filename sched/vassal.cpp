@@ -155,38 +155,6 @@ uint32_t Vassal::live_workers() const {
 
 // ---- feeding ----------------------------------------------------------------------------------
 
-// Half of what the busiest neighbour has reserved and not been sent: its tail, so that it keeps the
-// tests that follow the one it runs.
-bool Vassal::steal_locally(Instant now, Slot slot) {
-  if (makes_room(now, slot)) return false;
-  Worker* victim = nullptr;
-  Duration most;
-  for (Worker& other : workers_) {
-    if (&other == &workers_[slot] || other.group.empty()) continue;
-    if (!may_be_shortened(other.group) || keeps_retry(other, now)) continue;
-    const Duration left = expected(other.group);
-    if (victim != nullptr && left <= most) continue;
-    // What waits behind a long test would end that much later there.
-    const Duration waits = other.sent.empty() ? Duration{} : running_left(other, now);
-    if (!worth_taking(workers_[slot], other.group.back(), waits + left / 2)) continue;
-    victim = &other;
-    most = left;
-  }
-  if (victim == nullptr) return false;
-  Duration taken;
-  std::deque<Item>& mine = workers_[slot].group;
-  while (!victim->group.empty() && taken * 2 < most && !victim->group.back().only &&
-         may_be_shortened(victim->group)) {
-    mine.push_front(victim->group.back());
-    mine.front().stolen = true;
-    taken += estimates_.of(victim->group.back().test);
-    victim->group.pop_back();
-    if (!victim->group.empty() && victim->group.back().again) break;
-  }
-  workers_[slot].stolen += mine.size();
-  return true;
-}
-
 void Vassal::feed(Instant now, Slot slot, Output& out) {
   Worker& worker = workers_[slot];
   if (worker.state != Worker::State::kUp || leaving_) return;
@@ -238,55 +206,10 @@ void Vassal::feed(Instant now, Slot slot, Output& out) {
   if (!decided.empty()) give_up(decided, 0, out);
   if (tests.empty() && !worker.wants) return;
   worker.wants = false;
+  worker.told_nothing = tests.empty();
   const std::size_t count = tests.size();
   tell_begun(slot, count, out);
   out.commands.emplace_back(RunTests{slot, std::move(tests), names_of(worker, count)});
-}
-
-// Of the last `count` that were sent: what another node was given and has not answered.
-void Vassal::tell_begun(Slot slot, std::size_t count, Output& out) const {
-  const auto is_with_another = [this](const Item& item) {
-    const auto& all = job_.tests()[item.test].assignments;
-    return std::any_of(all.begin(), all.end(), [this](const report::Assignment& one) {
-      const report::NodeState& node = job_.nodes()[one.node];
-      return one.held() && !node.departed && node.id != enlisted_->node;
-    });
-  };
-  report::Began began{slot, {}};
-  const std::deque<Item>& sent = workers_[slot].sent;
-  for (std::size_t i = sent.size() - count; i < sent.size(); ++i) {
-    const bool is_named = sent[i].local.index != kCollectAgain;
-    if (is_named && is_with_another(sent[i])) add_place(began.runs, sent[i].place);
-  }
-  if (!began.runs.empty()) out.entries.emplace_back(std::move(began));
-}
-
-// What has run for longer than expected is expected to take as long again.
-Duration Vassal::running_left(const Worker& worker, Instant now) const {
-  const Duration guess = estimates_.of(worker.sent.front().test);
-  const Duration ran = now - worker.head_since;
-  return ran < guess ? guess - ran : ran;
-}
-
-// Of everything held, summed; stops counting once there is enough. A long test that runs keeps one
-// worker busy, and is no work for its neighbours.
-Duration Vassal::time_left(Instant now, Duration enough) const {
-  Duration total;
-  const auto count = [&](const std::deque<Item>& items) {
-    for (const Item& item : items) {
-      if (total >= enough) return;
-      total += estimates_.of(item.test);
-    }
-  };
-  for (const Worker& worker : workers_) {
-    count(worker.group);
-    if (worker.sent.empty()) continue;
-    total += std::min(config_.ask_below, running_left(worker, now));
-    count({worker.sent.begin() + 1, worker.sent.end()});
-  }
-  for (const Group& group : queue_) count(group.items);
-  count(tail_);
-  return total;
 }
 
 void Vassal::advance(Instant now, Output& out) {
@@ -451,6 +374,8 @@ void Vassal::finish(Instant now, Slot slot, report::Finished result, Output& out
   worker.slow_told = {};
   worker.last_finished = now;
   worker.last = item.place;
+  worker.stands.reset();
+  if (!std::exchange(worker.told_nothing, false)) worker.stands = path_of(item);
   ++worker.finished;
   if (item.stolen) ++worker.stolen_finished;
   if (!left_overs_.empty()) name_left_overs(item, result);
@@ -555,6 +480,8 @@ bool Vassal::tears_down(const Worker& worker) {
 void Vassal::reset(Worker& worker) {
   worker.collected.clear();
   worker.last.reset();
+  worker.stands.reset();
+  worker.told_nothing = false;
   worker.tear_down_seen = false;
   worker.wants = false;
   worker.timed_out = false;
@@ -627,52 +554,6 @@ void Vassal::refuse(const std::vector<Item>& items, Output& out, uint64_t recall
                                              runs.begin() + static_cast<std::ptrdiff_t>(end)}});
     at = end;
   } while (at < runs.size());
-}
-
-// What would run last; whole groups from the end of the queue, then tails of what workers have
-// reserved.
-void Vassal::recalled(Instant now, uint64_t number, Duration wanted, Output& out) {
-  std::vector<Item> given;
-  Duration given_time;
-  const auto take = [&](std::deque<Item>& items) {
-    const Item item = items.back();
-    items.pop_back();
-    given_time += estimates_.of(item.test);
-    given.push_back(item);
-  };
-  give_up_tail(now, wanted, given, given_time);
-  // What exceeds twice what is wanted would end later with the thief than here.
-  const auto fits = [&](const Item& item) {
-    return estimates_.of(item.test) < (wanted - given_time) * 2;
-  };
-  give_up_long(wanted, given, given_time);
-  while (!queue_.empty() && given_time < wanted && fits(queue_.back().items.back())) {
-    std::deque<Item>& items = queue_.back().items;
-    const bool whole = !may_be_shortened(items);
-    // The rest of a group is left to whoever has begun it, if its set-up costs more than it saves.
-    const Duration more = wanted - given_time;
-    if (!whole && setup_of(items.back()) > more && expected(items) > more) break;
-    while (!items.empty() && whole == !may_be_shortened(items) &&
-           (whole || (given_time < wanted && fits(items.back())))) {
-      take(items);
-    }
-    if (items.empty()) queue_.pop_back();
-  }
-  while (given_time < wanted) {
-    Worker* richest = nullptr;
-    for (Worker& worker : workers_) {
-      if (worker.group.empty() || !may_be_shortened(worker.group)) continue;
-      if (keeps_retry(worker, now)) continue;
-      const Item& last = worker.group.back();
-      if (last.only || collection_time(last.found) + setup_of(last) > wanted) continue;
-      if (!fits(last)) continue;
-      if (richest == nullptr || worker.group.size() > richest->group.size()) richest = &worker;
-    }
-    if (richest == nullptr) break;
-    take(richest->group);
-  }
-  std::reverse(given.begin(), given.end());
-  give_up(given, number, out);
 }
 
 void Vassal::drain(Output& out, bool now) {

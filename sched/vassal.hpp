@@ -144,6 +144,11 @@ class Vassal {
     std::deque<Item> items;
     bool very_long = false;  // one test, which comes before what workers have reserved
   };
+  // On recall.
+  struct Given {
+    std::vector<Item> items;
+    Duration time;  // what it takes, with what it costs to begin it
+  };
   struct Rank {
     Duration urgent;  // a long test that cannot wait for those that nobody knows
     bool is_new = false;
@@ -172,7 +177,9 @@ class Vassal {
     std::optional<report::Place>
         last;  // finished here: it answers for what is torn down at the end
     Instant last_finished;
-    Instant taken_back_behind;  // since when that head runs behind which all was taken back
+    bool told_nothing = false;       // on its last question: with its test all is torn down
+    std::optional<uint32_t> stands;  // the path of what is set up
+    Instant taken_back_behind;       // since when that head runs behind which all was taken back
     // What its tests took lately: a guess that is much too low would fill its queue.
     Duration lately;
     uint64_t finished = 0;
@@ -206,7 +213,6 @@ class Vassal {
   void reset(Worker& worker);
   void amend(const TestDone& event, report::Finished result, Output& out);
   void feed(Instant now, Slot slot, Output& out);
-  bool steal_locally(Instant now, Slot slot);
   Instant take_back_from(const Worker& worker) const;
   void take_back(Instant now, Output& out);
   void end_overdue_tests(Instant now, Output& out);
@@ -216,14 +222,12 @@ class Vassal {
   void tell_slow(Instant now, Output& out);
   std::string deed_of(const Worker& worker) const;
   void send(Instant now, Slot slot, Item item, std::vector<LocalTest>& tests);
-  void tell_begun(Slot slot, std::size_t count, Output& out) const;
   std::vector<Group> groups_of(const std::vector<report::Run>& runs, bool valid, Output& out);
   bool is_undecided(const Item& item) const;
   bool is_wanted(const Item& item) const;
   void put_back(Worker& worker, const std::deque<Item>::iterator& end);
   void miss(const std::vector<Item>& items, Output& out);
   Duration collection_time(uint32_t found) const;
-  bool worth_taking(const Worker& worker, const Item& item, Duration gain) const;
   std::vector<RunTests::Name> names_of(const Worker& worker, std::size_t count) const;
   static bool collects(const Item& item) { return item.local.index >= kCollectAgain; }
   static bool is_first(const Item& item) { return item.place.index == 0; }
@@ -236,12 +240,21 @@ class Vassal {
   void refuse(const std::vector<Item>& items, Output& out, uint64_t recall = 0);
   Duration expected(const std::deque<Item>& items) const;
   report::QueueKind queue_of(const Item& item) const;
-  Duration running_left(const Worker& worker, Instant now) const;
-  Duration time_left(Instant now, Duration enough) const;
   void give_up(const std::vector<Item>& items, uint64_t recall, Output& out);
   std::vector<Item> take_everything();
   uint32_t live_workers() const;
   void end_running_tests(Output& out);
+  // Work that moves (vassal_steals.cpp)
+  uint32_t path_of(const Item& item) const;
+  Duration beginning_of(const Worker& worker, const Item& item) const;
+  Duration running_left(const Worker& worker, Instant now) const;
+  Duration busy_for(const Worker& worker, Instant now) const;
+  Duration time_left(Instant now, Duration enough) const;
+  bool steal_locally(Instant now, Slot slot);
+  void take_last(std::deque<Item>& items, Given& given) const;
+  void give_up_long(Duration wanted, Given& given);
+  void give_up_queued(Duration wanted, Given& given);
+  void give_up_reserved(Instant now, Duration wanted, Given& given);
   // Weights and mutexes (vassal_admission.cpp)
   uint32_t weight_of(const Item& item) const;
   bool is_restricted(const Item& item) const;
@@ -259,11 +272,11 @@ class Vassal {
   std::vector<Group> long_first(std::vector<Group> groups, const Lengths& lengths) const;
   bool is_very_long(const Item& item, Duration long_test) const;
   bool is_cheap_elsewhere(const Item& item) const;
-  LongFirst order_of(const std::deque<Item>& items, Duration long_test, bool has_first) const;
+  LongFirst order_of(const std::deque<Item>& items, Duration long_test, Duration share,
+                     bool has_first) const;
   std::vector<Group> take_out_long(std::deque<Item>& items) const;
   void spread(std::vector<Group> alone, Output& out);
   void take_first(Slot slot);
-  void give_up_long(Duration wanted, std::vector<Item>& given, Duration& given_time);
   bool take_group(Instant now, Slot slot);
   bool set_aside(Instant now, Slot slot);
   void take_heavy(Slot slot);
@@ -275,12 +288,14 @@ class Vassal {
   std::optional<Slot> failed_on(const Item& item) const;
   bool keeps_retry(const Worker& worker, Instant now) const;
   bool is_held_up(const Item& item, Instant now) const;
-  void give_up_tail(Instant now, Duration wanted, std::vector<Item>& given, Duration& given_time);
+  void give_up_tail(Instant now, Duration wanted, Given& given);
   void requeue(Worker& worker, Output& out);
   // Processes (vassal_recycle.cpp)
   uint32_t number_of(Slot slot) const { return enlisted_->first_worker + slot; }
   void start(Instant now, Slot slot, Output& out);
   void recycle(Slot slot, Output& out);
+  // Tests that take their nodes down (vassal_poison.cpp)
+  void tell_begun(Slot slot, std::size_t count, Output& out) const;
   // Second copies (vassal_copies.cpp)
   bool is_cancelled(Slot slot) const;
   bool is_futile(const Item& item) const;

@@ -31,14 +31,6 @@ Duration Vassal::collection_time(uint32_t found) const {
   return took_.empty() ? kCollectionGuess : took_total_ / static_cast<int64_t>(took_.size());
 }
 
-// Whether a worker should take over tests that save so much time.
-bool Vassal::worth_taking(const Worker& worker, const Item& item, Duration gain) const {
-  if (item.only) return false;
-  Duration cost = setup_of(item);
-  if (!worker.collected.contains(item.found)) cost += collection_time(item.found);
-  return cost <= gain;
-}
-
 void Vassal::send(Instant now, Slot slot, Item item, std::vector<LocalTest>& tests) {
   Worker& worker = workers_[slot];
   if (worker.sent.empty()) {

@@ -51,6 +51,8 @@ Vassal::Rank Vassal::rank_of(const Group& group, const Lengths& lengths) const {
     rank.total = {};
     return rank;
   }
+  // Neighbours that help would have to set up, too.
+  if (setup_of(group.items.front()) >= lengths.long_test) rank.longest = rank.total;
   if (rank.longest >= lengths.urgent) rank.urgent = rank.longest;
   rank.is_new = is_new(group.items.front());
   return rank;
@@ -86,7 +88,8 @@ std::vector<Vassal::Group> Vassal::long_first(std::vector<Group> groups,
       add(std::move(group));
       continue;
     }
-    LongFirst order = order_of(group.items, lengths.long_test, is_first(group.items.front()));
+    LongFirst order =
+        order_of(group.items, lengths.long_test, lengths.share, is_first(group.items.front()));
     const auto begins_soon = [&](const Item& item) {
       return is_very_long(item, lengths.long_test) && is_cheap_elsewhere(item);
     };
@@ -129,26 +132,6 @@ std::vector<Vassal::Group> Vassal::cut(Group group, Duration share) const {
   return pieces;
 }
 
-// A long test that waits has to begin soon somewhere, so those that fit into what is wanted go
-// first.
-void Vassal::give_up_long(Duration wanted, std::vector<Item>& given, Duration& given_time) {
-  const Duration limit = lengths({}).long_test;
-  std::erase_if(queue_, [&](const Group& group) {
-    const Item& item = group.items.front();
-    const Duration takes = estimates_.of(item.test);
-    if (group.items.size() > 1 || collects(item) || is_restricted(item) || item.only ||
-        job_.tests()[item.test].verdict == report::Verdict::kRetry) {
-      return false;
-    }
-    const bool fits = is_very_long(item, limit) && given_time + takes <= wanted &&
-                      is_cheap_elsewhere(item) && may_be_cut(group.items);
-    if (!fits) return false;
-    given_time += takes;
-    given.push_back(item);
-    return true;
-  });
-}
-
 bool Vassal::is_very_long(const Item& item, Duration long_test) const {
   return estimates_.is_foretold(item.test) || estimates_.of(item.test) >= long_test * kVeryLong;
 }
@@ -159,7 +142,7 @@ bool Vassal::is_cheap_elsewhere(const Item& item) const {
   return again * kVeryLongSetupPart <= estimates_.at_length(item.test);
 }
 
-LongFirst Vassal::order_of(const std::deque<Item>& items, Duration long_test,
+LongFirst Vassal::order_of(const std::deque<Item>& items, Duration long_test, Duration share,
                            bool has_first) const {
   std::vector<Duration> each;
   std::vector<bool> foretold;
@@ -167,7 +150,10 @@ LongFirst Vassal::order_of(const std::deque<Item>& items, Duration long_test,
     each.push_back(estimates_.at_length(item.test));
     foretold.push_back(estimates_.is_foretold(item.test));
   }
-  const Duration again = setup_of(items.front()) + collection_time(items.front().found);
+  const Duration setup = setup_of(items.front());
+  const Duration all = expected(items) + setup;
+  const bool whole = setup.ns > 0 && all <= share;
+  const Duration again = whole ? all : setup + collection_time(items.front().found);
   return sched::long_first(each, long_test, again, has_first, foretold);
 }
 
@@ -175,8 +161,9 @@ LongFirst Vassal::order_of(const std::deque<Item>& items, Duration long_test,
 // worker.
 std::vector<Vassal::Group> Vassal::take_out_long(std::deque<Item>& items) const {
   if (!may_be_cut(items)) return {};
-  const Duration limit = lengths({}).long_test;
-  const LongFirst order = order_of(items, limit, true);
+  const Lengths limits = lengths({});
+  const Duration limit = limits.long_test;
+  const LongFirst order = order_of(items, limit, limits.share, true);
   std::vector<Group> alone;
   std::deque<Item> sorted{items.front()};
   for (const std::size_t i : order.alone) {

@@ -106,16 +106,15 @@ bool Vassal::is_held_up(const Item& item, Instant now) const {
 
 // Each only once, as one that the scheduler gives back has no better place; but for a few times
 // more if it would have to wait for long.
-void Vassal::give_up_tail(Instant now, Duration wanted, std::vector<Item>& given,
-                          Duration& given_time) {
-  for (std::size_t left = tail_.size(); left > 0 && given_time < wanted; --left) {
+void Vassal::give_up_tail(Instant now, Duration wanted, Given& given) {
+  for (std::size_t left = tail_.size(); left > 0 && given.time < wanted; --left) {
     const Item item = tail_[left - 1];
     uint32_t& times = tail_given_up_[item.test];
     if (times > 0 && (times >= kTailGivenUpMax || !is_held_up(item, now))) continue;
     ++times;
     tail_.erase(tail_.begin() + static_cast<std::ptrdiff_t>(left - 1));
-    given_time += estimates_.of(item.test);
-    given.push_back(item);
+    given.time += estimates_.of(item.test);
+    given.items.push_back(item);
   }
 }
 

@@ -134,3 +134,26 @@ TEST_CASE("estimate: a test that its marks call slow, where there is no history"
   estimates.learn(1, ms(30));
   CHECK(estimates.of(0) == ms(1500));
 }
+
+TEST_CASE("estimate: what a file shares is known by the history, or learnt from its first tests",
+          "[sched]") {
+  Estimates estimates({{"a", ms(300)}, {"a::t0", ms(1)}, {"b::t0", ms(1)}});
+  uint32_t path = 0;
+  for (const char* id : {"a::t0", "b::t0", "c::t0", "d::t0", "e::t0"}) {
+    estimates.add(test_of(id, path++));
+  }
+  const auto setup = [&estimates](uint32_t of) { return estimates.setup_of_path(of); };
+  CHECK(setup(0) == ms(300));
+  CHECK(setup(4) == Duration{});
+  for (const report::TestIndex test : {0U, 1U, 2U}) estimates.learn_setup(test, ms(800));
+  estimates.learn_setup(2, ms(100));
+  // What the history says stands, also if it is that there is none.
+  CHECK(setup(0) == ms(300));
+  CHECK(setup(1) == Duration{});
+  CHECK(setup(2) == ms(800));
+  CHECK(setup(4) == ms(800));
+  // Files that share nothing speak for those that nobody knows as well.
+  estimates.learn_setup(3, Duration{});
+  CHECK(setup(3) == Duration{});
+  CHECK(setup(4) == ms(400));
+}

@@ -158,6 +158,16 @@ TEST_CASE("groups: what a file's tests share counts once for each piece", "[sche
   for (const TestGroup& piece : pieces) CHECK(piece.expected == ms(90));
 }
 
+TEST_CASE("groups: who can run all that shares a set-up need not set it up twice", "[sched]") {
+  const File file(10, ms(100), ms(900));
+  const std::vector<TestGroup> one = split_groups(file.groups(), 1, file.estimates);
+  REQUIRE(one.size() == 1);
+  CHECK(one[0].tests.size() == 10);
+  // The long one comes right after the first, which may bear a set-up.
+  CHECK(one[0].tests[1] == 9);
+  CHECK(split_groups(file.groups(), 2, file.estimates).size() == 2);
+}
+
 TEST_CASE("groups: a set-up that nobody knows costs nothing", "[sched]") {
   const File file(10, {});
   CHECK(file.groups()[0].expected == ms(100));

@@ -212,3 +212,24 @@ TEST_CASE("scheduler speed: what waits for a test that wants its node for itself
   bench.ask(kB);
   CHECK(bench.written<report::Recalled>().size() == 1);
 }
+
+TEST_CASE("scheduler speed: what a node has yet to set up is work", "[sched]") {
+  std::vector<KnownDuration> known{{"f", Duration::seconds(8)}};
+  for (const std::string& id : names_of("f", 20)) known.push_back({id, Duration::seconds(1)});
+  const auto wanted = [&known](uint32_t done) {
+    Bench bench({}, known);
+    bench.join_ready(kA, 20);
+    bench.advance();
+    bench.join_ready(kB, 20);
+    for (uint32_t test = 0; test < done; ++test) {
+      report::Finished result = finished(kFile, test);
+      result.duration = Duration::seconds(1);
+      bench.write(kA, result);
+    }
+    bench.ask(kB);
+    REQUIRE(bench.written<report::Recalled>().size() == 1);
+    return bench.written<report::Recalled>()[0].wanted;
+  };
+  CHECK(wanted(0) == Duration::seconds(14));
+  CHECK(wanted(2) == Duration::seconds(9));
+}

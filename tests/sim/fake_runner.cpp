@@ -241,6 +241,7 @@ void FakeRunner::complete(sched::Slot slot) {
   if (outcome == Outcome::kCrashed) return die(slot, spec.ends_runner);
   worker.queue.pop_front();
   worker.running = false;
+  if (worker.queue.empty()) worker.set_up.reset();
   sched::TestDone done;
   done.slot = slot;
   done.test = order.test;

@@ -47,8 +47,9 @@ struct SchedulerBench {
       if (change.kind == report::Change::Kind::kKnown) estimates.add(job.tests()[change.test]);
       scheduler.changed(change);
       if (change.kind == report::Change::Kind::kFinished) {
-        estimates.learn(change.test,
-                        job.tests()[change.test].attempts[change.attempt].result.duration);
+        const report::Finished& result = job.tests()[change.test].attempts[change.attempt].result;
+        estimates.learn(change.test, result.duration);
+        estimates.learn_setup(change.test, result.group_setup);
       }
     }
     scheduler.seen(now, origin, entry);

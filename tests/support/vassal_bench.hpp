@@ -32,17 +32,30 @@ struct VassalBench {
   bool steal_request = false;
   std::map<Slot, std::deque<LocalTest>> queues;
   std::size_t drains_obeyed = 0;
+  uint32_t files = 0;
 
   explicit VassalBench(uint32_t workers = 1, uint32_t tests = 10, Duration each = {},
                        bool enlist = true, uint32_t deaths_max = 5, uint64_t max_memory = 0,
                        Duration test_timeout = {})
       : estimates(history(tests, each)),
         vassal(config(workers, deaths_max, max_memory, test_timeout), job, estimates) {
-    fold(kMe, report::Offered{kFile});
     fold(kChief, named(2));
-    fold(kChief, listed(kFile, "f", tests));
-    vassal.offer(kFile, 0);
-    if (!enlist) return;
+    list(kFile, "f", tests);
+    if (enlist) enlist_as(workers);
+  }
+  // With this history and no file yet.
+  VassalBench(uint32_t workers, const std::vector<KnownDuration>& known)
+      : estimates(known), vassal(config(workers, 5, 0, {}), job, estimates) {
+    fold(kChief, named(2));
+    enlist_as(workers);
+  }
+
+  void list(report::FileKey file, const std::string& path, uint32_t tests) {
+    fold(kMe, report::Offered{file});
+    fold(kChief, listed(file, path, tests));
+    vassal.offer(file, files++);
+  }
+  void enlist_as(uint32_t workers) {
     const report::Enlisted enlisted{kMe, 3, 10, workers};
     fold(kChief, enlisted);
     vassal.enlisted(enlisted);

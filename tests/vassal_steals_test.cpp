@@ -1,0 +1,122 @@
+#include <catch2/catch.hpp>
+
+#include "tests/support/vassal_bench.hpp"
+
+using namespace dagz;
+using namespace dagz::sched;
+using namespace dagz::test;
+using Bench = test::VassalBench;
+
+namespace {
+
+constexpr Duration ms(int64_t n) { return Duration::milliseconds(n); }
+
+constexpr report::FileKey kShared = kFile + 1;
+
+// A file "f" of one test, if that takes any time, and "g", whose tests of 100 ms share a set-up.
+struct SetUpBench : Bench {
+  SetUpBench(uint32_t workers, Duration alone, Duration setup, uint32_t count)
+      : Bench(workers, known(alone, setup, count)) {
+    list(kFile, "f", 1);
+    list(kShared, "g", count);
+  }
+
+  static std::vector<KnownDuration> known(Duration alone, Duration setup, uint32_t count) {
+    std::vector<KnownDuration> known{{"g", setup}};
+    if (alone.ns > 0) known.push_back({"f::t0", alone});
+    for (const std::string& id : names_of("g", count)) known.push_back({id, ms(100)});
+    return known;
+  }
+  void begin(uint32_t count) {
+    std::vector<report::Run> runs{{kShared, 0, count}};
+    if (estimates.is_known(0)) runs.push_back({kFile, 0, 1});
+    grant(runs);
+    advance();
+    for (const StartWorker& start : all<StartWorker>()) ready(start.slot);
+  }
+  void recall(Duration wanted) {
+    call([&](auto& out) { vassal.recalled(now, 1, wanted, out); });
+  }
+};
+
+}  // namespace
+
+TEST_CASE("vassal steals: a neighbour that has to set up takes only what ends earlier with it",
+          "[sched]") {
+  // What the worker of the group has left when its neighbour is free is 350 ms, or 1050.
+  for (const auto& [setup, count, stolen] : {std::tuple(400, 4U, 0U), std::tuple(200, 10U, 4U)}) {
+    INFO(count);
+    SetUpBench bench(2, ms(2000), ms(setup), count);
+    bench.begin(count);
+    REQUIRE(bench.queues[0].size() == 1);
+    const Slot shared = bench.queues[0].front().file == 1 ? 0 : 1;
+    const Slot other = 1 - shared;
+    bench.now = bench.now + ms(450);
+    bench.done(other);
+    CHECK(bench.vassal.statuses(bench.now)[other].stolen == stolen);
+  }
+}
+
+TEST_CASE("vassal steals: a set-up that is a little late is not taken for stuck", "[sched]") {
+  SetUpBench bench(2, ms(2000), ms(400), 4);
+  bench.begin(4);
+  const Slot other = bench.queues[0].front().file == 1 ? 1 : 0;
+  bench.now = bench.now + ms(501);
+  bench.done(other);
+  CHECK(bench.queues[other].empty());
+  // By now it is late by more than it takes elsewhere.
+  bench.now = bench.now + ms(800);
+  bench.advance();
+  CHECK(!bench.queues[other].empty());
+}
+
+TEST_CASE("vassal steals: who has set a file up helps with it for nothing", "[sched]") {
+  SetUpBench bench(2, ms(2000), ms(400), 4);
+  bench.begin(4);
+  const Slot shared = bench.queues[0].front().file == 1 ? 0 : 1;
+  const Slot other = 1 - shared;
+  bench.now = bench.now + ms(2000);
+  bench.done(other);
+  REQUIRE(!bench.queues[other].empty());
+  bench.done(other);
+  bench.done(shared);
+  // 100 ms each are worth no set-up of 400.
+  CHECK(bench.queues[shared].size() + bench.queues[other].size() == 2);
+  CHECK(!bench.queues[other].empty());
+}
+
+TEST_CASE("vassal steals: a recall takes a group with its set-up, or a part that is worth another",
+          "[sched]") {
+  const auto given = [](int64_t wanted) {
+    SetUpBench bench(1, ms(5000), ms(400), 4);
+    bench.begin(4);
+    REQUIRE(bench.queues[0].front().file == 0);
+    bench.recall(ms(wanted));
+    return bench.given_up().size();
+  };
+  CHECK(given(500) == 4);  // of twice as much it keeps 800
+  CHECK(given(400) == 2);  // 200 less here, 600 more there
+  CHECK(given(250) == 0);
+}
+
+TEST_CASE("vassal steals: what a worker has reserved goes only where it ends earlier", "[sched]") {
+  const auto given = [](int64_t setup, int64_t wanted) {
+    SetUpBench bench(1, {}, ms(setup), 8);
+    bench.begin(8);
+    REQUIRE(bench.queues[0].front().file == 1);
+    bench.recall(ms(wanted));
+    return bench.given_up().size();
+  };
+  CHECK(given(0, 400) == 4);
+  CHECK(given(300, 400) == 2);
+  CHECK(given(700, 750) == 4);
+  // The thief would end no earlier than this worker.
+  CHECK(given(3000, 5000) == 0);
+}
+
+TEST_CASE("vassal steals: what shares a set-up begins before shorter tests that do not",
+          "[sched]") {
+  SetUpBench bench(1, ms(700), ms(400), 4);
+  bench.begin(4);
+  CHECK(bench.queues[0].front().file == 1);
+}
