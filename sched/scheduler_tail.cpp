@@ -119,11 +119,14 @@ void Scheduler::serve_tail(Instant now, Output& out) {
       continue;
     }
     Candidate* best = nullptr;
+    const auto times_returned = [&](const Candidate& one) {
+      const auto returned = retries_given_up_.find({test, one.index});
+      return returned == retries_given_up_.end() ? 0 : returned->second;
+    };
     const auto rank = [&](const Candidate& one) {
       const report::Test& it = job_.tests()[test];
       // A node gives one up a second time only for want of room.
-      const auto returned = retries_given_up_.find({test, one.index});
-      const uint32_t times = returned == retries_given_up_.end() ? 0 : returned->second;
+      const uint32_t times = times_returned(one);
       const uint32_t in_vain = !one.idle && (one.held_up || times > 1) ? times : 0;
       return std::tuple(in_vain, has_run(it, one.index), !one.idle, one.load);
     };
@@ -132,6 +135,8 @@ void Scheduler::serve_tail(Instant now, Output& out) {
       if (best == nullptr || rank(one) < rank(*best)) best = &one;
     }
     if (best == nullptr) continue;
+    // Whoever had no room for it has none yet: it stays here for the first that has.
+    if (best->held_up && times_returned(*best) > 0) continue;
     // While there is other work, it can wait for a node that may still come.
     if (others_come && work_left && has_run(job_.tests()[test], best->index)) continue;
     if (!may_lock(now, test, best->index)) continue;
