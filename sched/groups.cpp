@@ -204,8 +204,9 @@ void take_out_long_tests(TestGroup& group, Duration limit, Duration share,
     foretold.push_back(estimates.is_foretold(test));
   }
   const bool whole = group.setup.ns > 0 && group.expected <= share;
-  const LongFirst order =
+  LongFirst order =
       long_first(expected, limit, whole ? group.expected : group.setup, group.has_first, foretold);
+  if (group.setup.ns > 0) order.keep_order();
   for (const std::size_t i : order.alone) {
     pieces.push_back({{group.tests[i]}, expected[i] + group.setup, group.setup});
     group.expected -= expected[i];

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -37,6 +38,9 @@ Duration setup_of(const std::vector<Duration>& expected);
 struct LongFirst {
   std::vector<std::size_t> alone;  // groups of their own, where another set-up is paid for
   std::vector<std::size_t> rest;   // the first test, then long ones, then the others as they were
+
+  // What is set up for some of the rest, such as a parameter of the module, need not be again.
+  void keep_order() { std::sort(rest.begin(), rest.end()); }
 };
 // `known_setup` comes on top of what the durations show. `has_first`: the group begins with the
 // first test of its file, which may bear a set-up that nobody knows, and stays where it is.

@@ -103,7 +103,8 @@ std::vector<Vassal::Group> Vassal::long_first(std::vector<Group> groups,
     Group rest;
     for (const std::size_t i : order.rest) {
       const Item& item = group.items[i];
-      (new_apart && is_new(item) ? fresh : rest).items.push_back(item);
+      const bool apart = new_apart && is_new(item) && setup_of(item).ns == 0;
+      (apart ? fresh : rest).items.push_back(item);
     }
     if (!fresh.items.empty()) add(std::move(fresh));
     for (Group& piece : cut(std::move(rest), lengths.share)) add(std::move(piece));
@@ -154,7 +155,9 @@ LongFirst Vassal::order_of(const std::deque<Item>& items, Duration long_test, Du
   const Duration all = expected(items) + setup;
   const bool whole = setup.ns > 0 && all <= share;
   const Duration again = whole ? all : setup + collection_time(items.front().found);
-  return sched::long_first(each, long_test, again, has_first, foretold);
+  LongFirst order = sched::long_first(each, long_test, again, has_first, foretold);
+  if (setup.ns > 0) order.keep_order();
+  return order;
 }
 
 // Of a file that was just collected: very long tests that are worth its collection by another

@@ -31,17 +31,17 @@ def test_what_waits_behind_a_long_test_is_taken_back(job, tmp_path, collect):
     assert "204 passed" in node.summary()
 
 
-# Each test is long enough for what waits behind it to be taken back.
+# Each test is long enough for what waits behind it to be taken back, and the longest of each set-up is its last.
 SHARED = """
 import os, pathlib, time, pytest
 
-@pytest.fixture(scope="module")
-def database():
+@pytest.fixture(scope="module", params=["one", "other"])
+def database(request):
     (pathlib.Path(os.environ["HERE"]) / str(time.monotonic_ns())).touch()
     time.sleep(0.2)
 
-@pytest.mark.parametrize("i", range(6))
-def test_uses_it(database, i): time.sleep(0.1)
+@pytest.mark.parametrize("i", range(3))
+def test_uses_it(database, i): time.sleep(0.06 if i < 2 else 0.3)
 """
 
 
@@ -52,7 +52,7 @@ def test_a_worker_sets_up_once_what_long_tests_share(job, tmp_path, collect):
     for run in ("without a history", "with one"):
         here = tmp_path / run
         here.mkdir()
-        node = job.start("-n", "1", "--collect", collect, HERE=str(here))
+        node = job.start("-n", "1", "--collect", collect, state=tmp_path / "state", HERE=str(here))
         assert node.wait() == 0, node.everything()
         assert "12 passed" in node.summary()
-        assert len(list(here.iterdir())) == 2, run
+        assert len(list(here.iterdir())) == 4, run
