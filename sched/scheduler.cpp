@@ -58,6 +58,7 @@ void Scheduler::changed(const Change& change) {
     } else {
       books.unknown[job_.tests()[test].path] += estimates_.times_usual(test);
     }
+    if (job_.tests()[test].exclusive || job_.tests()[test].weight > 1) books.heavy.insert(test);
     book_setup(books, change, true);
   } else if (!held && booked != books.held.end()) {
     if (booked->second.ns > 0) {
@@ -66,6 +67,7 @@ void Scheduler::changed(const Change& change) {
       books.unknown[job_.tests()[test].path] -= estimates_.times_usual(test);
     }
     books.held.erase(booked);
+    books.heavy.erase(test);
     books.was_idle = books.held.empty();
     book_setup(books, change, false);
   }

@@ -134,6 +134,7 @@ class Scheduler {
     std::unordered_map<uint32_t, uint64_t> unknown;
     // What it holds, and with what expectation (0: by path).
     std::unordered_map<report::TestIndex, Duration> held;
+    std::set<report::TestIndex> heavy;  // of that: they wait for room, beside idle workers
     NodeSpeed speed;
     bool was_idle = true;                 // until the grant that is being read
     Instant busy_since;                   // that it holds anything
@@ -171,6 +172,7 @@ class Scheduler {
   Duration load(report::NodeIndex node) const;
   std::vector<Duration> done_since_results(Instant now, const LiveNode& node) const;
   Duration load_left(Instant now, const LiveNode& node) const;
+  Duration heavy_load(report::NodeIndex node) const;
   int64_t speed(const LiveNode& node) const;
   Duration time_left(Instant now, const LiveNode& node) const;
   std::size_t waiting(const LiveNode& node) const;

@@ -86,6 +86,14 @@ Duration Scheduler::load_left(Instant now, const LiveNode& node) const {
   return left;
 }
 
+Duration Scheduler::heavy_load(NodeIndex node) const {
+  const auto found = books_.find(node);
+  Duration total;
+  if (found == books_.end()) return total;
+  for (const report::TestIndex test : found->second.heavy) total += estimates_.of(test);
+  return total;
+}
+
 // So many tests wait there, as far as is known: more than its workers, or, if it has told what runs
 // since their last results, than those. A test may want its node for itself.
 std::size_t Scheduler::waiting(const LiveNode& node) const {

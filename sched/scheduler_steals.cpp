@@ -11,14 +11,16 @@ using report::kNone;
 using report::NodeIndex;
 
 // What moves from one to the other so that both finish together. A node works as fast as its
-// workers times its speed, and the victim begins nothing before one of its workers is free.
+// workers times its speed, and the victim begins nothing before one of its workers is free. What is
+// heavy the thief begins when more of its workers are free than ask now.
 Duration Scheduler::surplus(Instant now, const LiveNode& victim, const LiveNode& thief) const {
   const int64_t from_rate = victim.workers * speed(victim);
   const int64_t to_rate = thief.workers * speed(thief);
   const int64_t both = from_rate + to_rate;
   const Duration waits = wait_for_worker(now, victim) / NodeSpeed::kNormal * from_rate;
-  return (load_left(now, victim) + waits) / both * to_rate -
-         load_left(now, thief) / both * from_rate;
+  const Duration before =
+      std::max(Duration{}, load_left(now, thief) - heavy_load(job_.node_index(thief.id)));
+  return (load_left(now, victim) + waits) / both * to_rate - before / both * from_rate;
 }
 
 void Scheduler::serve_thief(Instant now, const NodeId& id, Output& out) {

@@ -283,6 +283,7 @@ class Vassal {
   void return_locked(std::vector<Group>& groups, Output& out);
   // Retries (vassal_retry.cpp)
   bool tries_again(const Item& item, report::Outcome outcome) const;
+  bool is_time_for_tail() const;
   void take_tail(Instant now, Slot slot, std::vector<LocalTest>& tests, std::vector<Item>& missing);
   void freshen_workers(Instant now, Output& out);
   std::optional<Slot> failed_on(const Item& item) const;

@@ -37,10 +37,16 @@ std::optional<Slot> Vassal::failed_on(const Item& item) const {
   return last->result.slot;
 }
 
+// All that is queued waits for room: it comes when more workers are free.
+bool Vassal::is_time_for_tail() const {
+  return std::all_of(queue_.begin(), queue_.end(),
+                     [this](const Group& group) { return weight_of(group.items.front()) > 1; });
+}
+
 void Vassal::take_tail(Instant now, Slot slot, std::vector<LocalTest>& tests,
                        std::vector<Item>& missing) {
   Worker& worker = workers_[slot];
-  if (tail_.empty() || !worker.fresh || !worker.group.empty() || !queue_.empty()) return;
+  if (tail_.empty() || !worker.fresh || !worker.group.empty() || !is_time_for_tail()) return;
   for (const Item& item : tail_) {
     if (uncollectable_.contains(item.found)) missing.push_back(item);
   }
@@ -63,7 +69,8 @@ void Vassal::take_tail(Instant now, Slot slot, std::vector<LocalTest>& tests,
 // For each retry of the tail a worker begins anew, but only one that has nothing else to do, and if
 // possible another than saw it fail.
 void Vassal::freshen_workers(Instant now, Output& out) {
-  if (tail_.empty() || !queue_.empty() || !enlisted_ || draining_ || leaving_ || broken_) return;
+  if (tail_.empty() || !is_time_for_tail() || !enlisted_) return;
+  if (draining_ || leaving_ || broken_) return;
   std::vector<Slot> idle;
   std::size_t under_way = 0;
   for (Slot slot = 0; slot < workers_.size(); ++slot) {

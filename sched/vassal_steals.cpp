@@ -63,7 +63,8 @@ Duration Vassal::busy_for(const Worker& worker, Instant now) const {
 }
 
 // Of everything held, summed; stops counting once there is enough. A long test that runs keeps one
-// worker busy, and is no work for its neighbours.
+// worker busy, and is no work for its neighbours; nor is what waits in the queue beside one that is
+// idle, as it waits for what others run.
 Duration Vassal::time_left(Instant now, Duration enough) const {
   Duration total;
   const auto count = [&](const std::deque<Item>& items) {
@@ -78,6 +79,10 @@ Duration Vassal::time_left(Instant now, Duration enough) const {
     total += std::min(config_.ask_below, running_left(worker, now));
     count({worker.sent.begin() + 1, worker.sent.end()});
   }
+  const bool is_any_idle = std::any_of(workers_.begin(), workers_.end(), [](const Worker& worker) {
+    return worker.state == Worker::State::kUp && worker.sent.empty() && worker.group.empty();
+  });
+  if (is_any_idle) return total;
   for (const Group& group : queue_) {
     count(group.items);
     total += setup_of(group.items.front());

@@ -120,3 +120,35 @@ TEST_CASE("vassal steals: what shares a set-up begins before shorter tests that 
   bench.begin(4);
   CHECK(bench.queues[0].front().file == 1);
 }
+
+namespace {
+
+// A worker that is idle beside one that runs for long, and a heavy test that waits for both.
+struct HeavyBench : Bench {
+  HeavyBench() : Bench(2, 4, ms(1000)) {
+    fold(kChief, report::Required{kFile, true, 1, {}, 1, {2}});
+    begin(2);
+    grant({{kFile, 2, 1}});
+    done(0);
+    now = now + ms(3000);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("vassal steals: an idle worker's node asks, whatever waits for room", "[sched]") {
+  HeavyBench bench;
+  REQUIRE(bench.queues[0].empty());
+  bench.steal_request = false;
+  bench.advance();
+  CHECK(bench.steal_request);
+}
+
+TEST_CASE("vassal steals: a retry of the tail does not wait for what waits for room", "[sched]") {
+  HeavyBench bench;
+  bench.failed_elsewhere(3);
+  bench.grant_tail({{kFile, 3, 1}});
+  bench.advance();
+  REQUIRE(bench.all<DrainWorker>().size() == 1);
+  CHECK(bench.all<DrainWorker>()[0].slot == 0);
+}
