@@ -172,7 +172,7 @@ class Scheduler {
   Duration load(report::NodeIndex node) const;
   std::vector<Duration> done_since_results(Instant now, const LiveNode& node) const;
   Duration load_left(Instant now, const LiveNode& node) const;
-  Duration heavy_load(report::NodeIndex node) const;
+  Duration heavy_load(const LiveNode& node) const;
   int64_t speed(const LiveNode& node) const;
   Duration time_left(Instant now, const LiveNode& node) const;
   std::size_t waiting(const LiveNode& node) const;

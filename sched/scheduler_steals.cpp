@@ -18,8 +18,7 @@ Duration Scheduler::surplus(Instant now, const LiveNode& victim, const LiveNode&
   const int64_t to_rate = thief.workers * speed(thief);
   const int64_t both = from_rate + to_rate;
   const Duration waits = wait_for_worker(now, victim) / NodeSpeed::kNormal * from_rate;
-  const Duration before =
-      std::max(Duration{}, load_left(now, thief) - heavy_load(job_.node_index(thief.id)));
+  const Duration before = std::max(Duration{}, load_left(now, thief) - heavy_load(thief));
   return (load_left(now, victim) + waits) / both * to_rate - before / both * from_rate;
 }
 

@@ -311,7 +311,7 @@ void Vassal::on(Instant now, int64_t, const WorkerWants& event, Output& out) {
   if (worker.sent.size() > (first ? 0U : 1U)) return;
   worker.wants = true;
   // Its test is at its end, however long it was: what comes next decides what is torn down.
-  worker.taken_back_behind = worker.head_since;
+  if (!worker.sent.empty()) worker.taken_back_behind = worker.head_since;
   if (leaving_) {
     worker.wants = false;
     out.commands.emplace_back(RunTests{event.slot, {}, {}});

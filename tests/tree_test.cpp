@@ -207,6 +207,25 @@ TEST_CASE("tree: every unit test is in the build", "[tree]") {
   }
 }
 
+TEST_CASE("tree: every planted bug is compiled in", "[tree]") {
+  std::string list;
+  for (const std::string& line : read_lines(root() / "tests/CMakeLists.txt")) list += line + " ";
+  list = list.substr(list.find("set(planted_sources"));
+  list = list.substr(0, list.find(')')) + " ";
+  std::size_t asks = 0;
+  for (const SourceFile& file : sources()) {
+    if (under(file, "tests/") || !file.path.ends_with(".cpp")) continue;
+    const bool plants = std::any_of(
+        file.lines.begin(), file.lines.end(),
+        [](const std::string& line) { return line.find("is_planted(") != std::string::npos; });
+    if (!plants) continue;
+    ++asks;
+    INFO(file.path);
+    CHECK(list.find(" " + file.path + " ") != std::string::npos);
+  }
+  CHECK(asks > 5);
+}
+
 TEST_CASE("tree: nothing is left open in a comment", "[tree]") {
   const std::regex mark(
       "\\b(TO"
