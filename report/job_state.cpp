@@ -433,6 +433,7 @@ void JobState::on(NodeIndex origin, const Finished& entry) {
   if (!entry.amends) {
     Assignment& own = assignment(test, origin);
     ++own.finished;
+    own.began = 0;
     if (entry.again) ++own.again;
   }
   test.attempts.push_back({origin, entry});

@@ -79,11 +79,18 @@ bool Scheduler::is_busy_with_suspects_only(NodeIndex node) const {
                      [this](const auto& one) { return is_suspect(job_.tests()[one.first]); });
 }
 
-// Not on the scheduler's own node as long as another has the test: its last words would be lost
-// with it, the result of the test before among them.
+// Not on a node that has said that it begins the test, by a grant that is not known here: it will
+// answer, or its loss says nothing of a grant that it may never hear of. Not on the scheduler's own
+// node as long as another has the test: its last words would be lost with it, the result of the
+// test before among them.
 bool Scheduler::may_run_alone(Instant now, TestIndex test, const NodeId& id) const {
   const NodeIndex node = job_.node_index(id);
   if (!job_.place_on(test, node) || !may_lock(now, test, node)) return false;
+  const auto& all = job_.tests()[test].assignments;
+  const bool has_begun = std::any_of(all.begin(), all.end(), [node](const auto& one) {
+    return one.node == node && one.began > 0;
+  });
+  if (has_begun) return false;
   return id != claim_.scheduler.node ||
          std::none_of(live_.begin(), live_.end(), [&](const LiveNode& other) {
            return other.id != id && other.workers > 0 && is_ready(other.id) &&

@@ -97,6 +97,25 @@ TEST_CASE("poison: with what a second node was lost runs last, and alone", "[sch
   CHECK(bench.written<report::Draining>().size() == 1);
 }
 
+TEST_CASE("poison: who began the test by a grant that is not known here is not given it",
+          "[sched]") {
+  Poison bench;
+  bench.lose_holder(0);
+  for (const NodeId& id : {kB, kC, kD}) bench.ask(id);
+  bench.begin(*bench.holder(0), 0);
+  bench.lose_holder(0);
+  const NodeId left = bench.live.back().id;
+  bench.begin(left, 0);
+  bench.finish_others(0);
+  CHECK(bench.alone().empty());
+  // Its loss says nothing of a grant that it never heard of.
+  bench.lose(left);
+  bench.advance();
+  bench.now = bench.now + Duration::seconds(30);
+  bench.advance();
+  CHECK(bench.written<report::Poisoned>().empty());
+}
+
 TEST_CASE("poison: a node that never said that it begins the test was lost for something else",
           "[sched]") {
   Poison bench;
