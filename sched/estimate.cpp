@@ -72,7 +72,7 @@ void Estimates::add(const report::Test& test) {
     Path& path = paths_[test.path];
     const auto setup = history_.find(file_of(test.id));
     if (setup != history_.end()) path.setup = std::min(setup->second, kLongest);
-    path.is_from_history = history_of_files_.contains(file_of(test.id));
+    path.is_in_history = history_of_files_.contains(file_of(test.id));
   }
   if (test.collects) {
     entry.fixed = of_collection(test);
@@ -94,18 +94,19 @@ void Estimates::learn(report::TestIndex test, Duration duration) {
 }
 
 void Estimates::learn_setup(report::TestIndex test, Duration setup) {
+  CHECK(test < tests_.size());
   Path& path = paths_[tests_[test].path];
-  if (path.is_from_history) return;
+  if (path.is_in_history) return;
   setup = std::clamp(setup, Duration{}, kLongest);
   if (!std::exchange(path.was_set_up, true)) setups_.add({});
   if (setup <= path.setup) return;
-  setups_.total_ns += (setup - path.setup).ns;
+  setups_.total += setup - path.setup;
   path.setup = setup;
 }
 
 Duration Estimates::setup_of_path(uint32_t path) const {
   const Path& one = paths_[path];
-  if (one.is_from_history || one.was_set_up || setups_.total_ns == 0) return one.setup;
+  if (one.is_in_history || one.was_set_up || setups_.total.ns == 0) return one.setup;
   return setups_.mean();
 }
 

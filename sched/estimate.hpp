@@ -75,20 +75,20 @@ class Estimates {
   Duration guess_from_history(const report::Test& test) const;
 
   struct Mean {
-    int64_t total_ns = 0;
+    Duration total;
     int64_t count = 0;
 
     void add(Duration one) {
-      total_ns += one.ns;
+      total += one;
       ++count;
     }
     // A microsecond at the least; of one or more.
-    Duration mean() const { return {std::max<int64_t>(1000, total_ns / count)}; }
+    Duration mean() const { return std::max(Duration::microseconds(1), total / count); }
   };
   struct Path : Mean {
     Duration setup;
     bool looked_up = false;
-    bool is_from_history = false;
+    bool is_in_history = false;
     bool was_set_up = false;  // in this job: some of it has run
   };
   struct File {

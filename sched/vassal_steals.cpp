@@ -174,14 +174,11 @@ void Vassal::give_up_queued(Duration wanted, Given& given) {
     const bool bound = !may_be_shortened(items);
     const bool whole = bound ? fits(estimates_.of(items.back().test))
                              : setup.ns > 0 && fits(expected(items) + setup);
-    const bool part = !whole && !bound && setup.ns > 0;
-    const Duration until = part ? wanted - setup / 2 : wanted;
-    const Duration again = part ? setup : Duration{};
-    if (bound && !whole) break;
-    if (part && until - given.time < least_saved(setup)) break;
+    const Duration until = wanted - setup / 2;
+    if (!whole && (bound || until - given.time < least_saved(setup))) break;
     const std::size_t before = given.items.size();
     while (!items.empty() && bound == !may_be_shortened(items) &&
-           (whole || (given.time < until && fits(again + estimates_.of(items.back().test))))) {
+           (whole || (given.time < until && fits(setup + estimates_.of(items.back().test))))) {
       take_last(items, given);
     }
     if (items.empty()) queue_.pop_back();

@@ -46,6 +46,13 @@ struct Poison : SchedulerBench {
     lose(id);
     advance();
   }
+  // Two nodes are lost with test 0, the second of which said that it begins it.
+  void make_suspect() {
+    lose_holder(0);
+    for (const NodeId& id : {kB, kC, kD}) ask(id);
+    begin(*holder(0), 0);
+    lose_holder(0);
+  }
   std::vector<report::Granted> alone() const {
     auto granted = written<report::Granted>();
     std::erase_if(granted, [](const report::Granted& one) { return !one.alone; });
@@ -54,13 +61,10 @@ struct Poison : SchedulerBench {
   Verdict verdict(uint32_t test) const { return job.tests()[job.test_at(kFile, test)].verdict; }
 };
 
-// Two nodes are lost, the second of which said that it begins test 0; all others are finished.
+// All but a suspect test is finished.
 struct Suspect : Poison {
   Suspect() {
-    lose_holder(0);
-    for (const NodeId& id : {kB, kC, kD}) ask(id);
-    begin(*holder(0), 0);
-    lose_holder(0);
+    make_suspect();
     finish_others(0);
   }
 };
@@ -79,10 +83,7 @@ TEST_CASE("poison: what a lost node held runs elsewhere as soon as somebody is f
 
 TEST_CASE("poison: with what a second node was lost runs last, and alone", "[sched]") {
   Poison bench;
-  bench.lose_holder(0);
-  for (const NodeId& id : {kB, kC, kD}) bench.ask(id);
-  bench.begin(*bench.holder(0), 0);
-  bench.lose_holder(0);
+  bench.make_suspect();
   const NodeId left = bench.live.back().id;
   CHECK_FALSE(bench.holder(0));
   bench.finish_others(0);
@@ -100,10 +101,7 @@ TEST_CASE("poison: with what a second node was lost runs last, and alone", "[sch
 TEST_CASE("poison: who began the test by a grant that is not known here is not given it",
           "[sched]") {
   Poison bench;
-  bench.lose_holder(0);
-  for (const NodeId& id : {kB, kC, kD}) bench.ask(id);
-  bench.begin(*bench.holder(0), 0);
-  bench.lose_holder(0);
+  bench.make_suspect();
   const NodeId left = bench.live.back().id;
   bench.begin(left, 0);
   bench.finish_others(0);
@@ -114,6 +112,17 @@ TEST_CASE("poison: who began the test by a grant that is not known here is not g
   bench.now = bench.now + Duration::seconds(30);
   bench.advance();
   CHECK(bench.written<report::Poisoned>().empty());
+}
+
+TEST_CASE("poison: who has answered for the test may run it alone once more", "[sched]") {
+  Suspect bench;
+  const NodeId left = bench.live.back().id;
+  REQUIRE(bench.alone().size() == 1);
+  bench.begin(left, 0);
+  bench.write(left, finished(kFile, 0, Outcome::kFailed));
+  bench.advance();
+  REQUIRE(bench.alone().size() == 2);
+  CHECK(bench.alone()[1].to == left);
 }
 
 TEST_CASE("poison: a node that never said that it begins the test was lost for something else",

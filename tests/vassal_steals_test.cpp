@@ -94,8 +94,10 @@ TEST_CASE("vassal steals: a recall takes a group with its set-up, or a part that
     bench.recall(ms(wanted));
     return bench.given_up().size();
   };
-  CHECK(given(500) == 4);  // of twice as much it keeps 800
-  CHECK(given(400) == 2);  // 200 less here, 600 more there
+  // All of it takes 800, which is less than twice as much.
+  CHECK(given(500) == 4);
+  // 200 less here, and 600 more there: both end together.
+  CHECK(given(400) == 2);
   CHECK(given(250) == 0);
 }
 
