@@ -152,7 +152,8 @@ struct WorkerGone {
   std::string where;   // its test was as it ended, as far as it could say so; for people
 };
 
-// A test or a plug-in asked for the end of the run (pytest.exit).
+// A test or a plug-in asked for the end of the run (pytest.exit). A test that has no result for
+// that is told as stopped.
 struct ExitRequested {
   std::string reason;
   bool fails = false;  // because the session has failed (session.shouldfail)

@@ -108,6 +108,19 @@ TEST_CASE("pytest exit: no pytest makes the environment unusable", "[sched]") {
         "cannot start `./run`: Permission denied");
 }
 
+TEST_CASE("pytest exit: a suite may end pytest before it has collected", "[sched]") {
+  CommandEnd end = ended(exited(7), {"pytest"});
+  end.connected = true;
+  end.exit_reason = "Exit: no database";
+  end.output = "!!! Exit: no database !!!\n";
+  const RunnerFailed failed = explain_command_end(end);
+  CHECK(failed.exit_code == 2);
+  CHECK(failed.text ==
+        "pytest was ended before it had collected: Exit: no database\n" + end.output);
+  end.wait_status = exited(0);  // pytest.exit("enough", returncode=0)
+  CHECK(explain_command_end(end).exit_code == 0);
+}
+
 TEST_CASE("pytest exit: a good end without a catalog is good if it was asked for", "[sched]") {
   CommandEnd end = ended(exited(0), {"tox", "-e", "py"});
   end.output = "py: OK\n";
@@ -132,7 +145,7 @@ TEST_CASE("pytest exit: a good end without a catalog is good if it was asked for
   CHECK(explain_command_end(end).exit_code == 1);
   end.text_only = false;
   end.wait_status = exited(0);
-  end.connected = end.session_ended = true;  // pytest.exit("enough", returncode=0)
+  end.connected = end.session_ended = true;  // by a plug-in, with nothing to say
   CHECK(explain_command_end(end).exit_code == 0);
   end.collected = true;
   CHECK(explain_command_end(end).exit_code == 3);

@@ -305,6 +305,12 @@ void RunnerHost::handle_zygote(DriverMessage& message) {
   } else if (auto* failed = std::get_if<ZygoteFailed>(&message)) {
     failure_ = std::move(failed->text);
     kill_at_ = std::min(kill_at_, now_ + config_.grace);
+  } else if (auto* request = std::get_if<ExitRequestLine>(&message)) {
+    if (collected_) {
+      events_.emplace_back(ExitRequested{std::move(request->reason)});
+    } else {
+      exit_reason_ = std::move(request->reason);
+    }
   } else if (const auto* finished = std::get_if<ZygoteFinished>(&message)) {
     session_status_ = finished->status;
   } else {
@@ -327,6 +333,7 @@ void RunnerHost::handle_worker(Connection& connection, DriverMessage& message) {
     measure(worker, slot);
     events_.emplace_back(WorkerWants{slot});
   } else if (auto* request = std::get_if<ExitRequestLine>(&message)) {
+    worker.asked_for_end = true;
     events_.emplace_back(ExitRequested{std::move(request->reason), request->status == 1});
   } else if (std::holds_alternative<CancelledLine>(message)) {
     if (worker.kill_at != Instant::never()) worker.kill_at = now_ + config_.grace;
@@ -613,6 +620,9 @@ void RunnerHost::on_done(Worker& worker, Slot slot, DoneLine& done) {
   if (given == worker.given.end() && !late_word) {
     return misbehaved(*worker.connection, "a result of a test that it was not given");
   }
+  if (done.outcome == report::Outcome::kStopped && !worker.asked_for_end) {
+    return misbehaved(*worker.connection, "a test without a result");
+  }
   if (late_word && ++worker.late_words > kLateWordsMax) {
     return misbehaved(*worker.connection, "a test's result over and over");
   }
@@ -620,7 +630,9 @@ void RunnerHost::on_done(Worker& worker, Slot slot, DoneLine& done) {
     worker.given.erase(given);
     worker.late_words = 0;
   }
-  const bool may_run_again = report::is_failure(done.outcome) || failed_runs_.contains(done.test);
+  const bool may_run_again = report::is_failure(done.outcome) ||
+                             done.outcome == report::Outcome::kStopped ||
+                             failed_runs_.contains(done.test);
   if (!late_word && may_run_again) ++failed_runs_[done.test];
   worker.last_done = done.test;
   worker.cpu = std::min(done.cpu, Duration::seconds(1));  // sums of it must not overflow
@@ -713,9 +725,10 @@ void RunnerHost::command_ended(int wait_status) {
     return end(std::move(finished));
   }
   const bool lost = was_lost();
-  RunnerFailed failure = explain_command_end({config_.argv, wait_status, connected_, collected_,
-                                              files_.asked_for_text(), std::move(failure_),
-                                              collecting_, output, session_status_.has_value()});
+  RunnerFailed failure =
+      explain_command_end({config_.argv, wait_status, connected_, collected_,
+                           files_.asked_for_text(), std::move(failure_), collecting_, output,
+                           session_status_.has_value(), std::move(exit_reason_)});
   if (lost) return lose(wait_status, std::move(failure));
   end(std::move(failure));
 }

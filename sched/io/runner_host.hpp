@@ -124,8 +124,9 @@ class RunnerHost {
     FileCollected file;  // being told
     // May be told again: wider fixtures failed to be torn down.
     std::optional<LocalTest> last_done;
-    uint32_t late_words = 0;  // on that
-    Duration cpu;             // of that
+    uint32_t late_words = 0;     // on that
+    Duration cpu;                // of that
+    bool asked_for_end = false;  // of the run
     bool said_bye = false;
     bool kill_wanted = false;  // before its pid was known
     Instant kill_at = Instant::never();
@@ -238,6 +239,7 @@ class RunnerHost {
   std::vector<StartWorker> to_fork_;    // once all is collected again
 
   std::optional<std::string> failure_;
+  std::optional<std::string> exit_reason_;  // of a pytest.exit before all was collected
   std::optional<int> session_status_;
   Instant ask_at_ = Instant::never();   // SIGTERM to the command
   Instant kill_at_ = Instant::never();  // kill_all

@@ -29,6 +29,7 @@ Zygote to agent
   forked     slot, pid                   or spawned, where a fork is unsafe
   exit       slot, pid, status, text?    raw wait status; pid 0 with text: the fork itself failed
   finished   status                      pytest's exit status, as late as possible
+  exit_requested  reason                 pytest.exit() outside of tests
   failed     text                        the driver itself broke; pytest goes on to its own error handling
 Agent to zygote
   job        name                        what the job is called on all nodes, once that is known
@@ -45,7 +46,8 @@ Worker to agent
              tear-down, so that fixtures of wider scope survive if the next test comes as the answer.
              The test waits for the answer: give it at once.
   done       f, k, o, d, s?, g?, c?, m?, x?, p?     after tear-down, in one write
-             o: passed failed error skipped xfailed xpassed; d: seconds, without waiting for the agent;
+             o: passed failed error skipped xfailed xpassed, or stopped (after exit_requested: no result);
+             d: seconds, without waiting for the agent;
              s: of these the set-up of fixtures that outlive the test, g: of these all but the session's;
              c: CPU seconds with reaped children; m: one line, with what was left behind; x: text
              of a failure with captured output, 64 KiB of head and tail; p: [[name, value], ...] that the test
@@ -53,7 +55,8 @@ Worker to agent
   file       as above; a file that the worker was told to collect, if it holds tests
   filed      f, seconds, errors: [{path, text}]     the file is collected
   missing    f, k        the file holds no test of this name: it will not run here
-  exit_requested  reason       pytest.exit(), Ctrl-C or session.shouldstop in a test; bye follows
+  exit_requested  reason, status       pytest.exit(), Ctrl-C or session.shouldstop (status 2), or session.shouldfail (1)
+             in a test; its done and bye follow
   cancelled       the test was interrupted by SIGINT, everything is torn down; bye follows
   bye             everything is torn down, the process ends with status 0
 Agent to worker

@@ -29,8 +29,8 @@ from dagz_pytest_fork import other_threads, why_not_fork
 from dagz_pytest_plugins import neutralise
 from dagz_pytest_process import flush, load_libc, own_basetemp
 from dagz_pytest_reports import (
-    FrameReader, bounded, crash_report, packed, quiet, replace_reporter, reports_wanted, skip_message,
-    skip_notes, unpacked_warning, update_lastfailed,
+    FrameReader, bounded, crash_report, exit_reason, packed, quiet, replace_reporter, reports_wanted,
+    skip_message, skip_notes, unpacked_warning, update_lastfailed,
 )  # fmt: skip
 from dagz_pytest_session import DriverSession
 from dagz_pytest_spawn import Spawned, Spawner, take_order
@@ -149,6 +149,7 @@ class Zygote(DriverSession):
     def __init__(self, config, path, mode, notes):
         super().__init__(config, path, mode)
         self.notes = notes
+        self.greeted = False
         self.errors = []
         self.skipped = []  # ids of files and why they skipped themselves
         self.started = time.perf_counter()
@@ -170,6 +171,10 @@ class Zygote(DriverSession):
     def configured(self, config):
         own_basetemp(config)
         self.libc = load_libc()
+        self._say_hello(config)
+
+    def _say_hello(self, config):
+        self.greeted = True
         self.connection.send(
             "hello", v=VERSION, role="zygote", pid=os.getpid(), python=sys.version.split()[0],
             pytest=pytest.__version__, rootdir=str(config.rootpath), notes=self.notes,
@@ -208,6 +213,17 @@ class Zygote(DriverSession):
                 pass
             raise
         return True
+
+    def pytest_keyboard_interrupt(self, excinfo):
+        if not isinstance(excinfo.value, pytest.exit.Exception):
+            return
+        if not self.greeted:  # a conftest ended it while it configured
+            self._say_hello(self.config)
+        self._request_exit(excinfo.value)
+
+    def _request_exit(self, error):
+        with contextlib.suppress(OSError):  # the agent is gone
+            self.connection.send("exit_requested", reason=exit_reason(error), status=2)
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self):
@@ -409,6 +425,8 @@ class Zygote(DriverSession):
                 report = hook.pytest_report_from_serializable(config=self.config, data=data)
                 hook.pytest_runtest_logreport(report=report)
             hook.pytest_runtest_logfinish(nodeid=nodeid, location=location)
+        except pytest.exit.Exception as error:
+            self._request_exit(error)
         except Exception:
             self._say_replay_broken()
 

@@ -15,6 +15,7 @@ constexpr int kInternalError = 3;
 constexpr int kUnusable = 16;
 constexpr int kShellNotFound = 127;
 constexpr int kTestsFailed = 1;  // without tests: fixtures, with --setup-only
+constexpr int kInterrupted = 2;
 constexpr int kPytestCodeFirst = 2;
 constexpr int kPytestCodeLast = 6;
 
@@ -62,7 +63,7 @@ std::string with_output(std::string sentence, const std::string& output) {
 bool is_text_only(const CommandEnd& end) { return end.text_only || asks_for_text_only(end.argv); }
 
 RunnerFailed ended_well(const CommandEnd& end) {
-  if (end.session_ended || is_text_only(end)) return {0, end.output};
+  if (end.session_ended || end.exit_reason || is_text_only(end)) return {0, end.output};
   if (end.connected) {
     std::string text = "pytest's process ended before it had collected (exit status 0)";
     if (!end.collecting.empty()) text += ": it had last begun to collect " + end.collecting;
@@ -90,6 +91,11 @@ RunnerFailed explain_command_end(const CommandEnd& end) {
                                    end.output)};
   }
   if (code == 0 && !end.collected && !end.failure) return ended_well(end);
+  if (end.exit_reason && !end.collected) {
+    return {
+        kInterrupted,
+        with_output("pytest was ended before it had collected: " + *end.exit_reason, end.output)};
+  }
 
   const int first = is_text_only(end) ? kTestsFailed : kPytestCodeFirst;
   const bool pytest_code = code && *code >= first && *code <= kPytestCodeLast;

@@ -18,10 +18,11 @@ struct CommandEnd {
   bool connected = false;  // the driver said hello: pytest was started and saw PYTEST_PLUGINS
   bool collected = false;  // the whole catalog was told
   bool text_only = false;  // pytest was asked for text, and says so (its own options are not seen)
-  std::optional<std::string> failure;  // what the driver said when it gave up
-  std::string collecting;              // the file or directory that it last began to collect
-  std::string output;                  // standard output and error, bounded
-  bool session_ended = false;          // pytest said so, and did not just vanish
+  std::optional<std::string> failure;      // what the driver said when it gave up
+  std::string collecting;                  // the file or directory that it last began to collect
+  std::string output;                      // standard output and error, bounded
+  bool session_ended = false;              // pytest said so, and did not just vanish
+  std::optional<std::string> exit_reason;  // pytest.exit was called before all was collected
 };
 
 // Exit code 0 is possible: `--version` or `--collect-only` end well without a catalog, and `text`

@@ -49,7 +49,7 @@ void read_strings(JsonScanner& in, std::vector<std::string>& out, std::size_t mo
 std::optional<report::Outcome> outcome_named(std::string_view name) {
   using report::Outcome;
   for (Outcome outcome : {Outcome::kPassed, Outcome::kFailed, Outcome::kError, Outcome::kSkipped,
-                          Outcome::kXfailed, Outcome::kXpassed}) {
+                          Outcome::kXfailed, Outcome::kXpassed, Outcome::kStopped}) {
     if (name == report::to_string(outcome)) return outcome;
   }
   return std::nullopt;

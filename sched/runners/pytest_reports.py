@@ -9,6 +9,7 @@ import marshal
 import os
 import struct
 import sys
+import traceback
 import warnings
 
 import pytest
@@ -174,6 +175,24 @@ def verdict(reports, shown):
     if xfail is not None:
         return "xpassed", str(xfail)[:MESSAGE_MAX], ""
     return "passed", "", ""
+
+
+def has_result(reports):
+    """Whether pytest would have told a result of this test by now."""
+    return any(report.when == "call" or not report.passed for report in reports)
+
+
+def exit_reason(error):
+    """Why a KeyboardInterrupt or a pytest.exit ends the run."""
+    return ("%s: %s" % (type(error).__name__, error)).rstrip(": ")
+
+
+def repr_failure(item):
+    """The exception that is being handled, as pytest shows a failure of this test."""
+    try:
+        return str(item.repr_failure(pytest.ExceptionInfo.from_current()))
+    except Exception:  # an item of a plug-in's own making
+        return traceback.format_exc()
 
 
 def _clipped(value, limit):

@@ -19,8 +19,8 @@ from dagz_pytest_process import (
     Uncaptured, die_with, flush, forget_cleanups, forget_exit_functions, redirect, run_exit_functions, span_of,
 )  # fmt: skip
 from dagz_pytest_reports import (
-    MESSAGE_MAX, UNCAPTURED_MAX, Shown, bounded, crash_report, frame, is_marked, mute, packed, packed_warning,
-    properties, replace_reporter, skip_message, verdict,
+    MESSAGE_MAX, UNCAPTURED_MAX, Shown, bounded, crash_report, exit_reason, frame, has_result, is_marked, mute, packed,
+    packed_warning, properties, replace_reporter, repr_failure, skip_message, verdict,
 )  # fmt: skip
 from dagz_pytest_statements import remember_statements
 
@@ -201,11 +201,8 @@ class Worker:
                 self._receive(block=True)
             entry = self.queue.pop()
             collects = is_order(entry)
-            reason = self._collect(entry) if collects else self._run_one(entry)
-            if reason is not None:
-                # As plain pytest would exit: the session failed, or was interrupted.
-                status = 1 if reason is self.session.shouldfail else 2
-                self.connection.send("exit_requested", reason=str(reason), status=status)
+            ends = self._collect(entry) if collects else self._run_one(entry)
+            if ends:
                 return
             # What follows a collection is sent without a question.
             if not self.asked and not collects and not self._draw():
@@ -331,20 +328,27 @@ class Worker:
         except BaseException as error:
             self._say_late_error(error)
 
+    def _request_exit(self, reason):
+        """Asks for the end of the run, before any word on the test that does: it is not to run elsewhere meanwhile."""
+        # As plain pytest would exit: the session failed, or was interrupted.
+        status = 1 if reason is self.session.shouldfail else 2
+        self.connection.send("exit_requested", reason=str(reason), status=status)
+
     def _collect(self, entry):
-        """Collects a file. Returns why the run should end, if the file asked for that."""
+        """Collects a file. Returns whether the run ends, as the file asked for that."""
         try:
             if len(entry) == 1:
                 self.collecting = self.files.path(entry[0])
             self.files.collect(self.connection, entry)
         except (KeyboardInterrupt, pytest.exit.Exception) as error:
-            return ("%s: %s" % (type(error).__name__, error)).rstrip(": ")
+            self._request_exit(exit_reason(error))
+            return True
         finally:
             self.collecting = None
         if self.getpid() != self.pid:
             os._exit(1)  # a process that the file forked has lost its way into this loop
         self.leaks.forgive()
-        return None
+        return False
 
     # -- one test
 
@@ -353,12 +357,12 @@ class Worker:
         return self.cpu_clock() + children.ru_utime + children.ru_stime
 
     def _run_one(self, entry):
-        """Runs one test and reports it. Returns why the run should end, if the test asked for that."""
+        """Runs one test and reports it. Returns whether the run ends, as the test asked for that."""
         f, k = entry[:2]
         item = self._item(entry)
         if item is None:
             self.connection.send("missing", f=f, k=k)
-            return None
+            return False
         if self.guessed:
             self._leave_for(item)
         os.environ["DAGZ_SPAN"] = span_of(self.node, item.nodeid, entry[2] if len(entry) > 2 else 1)
@@ -371,7 +375,7 @@ class Worker:
         seen.clear()
         likely = self._likely_next()
         self.likely = nextitem = None if likely is item else likely
-        broken = reason = None
+        broken = reason = None  # broken: outcome, message and text of a protocol that did not end
         recorded = len(item.user_properties)
         self.uncaptured.begin()
         start = self.clock()
@@ -380,36 +384,41 @@ class Worker:
         except (KeyboardInterrupt, pytest.exit.Exception) as error:
             if isinstance(error, KeyboardInterrupt) and self.getpid() == self.pid and self._is_cancelled():
                 raise
-            reason = ("%s: %s" % (type(error).__name__, error)).rstrip(": ")
-            broken = (reason, traceback.format_exc())
+            reason = exit_reason(error)
+            broken = ("stopped", reason, repr_failure(item))
         except BaseException as error:
-            broken = ("internal error: %s: %s" % (type(error).__name__, error), traceback.format_exc())
+            message = "internal error: %s: %s" % (type(error).__name__, error)
+            broken = ("error", message, traceback.format_exc())
         if self.getpid() != self.pid:
             os._exit(1)  # a process that the test forked has lost its way into this loop
         elapsed = self.clock() - start - self.waited
         before, self.cpu = self.cpu, self._cpu_used()
         if broken is not None:
             self._clear_setup()
+        reason = reason or self.session.shouldfail or self.session.shouldstop  # in the order of pytest
+        if reason:
+            self._request_exit(reason)
         self._say_done(f, k, elapsed, self.cpu - before, broken)
         if self.wanted:
             self._pass_on(item, broken)
         del item.user_properties[recorded:]  # it may run once more
         self.current = None
-        return reason or self.session.shouldfail or self.session.shouldstop or None  # in the order of pytest
+        return bool(reason)
 
     def _pass_on(self, item, broken):
         """Sends the reports to the plug-ins of the zygote, if one of them wants these."""
-        if broken is not None:
-            self.seen.append(crash_report(item.nodeid, item.location, broken[1]))
+        if broken is not None and broken[0] == "error":
+            self.seen.append(crash_report(item.nodeid, item.location, broken[2]))
         if self.marks is None or any(is_marked(report, self.marks) for report in self.seen):
             self.relay(frame(("test", item.nodeid, item.location, packed(self.config, self.seen))))
 
     def _say_done(self, f, k, elapsed, cpu, broken):
         self.last = (f, k)
         outcome, message, text = verdict(self.seen, self.shown)
-        if broken is not None:
-            outcome, message = "error", broken[0].splitlines()[0][:MESSAGE_MAX]
-            text = bounded("%s\n%s" % (text, broken[1]) if text else broken[1])
+        # What asked for the end after the test had a result takes nothing from that.
+        if broken is not None and (broken[0] == "error" or not has_result(self.seen)):
+            outcome, message = broken[0], broken[1].splitlines()[0][:MESSAGE_MAX]
+            text = bounded("%s\n%s" % (text, broken[2]) if text else broken[2])
         written = self.uncaptured.since(UNCAPTURED_MAX) if outcome in ("failed", "error") else ""
         if written:
             text = bounded("%s\n----- Uncaptured output -----\n%s" % (text.rstrip("\n"), written)).lstrip("\n")

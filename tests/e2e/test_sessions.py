@@ -1,6 +1,7 @@
 """What the command does besides running tests: other programs, a second pytest, the end of its session."""
 
 import json
+import re
 import signal
 import sys
 import time
@@ -151,8 +152,21 @@ def test_a_test_that_ends_the_run_takes_no_other_down(job, body, reason, code, w
     same_report(nodes)
     everything = nodes[0].everything() + nodes[1].everything()
     assert codes == [code, code] and reason in everything
+    assert "ERROR" not in everything and "RETRY" not in everything
+    if "session.should" not in body:
+        assert any(re.match(rf"STOPPED  test_it.py::test_2\[3\] .* {reason}$", line) for line in nodes[0].report())
     assert "CRASHED" not in everything and "not run" in nodes[0].summary()
     assert not any(line.startswith("FAILED") for line in nodes[0].report())
+
+
+@pytest.mark.parametrize("collect", ["whole", "shared"])
+def test_a_hook_that_ends_the_run_interrupts_it(job, collect):
+    job.write("conftest.py", "import pytest\ndef pytest_collection_modifyitems():\n"
+              "    pytest.exit('no database', returncode=7)\n")
+    job.write("test_it.py", "def test_it(): pass\n")
+    node = job.start("-n", "1", "--collect", collect)
+    assert node.wait() == 2, node.everything()
+    assert "Exit: no database" in (node.errors if collect == "whole" else "\n".join(node.report()))
 
 
 SESSION = """

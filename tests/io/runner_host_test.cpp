@@ -264,6 +264,7 @@ TEST_CASE("runner host: a worker that writes into the socket or lies is killed",
   CHECK(garbage.reason.starts_with("killed: it wrote into the runner's socket"));
   CHECK(crash_of("long").reason.find("longer than its limit") != std::string::npos);
   CHECK(crash_of("lie").reason.find("was not given") != std::string::npos);
+  CHECK(crash_of("evade").reason.find("a test without a result") != std::string::npos);
 }
 
 TEST_CASE("runner host: a test has a second and a third word, and no more", "[sched]") {
@@ -296,6 +297,7 @@ TEST_CASE("runner host: a test may ask for the end of the run", "[sched]") {
   bench.start_worker(0);
   bench.host.perform(RunTests{0, {{0, 0}}});
   CHECK(bench.next<ExitRequested>().reason == "enough");
+  CHECK(bench.next<TestDone>().outcome == report::Outcome::kStopped);
 }
 
 TEST_CASE("runner host: a command that ends early is explained", "[sched]") {

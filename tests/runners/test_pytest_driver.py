@@ -353,41 +353,6 @@ def test_a_flood_is_cut(write):
     assert len(message["x"].encode()) <= 64 * 1024
 
 
-@pytest.mark.parametrize(
-    "body, reason",
-    [
-        ("pytest.exit('enough')", "Exit: enough"),
-        ("raise KeyboardInterrupt", "KeyboardInterrupt"),
-        ("os.kill(os.getpid(), 2)", "KeyboardInterrupt"),
-        ("request.session.shouldstop = 'a plug-in says so'", "a plug-in says so"),
-        ("request.session.shouldfail = 'a plug-in says so'", "a plug-in says so"),
-        ("request.session.shouldstop, request.session.shouldfail = 'no', 'this'", "this"),
-    ],
-)
-def test_requests_to_stop(write, body, reason):
-    suite = write(
-        test_e="""
-        import os, pytest
-        @pytest.fixture(autouse=True, scope="module")
-        def m():
-            yield
-            open("down", "w").close()
-        def test_1(): pass
-        def test_2(request): %s
-        def test_3(): pass
-        """
-        % body
-    )
-    agent = Agent(suite, "-q", window=3).run()
-    assert agent.exit_reasons == [reason]
-    assert agent.exit_statuses == [1 if "shouldfail" in body else 2]
-    expected = "passed" if "session.should" in body else "error"
-    assert agent.outcomes() == {"test_1": "passed", "test_2": expected}
-    assert agent.kinds(0)[-2:] == ["exit_requested", "bye"]
-    assert agent.exits[0][1] == 0
-    assert (suite / "down").exists()
-
-
 def test_an_internal_error_costs_one_test(write):
     suite = write(
         conftest="""
