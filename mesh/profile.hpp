@@ -12,7 +12,7 @@
 
 namespace dagz::mesh {
 
-inline constexpr uint32_t kProtocolVersion = 12;
+inline constexpr uint32_t kProtocolVersion = 13;
 inline constexpr std::size_t kAddressMax = 256;
 inline constexpr std::size_t kNameMax = 128;
 inline constexpr uint32_t kWorkersMax = 4096;

@@ -34,7 +34,8 @@ Json attempt_of(const AttemptSummary& attempt) {
   if (!attempt.message.empty()) json["message"] = json_text(attempt.message);
   if (!attempt.output.empty()) json["output"] = json_text(attempt.output);
   for (const Property& one : attempt.properties) {
-    json["properties"].push_back({json_text(one.name), json_text(one.value)});
+    json[one.of_suite ? "suite_properties" : "properties"].push_back(
+        {json_text(one.name), json_text(one.value)});
   }
   return json;
 }
@@ -195,6 +196,13 @@ Counts counts_from(const Json& json) {
   return counts;
 }
 
+void read_properties(const Json& json, const char* key, bool of_suite, Properties& out) {
+  for (const Json& one : list_in(json, key)) {
+    if (!one.is_array() || one.size() != 2 || !one[0].is_string() || !one[1].is_string()) continue;
+    out.push_back({one[0].get<std::string>(), one[1].get<std::string>(), of_suite});
+  }
+}
+
 bool read_attempt(const Json& json, AttemptSummary& attempt) {
   const auto outcome = named(text_in(json, "outcome"), Outcome::kStopped);
   if (!outcome) return false;
@@ -207,10 +215,8 @@ bool read_attempt(const Json& json, AttemptSummary& attempt) {
   attempt.run = std::max<uint32_t>(1, whole_in<uint32_t>(json, "run"));
   attempt.message = text_in(json, "message");
   attempt.output = text_in(json, "output");
-  for (const Json& one : list_in(json, "properties")) {
-    if (!one.is_array() || one.size() != 2 || !one[0].is_string() || !one[1].is_string()) continue;
-    attempt.properties.push_back({one[0].get<std::string>(), one[1].get<std::string>()});
-  }
+  read_properties(json, "properties", false, attempt.properties);
+  read_properties(json, "suite_properties", true, attempt.properties);
   return true;
 }
 

@@ -24,7 +24,7 @@
 //   "strict_collection": false, "flaky_fails": false,
 //   "tests": [{"id","file","verdict","attempts": [{"outcome","node","worker","started_after_s",
 //              "duration_s","cpu_percent","run", and when not empty "message","output",
-//              "properties": [["name","value"]]}]}] }
+//              "properties": [["name","value"]], "suite_properties": [["name","value"]]}]}] }
 //
 // Times are seconds, to the microsecond. Verdicts and outcomes are the words of verdict.hpp and
 // outcome.hpp. Bytes that are no UTF-8 appear as \xNN.

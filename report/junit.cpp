@@ -2,7 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <set>
+#include <utility>
 
 #include "report/calendar.hpp"
 #include "report/progress.hpp"
@@ -101,18 +102,37 @@ std::string children(const TestSummary& test) {
   }
 }
 
+std::string property(std::string_view name, std::string_view value) {
+  return "<property" + attribute("name", name) + attribute("value", value) + "/>";
+}
+
 // As pytest writes what was recorded: of several attempts, what the last that recorded anything
 // did.
 std::string recorded(const TestSummary& test) {
-  const auto last =
-      std::find_if(test.attempts.rbegin(), test.attempts.rend(),
-                   [](const AttemptSummary& attempt) { return !attempt.properties.empty(); });
-  if (last == test.attempts.rend()) return {};
-  std::string text = "<properties>";
-  for (const Property& one : last->properties) {
-    text += "<property" + attribute("name", one.name) + attribute("value", one.value) + "/>";
+  std::string last;
+  for (const AttemptSummary& attempt : test.attempts) {
+    std::string text;
+    for (const Property& one : attempt.properties) {
+      if (!one.of_suite) text += property(one.name, one.value);
+    }
+    if (!text.empty()) last = std::move(text);
   }
-  return text + "</properties>";
+  return last.empty() ? std::string() : "<properties>" + last + "</properties>";
+}
+
+// What fixtures recorded of the suite: each worker that set one up did so, hence once each.
+std::string recorded_of_suite(const JobSummary& summary) {
+  std::set<std::pair<std::string_view, std::string_view>> seen;
+  std::string text;
+  for (const TestSummary& test : summary.tests) {
+    for (const AttemptSummary& attempt : test.attempts) {
+      for (const Property& one : attempt.properties) {
+        if (!one.of_suite || !seen.emplace(one.name, one.value).second) continue;
+        text += property(one.name, one.value) + "\n";
+      }
+    }
+  }
+  return text;
 }
 
 std::string testcase(const TestSummary& test) {
@@ -135,10 +155,10 @@ std::string collection_case(const CollectionErrorSummary& error) {
 }
 
 std::string properties(const JobSummary& summary) {
-  std::string text = "<properties>\n";
+  // Before our own, which count if a suite has taken one of these names.
+  std::string text = "<properties>\n" + recorded_of_suite(summary);
   const auto add = [&text](std::string_view name, std::string_view value) {
-    if (value.empty()) return;
-    text += "<property" + attribute("name", name) + attribute("value", value) + "/>\n";
+    if (!value.empty()) text += property(name, value) + "\n";
   };
   add("dagz.job", summary.full_id);
   add("dagz.short_id", summary.short_id);

@@ -10,8 +10,8 @@
 
 #include "mesh/archive.hpp"
 
-// What a test says of itself for the JUnit file: pytest's `user_properties`, as record_property
-// adds them.
+// What a test says for the JUnit file: of itself, pytest's `user_properties`, as record_property
+// adds them; of the whole suite, what record_testsuite_property was given while the test ran.
 
 namespace dagz::report {
 
@@ -22,12 +22,13 @@ inline constexpr std::size_t kPropertyValueMax = 4096;
 struct Property {
   std::string name;
   std::string value;
+  bool of_suite = false;
 
   bool operator==(const Property&) const = default;
 
   template <class Archive>
   void serialize(Archive& archive) {
-    archive(bounded(name, kPropertyNameMax), bounded(value, kPropertyValueMax));
+    archive(bounded(name, kPropertyNameMax), bounded(value, kPropertyValueMax), of_suite);
   }
 };
 

@@ -70,7 +70,7 @@ TEST_CASE("json: what is written can be read back", "[report]") {
   summary.notes = {"node-2 collected 3 tests that others did not"};
   summary.ci_url = "https://ci/1";
   summary.dashboard_url = "https://dagz/j";
-  summary.tests[0].attempts[0].properties = {{"name", "value"}, {"b\n", ""}};
+  summary.tests[0].attempts[0].properties = {{"name", "value"}, {"b\n", ""}, {"of", "all", true}};
   summary.collections_differ = true;
   summary.strict_collection = GENERATE(false, true);
   summary.flaky_fails = !summary.strict_collection;

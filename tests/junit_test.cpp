@@ -88,6 +88,23 @@ TEST_CASE("junit: what a test recorded stands first, of the last attempt that di
   CHECK(contains(format_junit(job({test("a.py::t", {second})})), ">" + text + "</testcase>"));
 }
 
+TEST_CASE("junit: what was recorded of the suite stands before all tests, once", "[report]") {
+  AttemptSummary first = attempt(Outcome::kFailed);
+  first.properties = {{"tries", "1"}, {"database", "8<9", true}, {"dagz.job", "other", true}};
+  AttemptSummary second = attempt(Outcome::kPassed);
+  second.properties = {{"database", "8<9", true}};
+  AttemptSummary third = attempt(Outcome::kPassed);
+  third.properties = {{"database", "9", true}};
+  const std::string xml =
+      format_junit(job({test("a.py::t", {first, second}), test("a.py::u", {third})}));
+  CHECK(contains(xml,
+                 "<properties>\n<property name=\"database\" value=\"8&lt;9\"/>\n"
+                 "<property name=\"dagz.job\" value=\"other\"/>\n"
+                 "<property name=\"database\" value=\"9\"/>\n<property name=\"dagz.job\""));
+  CHECK(contains(xml, "<properties><property name=\"tries\" value=\"1\"/></properties>"));
+  CHECK(is_valid(xml));
+}
+
 TEST_CASE("junit: one suite with the totals of the job", "[report]") {
   const std::string xml = format_junit(mixed_job());
   CHECK(contains(xml,

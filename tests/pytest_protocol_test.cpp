@@ -115,6 +115,8 @@ TEST_CASE("pytest protocol: what a test recorded", "[sched]") {
   };
   CHECK(decode_as<DoneLine>(line(R"(["a","1"],["b\n",""])")).properties ==
         report::Properties{{"a", "1"}, {"b\n", ""}});
+  CHECK(decode_as<DoneLine>(line(R"(["a","1","testsuite"])")).properties ==
+        report::Properties{{"a", "1", true}});
   CHECK(decode_as<DoneLine>(line("")).properties.empty());
   std::string many = R"(["a","1"])";
   for (std::size_t i = 0; i < report::kPropertiesMax; ++i) many += R"(,["a","1"])";

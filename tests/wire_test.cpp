@@ -94,8 +94,8 @@ TEST_CASE("wire: what a test recorded is bounded, and costs nothing where it rec
     return finished.properties == entry.properties && finished.again && !finished.copy;
   };
   CHECK(travels());
-  entry.properties = {{"a", "b"}};
-  CHECK(encode(report::Entry{entry}).size() == bare + 5);
+  entry.properties = {{"a", "b"}, {"of", "all", true}};
+  CHECK(encode(report::Entry{entry}).size() == bare + 14);
   CHECK(travels());
   entry.properties.clear();
   for (std::size_t i = 0; i < report::kPropertiesMax; ++i) {

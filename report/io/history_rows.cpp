@@ -59,6 +59,8 @@ constexpr const char* kSteps[] = {
        CREATE INDEX jobs_by_begin ON jobs(began_ms);)",
     // 5 -> 6
     "ALTER TABLE jobs ADD COLUMN again BLOB;",
+    // 6 -> 7
+    "ALTER TABLE properties ADD COLUMN of_suite INTEGER;",
 };
 static_assert(std::size(kSteps) == kHistorySchema);
 
@@ -236,7 +238,7 @@ class ResultWriter {
         place_(database, "INSERT INTO places VALUES(?, ?, ?)"),
         result_(database, "INSERT OR IGNORE INTO results VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
         text_(database, "INSERT OR IGNORE INTO texts VALUES(?, ?, ?, ?, ?)"),
-        property_(database, "INSERT OR IGNORE INTO properties VALUES(?, ?, ?, ?, ?, ?)") {}
+        property_(database, "INSERT OR IGNORE INTO properties VALUES(?, ?, ?, ?, ?, ?, ?)") {}
 
   // Tests without an attempt have one row, attempt 0, for their verdict.
   void write(int64_t number, const TestSummary& test) {
@@ -255,7 +257,7 @@ class ResultWriter {
       int64_t place = 0;
       for (const Property& one : attempt.properties) {
         property_.add(job_).add(number).add(position).add(place++);
-        property_.add(one.name).add(one.value).run();
+        property_.add(one.name).add(one.value).add(one.of_suite ? 1 : 0).run();
       }
       if (attempt.message.empty() && attempt.output.empty()) continue;
       text_.add(job_).add(number).add(position).add(attempt.message).add(attempt.output).run();
@@ -414,13 +416,14 @@ void read_texts(Database& database, int64_t job,
     attempt->output = texts.bytes(3);
   }
   Statement properties(database,
-                       "SELECT test, attempt, name, value FROM properties WHERE job = ? "
+                       "SELECT test, attempt, name, value, of_suite FROM properties WHERE job = ? "
                        "ORDER BY test, attempt, position");
   properties.add(job);
   while (properties.next_row()) {
     AttemptSummary* attempt = attempt_of(properties);
-    if (attempt != nullptr)
-      attempt->properties.push_back({properties.bytes(2), properties.bytes(3)});
+    if (attempt == nullptr) continue;
+    attempt->properties.push_back(
+        {properties.bytes(2), properties.bytes(3), properties.integer(4) != 0});
   }
 }
 

@@ -26,7 +26,7 @@ namespace dagz::report {
 // "dagz" in ASCII: tells our files from others.
 inline constexpr int64_t kHistoryApplicationId = 0x6461677a;
 // Kept in user_version. Every version has a step that leads to it from the one before.
-inline constexpr int64_t kHistorySchema = 6;
+inline constexpr int64_t kHistorySchema = 7;
 
 struct HistoryLimits {
   uint32_t jobs = 100;

@@ -51,7 +51,7 @@ Worker to agent
              s: of these the set-up of fixtures that outlive the test, g: of these all but the session's;
              c: CPU seconds with reaped children; m: one line, with what was left behind; x: text
              of a failure with captured output, 64 KiB of head and tail; p: [[name, value], ...] that the test
-             recorded (user_properties), 64 and 48 KiB at the most
+             recorded (user_properties), [name, value, "testsuite"] what it did of the suite; 64 and 48 KiB at the most
   file       as above; a file that the worker was told to collect, if it holds tests
   filed      f, seconds, errors: [{path, text}]     the file is collected
   missing    f, k        the file holds no test of this name: it will not run here
@@ -79,7 +79,7 @@ Beside the socket two files say what no connection does: SOCKET.taken, by the ag
 any further pytest of the command is an ordinary one; SOCKET.text, by a pytest that only shows something.
 
 Between worker and zygote a socket pair carries warnings, of tests and of files that nobody has collected
-before, word of such files that skip themselves, and finished tests' reports when a plug-in in
+before, word of such files that skip themselves, what is recorded of the suite, and finished tests' reports when a plug-in in
 the zygote wants them: all, with word of each start, or only those that bear the mark of such a plug-in.
 Each frame is 4 bytes of length, then marshal, which keeps tuples as report consumers expect them.
 """

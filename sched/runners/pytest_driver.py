@@ -29,7 +29,7 @@ from dagz_pytest_fork import other_threads, why_not_fork
 from dagz_pytest_plugins import neutralise
 from dagz_pytest_process import flush, load_libc, own_basetemp
 from dagz_pytest_reports import (
-    FrameReader, bounded, crash_report, exit_reason, packed, quiet, replace_reporter, reports_wanted,
+    FrameReader, bounded, crash_report, exit_reason, packed, quiet, replace_reporter, record_of_suite, reports_wanted,
     skip_message, skip_notes, unpacked_warning, update_lastfailed,
 )  # fmt: skip
 from dagz_pytest_session import DriverSession
@@ -411,6 +411,8 @@ class Zygote(DriverSession):
         elif kind == "skipped":
             nodeid, reason = fields
             self.skipped.append((nodeid, reason))
+        elif kind == "recorded":
+            record_of_suite(self.config, fields)
         else:
             nodeid, location, reports = fields
             child.running = None

@@ -24,6 +24,24 @@ class XdistFixtures:
         return request.config.workerinput["testrunuid"]
 
 
+class SuiteProperties:
+    """In a worker: what is recorded of the whole suite goes with the test that runs, for the job's JUnit file."""
+
+    def __init__(self):
+        self.keep = lambda name, value: None  # set by a worker
+
+    @pytest.fixture(scope="session")
+    def record_testsuite_property(self, record_testsuite_property):
+        """pytest's own, whose value is kept as well."""
+
+        def record(name, value):
+            __tracebackhide__ = True
+            record_testsuite_property(name, value)
+            self.keep(name, value)
+
+        return record
+
+
 def set_options(config, **values):
     """Sets those options that exist with another value; returns the names of those it changed."""
     changed = []

@@ -119,15 +119,17 @@ DriverMessage decode_hello(JsonScanner& in) {
   return BadLine{"hello without a role"};
 }
 
-// [["name", "value"], ...]
+// [["name", "value"], ["name", "value", "testsuite"], ...]
 void read_properties(JsonScanner& in, report::Properties& out) {
   if (!in.begin_array()) return;
   while (in.next_element()) {
     if (out.size() == report::kPropertiesMax) return in.fail("too many properties in one line");
     std::vector<std::string> pair;
-    read_strings(in, pair, 2);
+    read_strings(in, pair, 3);
     if (pair.size() < 2) return in.fail("a property without its value");
-    out.push_back({std::move(pair[0]), std::move(pair[1])});
+    const bool of_suite = pair.size() == 3;
+    if (of_suite && pair[2] != "testsuite") return in.fail("a property of something unknown");
+    out.push_back({std::move(pair[0]), std::move(pair[1]), of_suite});
   }
 }
 

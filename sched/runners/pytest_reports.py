@@ -14,6 +14,7 @@ import warnings
 
 import pytest
 from _pytest._io import TerminalWriter
+from _pytest.junitxml import xml_key
 
 TEXT_MAX = 64 * 1024
 UNCAPTURED_MAX = 32 * 1024
@@ -205,16 +206,25 @@ def _clipped(value, limit):
     return text.encode("utf-8", "surrogatepass")[:limit].decode("utf-8", "ignore")
 
 
-def properties(recorded):
-    """The user_properties of a report as [name, value], in text as pytest's own JUnit file has them."""
+def properties(recorded, of_suite=()):
+    """The user_properties of a report as [name, value], in text as pytest's own JUnit file has them, and those of
+    the whole suite as [name, value, "testsuite"]."""
     pairs, left = [], PROPERTIES_BYTES_MAX
-    for name, value in recorded[:PROPERTIES_MAX]:
+    marked = [(one, []) for one in recorded] + [(one, ["testsuite"]) for one in of_suite]
+    for (name, value), mark in marked[:PROPERTIES_MAX]:
         pair = [_clipped(name, PROPERTY_NAME_MAX), _clipped(value, PROPERTY_VALUE_MAX)]
         left -= sum(len(text.encode("utf-8", "surrogatepass")) for text in pair)
         if left < 0:
             break
-        pairs.append(pair)
+        pairs.append(pair + mark)
     return pairs
+
+
+def record_of_suite(config, pair):
+    """Tells pytest's --junitxml of this node what a worker has recorded of the suite; several may have."""
+    xml = config.stash.get(xml_key, None)
+    if xml is not None and tuple(pair) not in xml.global_properties:
+        xml.add_global_property(*pair)
 
 
 # ---- reports on their way from a worker to the plug-ins of the zygote --------------------------

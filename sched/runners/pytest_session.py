@@ -12,7 +12,7 @@ from dagz_pytest_collect import Collection
 from dagz_pytest_marks import register_markers
 from dagz_pytest_coverage import Coverage
 from dagz_pytest_process import run_cleanups
-from dagz_pytest_plugins import SharedSeed, XdistFixtures, forget_stepwise, set_options
+from dagz_pytest_plugins import SharedSeed, SuiteProperties, XdistFixtures, forget_stepwise, set_options
 
 
 class DriverSession:
@@ -25,6 +25,7 @@ class DriverSession:
         self.collection = Collection(mode)
         self.coverage = Coverage(config, os.path.dirname(path))
         self.seed = SharedSeed(config)
+        self.suite_properties = SuiteProperties()
         self.session = None
         self.catalog = []  # items by file, where everything is collected beforehand
         self.wanted = set()  # of the workers' reports: see reports_wanted
@@ -43,6 +44,8 @@ class DriverSession:
         register_markers(config)
         if not config.pluginmanager.hasplugin("xdist"):
             config.pluginmanager.register(XdistFixtures(), "dagz-xdist-fixtures")
+        if config.pluginmanager.hasplugin("junitxml"):
+            config.pluginmanager.register(self.suite_properties, "dagz-suite-properties")
         self.configured(config)
 
     def configured(self, config):

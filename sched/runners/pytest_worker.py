@@ -128,6 +128,7 @@ class Worker:
         self.stays = None  # the node for which what is set up stays
         self.last = None
         self.seen = []
+        self.of_suite = []  # recorded since the last result was told
         self.relay = reports.sendall
         self.wanted = bool(driver.wanted)
         self.marks = None if "" in driver.wanted else tuple(driver.wanted)
@@ -146,6 +147,7 @@ class Worker:
         self.leaks = Leaks()
         self.save = driver.coverage.save
         self.finish = driver.finish_worker
+        driver.suite_properties.keep = self._keep_of_suite
         self.connection.send("hello", v=VERSION, role="worker", slot=message["slot"], pid=self.pid)
 
     # -- life
@@ -352,6 +354,10 @@ class Worker:
 
     # -- one test
 
+    def _keep_of_suite(self, name, value):
+        self.of_suite.append((name, value))
+        self.relay(frame(("recorded", *properties([], [(name, value)])[0][:2])))
+
     def _cpu_used(self):
         children = self.usage(resource.RUSAGE_CHILDREN)
         return self.cpu_clock() + children.ru_utime + children.ru_stime
@@ -435,8 +441,9 @@ class Worker:
         if text:
             line += ',"x":' + self.connection._dumps(text)
         recorded = getattr(self.seen[-1], "user_properties", None) if self.seen else None
-        if recorded:
-            line += ',"p":' + self.connection._dumps(properties(recorded))
+        if recorded or self.of_suite:
+            line += ',"p":' + self.connection._dumps(properties(recorded or [], self.of_suite))
+            self.of_suite.clear()
         self.connection.send_bytes((line + "}\n").encode("ascii"))
 
     def _clear_setup(self):

@@ -131,6 +131,30 @@ def test_pytests_own_junit_file_says_what_it_lacks(job):
         assert f"--junitxml holds the tests of this node; {20 - own} ran elsewhere" in node.everything()
 
 
+def test_what_tests_record_is_in_the_junit_file_of_every_node(job):
+    job.write("test_it.py", """
+import pytest, time
+@pytest.fixture(scope="session", autouse=True)
+def database(record_testsuite_property):
+    record_testsuite_property("database", 8)
+@pytest.mark.parametrize("i", range(10))
+def test_it(i, record_property):
+    record_property("number", i)
+    time.sleep(0.05)
+""")
+    files = [job.folder / f"{i}.xml" for i in range(2)]
+    nodes = [job.start("-n", "2", "--junit", str(file)) for file in files]
+    assert [node.wait() for node in nodes] == [0, 0]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    suite = ElementTree.parse(files[0]).find("testsuite")
+    of_suite = [(one.get("name"), one.get("value")) for one in suite.find("properties")]
+    assert of_suite[0] == ("database", "8") and of_suite.count(("database", "8")) == 1
+    of_tests = [(one.get("name"), one.get("value")) for one in suite.findall("testcase/properties/property")]
+    assert of_tests == [("number", str(i)) for i in range(10)]
+    kept = ElementTree.fromstring(nodes[0].kept_report("junit"))
+    assert [one.get("value") for one in kept.iter("property") if one.get("name") == "database"] == ["8"]
+
+
 def test_the_folder_of_a_junit_file_is_made(job):
     job.write("test_it.py", "def test_a(): pass\n")
     assert job.start("--junit", str(job.folder / "reports/of/x.xml")).wait() == 0

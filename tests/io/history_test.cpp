@@ -84,7 +84,7 @@ TEST_CASE("history: a job comes back as it went in", "[report]") {
   summary.strict_collection = GENERATE(false, true);
   summary.flaky_fails = !summary.strict_collection;
   summary.tests[2].id += std::string("\0\xff[no utf-8]", 12);
-  summary.tests[2].attempts[0].properties = {{"z", "1"}, {"a", std::string("\0\xff", 2)}};
+  summary.tests[2].attempts[0].properties = {{"z", "1", true}, {"a", std::string("\0\xff", 2)}};
   summary.tests[2].attempts[0].output = std::string("bin\0\x80", 5);
   summary.tests[4].file = "elsewhere.py";
   std::sort(summary.tests.begin(), summary.tests.end(),

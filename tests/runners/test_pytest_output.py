@@ -164,3 +164,31 @@ def test_exit_functions_of_tests_run_and_those_of_the_session_only_there(write):
     assert sorted(word for word, _ in lines) == ["session", "test"]
     assert len({pid for _, pid in lines}) == 2
     assert not [path.name for path in suite.iterdir() if path.name.startswith(("session-", "test-"))]
+
+
+def test_what_is_recorded_of_the_suite_comes_with_its_test(write):
+    suite = write(
+        test_r="""
+        import pytest
+        @pytest.fixture(scope="session", autouse=True)
+        def database(record_testsuite_property):
+            record_testsuite_property("database", 8)
+            return record_testsuite_property
+        def test_1(record_property): record_property("tries", 1)
+        def test_2(): pass
+        def test_3(database): database("late", "yes")
+        """
+    )
+    agent = Agent(suite, "-q", "--junitxml", "own.xml").run()
+    assert agent.of("test_1")["p"] == [["tries", "1"], ["database", "8", "testsuite"]]
+    assert "p" not in agent.of("test_2")
+    assert agent.of("test_3")["p"] == [["late", "yes", "testsuite"]]
+    assert '<property name="database" value="8" />' in (suite / "own.xml").read_text().replace('"/>', '" />')
+    many = write(test_r="""
+        import pytest
+        def test_1(record_property, record_testsuite_property):
+            for i in range(100):
+                record_property("a%d" % i, i)
+                record_testsuite_property("b%d" % i, i)
+        """)
+    assert len(Agent(many, "-q").run().of("test_1")["p"]) == 64
