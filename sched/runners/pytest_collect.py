@@ -448,7 +448,7 @@ class Files:
         path, collectors = self.files[f]
         session.items = items = []
         try:
-            with _warnings_caught(config):
+            with warnings_caught(config, "collect"):
                 for collector in collectors:
                     _forget_reports(session)
                     items += session.genitems(collector)
@@ -457,7 +457,7 @@ class Files:
         except (KeyboardInterrupt, pytest.exit.Exception):
             raise
         except BaseException as error:
-            self.errors.append((path, _traceback_of(error)))
+            self.errors.append((path, traceback_of(error)))
             items = []
         _forget_reports(session)
         self.all += items
@@ -467,18 +467,18 @@ class Files:
 
 
 @contextlib.contextmanager
-def _warnings_caught(config):
-    """The filters of -W and of the configuration hold while modules are imported, too."""
+def warnings_caught(config, when):
+    """The filters of -W and of the configuration hold outside of tests, too: while modules are imported, say."""
     if not config.pluginmanager.hasplugin("warnings"):
         yield
         return
     from _pytest.warnings import catch_warnings_for_item
 
-    with catch_warnings_for_item(config=config, ihook=config.hook, when="collect", item=None):
+    with catch_warnings_for_item(config=config, ihook=config.hook, when=when, item=None):
         yield
 
 
-def _traceback_of(error):
+def traceback_of(error):
     return "".join(traceback.format_exception(type(error), error, error.__traceback__))
 
 

@@ -4,6 +4,7 @@ It is written beside dagz_pytest_driver.py as dagz_pytest_worker.py.
 """
 
 import collections
+import gc
 import os
 import resource
 import signal
@@ -12,7 +13,8 @@ import time
 import traceback
 
 import pytest
-from dagz_pytest_collect import Files, is_order
+import dagz_pytest_heap as heap
+from dagz_pytest_collect import Files, is_order, traceback_of, warnings_caught
 from dagz_pytest_connection import Connection
 from dagz_pytest_leaks import Leaks
 from dagz_pytest_process import (
@@ -173,6 +175,7 @@ class Worker:
             self.teardown_original(None)
         except BaseException as error:
             self._say_late_error(error)
+        self._tell_unraisable()
         self.save()
         for end in (self.finish, run_exit_functions):
             try:
@@ -183,13 +186,33 @@ class Worker:
         flush(sys.stderr)
         self.connection.send("bye")
 
-    def _say_late_error(self, error):
+    def _tell_unraisable(self):
+        """What pytest looks for once more at the end of its session: exceptions of finalizers, also of what is garbage
+        by now, and of threads. They are warnings, or raised if -W makes them errors."""
+        heap.stop_searching()
+        gc.collect()
+        errors = []
+        for name, function in (
+            ("unraisableexception", "collect_unraisable"), ("threadexception", "collect_thread_exception"),
+        ):  # fmt: skip
+            plugin = self.config.pluginmanager.getplugin(name)
+            if not hasattr(plugin, function):  # before pytest 8.4
+                continue
+            try:
+                with warnings_caught(self.config, "runtest"):
+                    getattr(plugin, function)(self.config)
+            except BaseException as error:
+                errors.append(error)
+        if errors:
+            self._say_late_error(*errors)
+
+    def _say_late_error(self, *errors):
         """As pytest has it, the last test answers for fixtures of the session that fail to be torn
         down; it has been told as done, so this is a second word on it."""
-        text = traceback.format_exc()
+        text = "\n".join(map(traceback_of, errors))
         sys.stderr.write(text)
         if self.last is not None:
-            message = ("%s: %s" % (type(error).__name__, error)).splitlines()[0][:MESSAGE_MAX]
+            message = ("%s: %s" % (type(errors[0]).__name__, errors[0])).splitlines()[0][:MESSAGE_MAX]
             f, k = self.last
             self.connection.send("done", f=f, k=k, o="error", m=message, x=bounded(text))
 

@@ -89,6 +89,7 @@ class Agent:
         self.paths = {}
         self.groups = {}
         self.done = []  # (id, message)
+        self.late = []  # the same, of second words
         self.exits = []  # (slot, status, tests that it still had)
         self.pending = []
         self.zygote = None
@@ -280,6 +281,9 @@ class Agent:
         self.first_test = self.first_test or now
         self.last_test = now
         test = (message["f"], message["k"])
+        if test not in peer.assigned:
+            self.late.append((self.ids[test], message))
+            return
         peer.assigned.remove(test)
         self.done.append((self.ids[test], message))
         self.on_done(peer)

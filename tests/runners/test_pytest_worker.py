@@ -3,6 +3,8 @@
 import os
 import sys
 
+import pytest
+
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from fake_agent import Agent  # noqa: E402
 
@@ -78,3 +80,34 @@ def test_a_worker_that_was_started_afresh_ends_its_session(write):
     Agent(suite, "-q").run()
     whole = ["session", "unconfigure", "configured"]
     assert ends_of(suite) == [whole[:2] + ["test"] + whole[2:], whole]
+
+
+UNRAISABLE = """
+import threading, tracemalloc  # else pytest imports that in the middle of the finalizer
+class Bad:
+    def __del__(self): raise ValueError("a bad finalizer")
+def test_it():
+    bad = Bad()
+    bad.itself = bad
+@pytest.fixture(scope="session", autouse=True)
+def around():
+    yield
+    thread = threading.Thread(target=lambda: 1 / 0)
+    thread.start()
+    thread.join()
+"""
+
+
+@pytest.mark.skipif(pytest.version_tuple < (8, 4), reason="looks for them in tests alone")
+@pytest.mark.parametrize("strict", [False, True])
+def test_what_nobody_could_raise_is_told_at_the_end(write, strict):
+    suite = write(test_u="import pytest" + UNRAISABLE)
+    agent = Agent(suite, "-q", *(["-W", "error"] if strict else [])).run()
+    assert agent.outcomes() == {"test_it": "passed"}
+    words = ["ValueError: a bad finalizer", "ZeroDivisionError"]
+    if strict:
+        ((_, late),) = agent.late
+        assert late["o"] == "error" and late["m"].startswith("PytestUnraisableExceptionWarning: Exception ignored in")
+        assert all(word in late["x"] for word in words)
+    else:
+        assert not agent.late and all(word in agent.output for word in words)
