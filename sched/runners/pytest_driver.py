@@ -283,11 +283,15 @@ class Zygote(DriverSession):
         for note in skip_notes(sorted(self.skipped[told:])):  # by workers: those that come with all else went before
             sys.stderr.write("dagz: %s\n" % note)
         self.coverage.gather(finish)
-        if finish.get("elsewhere") and getattr(self.config.option, "xmlpath", None):
-            sys.stderr.write(
-                "dagz: pytest's --junitxml holds the tests of this node; %d ran elsewhere, and `dagz run --junit` "
-                "writes all\n" % finish["elsewhere"]
-            )
+        for option, name, others in (
+            ("xmlpath", "--junitxml", "`dagz run --junit` writes all"),
+            ("durations", "--durations", "`dagz report --format json` has all"),
+        ):
+            if finish.get("elsewhere") and getattr(self.config.option, option, None) is not None:
+                sys.stderr.write(
+                    "dagz: pytest's %s holds the tests of this node; %d ran elsewhere, and %s\n"
+                    % (name, finish["elsewhere"], others)
+                )
         # The session must look as if it had run the tests of the whole job itself.
         failed = finish.get("failed", [])
         session.testsfailed = len({*failed, *(nodeid for nodeid, _ in self.errors)})

@@ -62,7 +62,16 @@ def neutralise(config):
         notes.append("pytest-xdist's -n/--tx is ignored: dagz distributes the tests itself")
     set_options(config, numprocesses=None, dist="no", distload=False, tx=[], px=[])
     if set_options(config, usepdb=False, trace=False):
-        notes.append("--pdb and --trace are ignored: workers have no terminal")
+        notes.append("--pdb and --trace are ignored: workers have no terminal; run the test with pytest alone")
+    if getattr(config.option, "capture", "fd") in ("no", "tee-sys"):
+        notes.append(
+            "-s and --capture=tee-sys show nothing while tests run: what a failing test prints is shown with its failure; "
+            "to see that of others, run them with pytest alone"
+        )
+    if getattr(config.option, "setupshow", False):
+        notes.append("--setup-show shows nothing: run the test with pytest alone")
+    if any(getattr(config.option, name, False) for name in ("failedfirst", "newfirst")):
+        notes.append("--ff and --nf do not decide what begins first, long tests do; --lf runs only what failed")
     asked = set(getreportopt(config)) if hasattr(config.option, "reportchars") else set()
     if asked & set("pP"):
         notes.append("-rp, -rP and -rA tell nothing of tests that passed: `dagz run --junit` lists them, without output")
@@ -71,7 +80,10 @@ def neutralise(config):
             "-r prints no reasons of skipped tests and expected failures: `dagz report --format json` has them"
         )
     if any(getattr(config.option, name, False) for name in ("stepwise", "stepwise_skip", "stepwise_reset")):
-        notes.append("--stepwise is ignored: it needs one process that runs the tests in their order")
+        notes.append(
+            "--stepwise is ignored: it needs one process that runs the tests in their order; -x stops at the first "
+            "failure, --lf runs what failed"
+        )
     return notes
 
 

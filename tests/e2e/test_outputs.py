@@ -123,12 +123,13 @@ def test_standard_output_that_cannot_be_written_is_told_once(job):
 def test_pytests_own_junit_file_says_what_it_lacks(job):
     job.write("test_it.py", "import time, pytest\n@pytest.mark.parametrize('i', range(20))\n"
                             "def test_it(i): time.sleep(0.1)\n")
-    nodes = [job.start("-n", "1", pytest=[f"--junitxml={job.folder}/own-{i}.xml"]) for i in range(2)]
+    nodes = [job.start("-n", "1", pytest=[f"--junitxml={job.folder}/own-{i}.xml", "--durations=3"]) for i in range(2)]
     assert [node.wait() for node in nodes] == [0, 0]
     for number, node in enumerate(nodes):
         own = len(list(ElementTree.parse(job.folder / f"own-{number}.xml").iter("testcase")))
         assert 0 < own < 20
-        assert f"--junitxml holds the tests of this node; {20 - own} ran elsewhere" in node.everything()
+        for option in ("--junitxml", "--durations"):
+            assert f"{option} holds the tests of this node; {20 - own} ran elsewhere" in node.everything()
 
 
 def test_what_tests_record_is_in_the_junit_file_of_every_node(job):

@@ -163,6 +163,23 @@ def test_stepwise_is_told_to_be_ignored_and_its_memory_is_left_alone(write, opti
     assert kept.read_text() == before
 
 
+@pytest.mark.parametrize("options, word", [
+    (["-s"], "-s and --capture=tee-sys show nothing"),
+    (["--capture=tee-sys"], "-s and --capture=tee-sys show nothing"),
+    (["--setup-show"], "--setup-show shows nothing"),
+    (["--pdb"], "run the test with pytest alone"),
+    (["--ff"], "--lf runs only what failed"),
+    (["--nf"], "--lf runs only what failed"),
+    (["-q", "--lf", "--tb=short", "-v"], None),
+])
+def test_what_has_no_effect_is_told_with_the_way_out(write, options, word):
+    suite = write(test_p="def test_a(): pass\n")
+    agent = Agent(suite, *options).run()
+    assert agent.outcomes() == {"test_a": "passed"}
+    notes = agent.hello["notes"]
+    assert [word in note for note in notes] == ([True] if word else [])
+
+
 # ---- speed -------------------------------------------------------------------------------------
 
 
