@@ -19,8 +19,11 @@ struct {
 }  // namespace
 
 std::string left_out(std::size_t passed) {
-  if (passed == 1) return "the 1 test that passed there is not run again";
-  return "the " + std::to_string(passed) + " tests that passed there are not run again";
+  // Which are of such a chain is known when all names are, and this is told before.
+  const std::string who = passed == 1
+                              ? "the 1 test that passed there is"
+                              : "the " + std::to_string(passed) + " tests that passed there are";
+  return who + " not run again, unless in one chain with a test that must run";
 }
 
 Rerun::Rerun(std::optional<EarlierAttempt> own) : own_(std::move(own)) {

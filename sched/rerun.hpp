@@ -29,7 +29,7 @@ struct EarlierAttempt {
   std::unordered_set<uint64_t> passed;
 };
 
-// "the 2 tests that passed there are not run again"
+// "the 2 tests that passed there are not run again, unless …"
 std::string left_out(std::size_t passed);
 
 class Rerun {
