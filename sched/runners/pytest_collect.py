@@ -23,7 +23,7 @@ import traceback
 import pytest
 import dagz_pytest_heap as heap
 from dagz_pytest_marks import told_of
-from dagz_pytest_reports import bounded, module_of
+from dagz_pytest_reports import bounded, is_conftest, module_of
 
 # Of a message, in bytes: the agent takes a line of a worker for broken from 1 MiB on, the zygote's from 64 MiB.
 PART_MAX = 512 * 1024
@@ -130,10 +130,7 @@ def why_whole_after_walk(config, walk, items, forced):
 
 
 def _short_name(plugin):
-    path = getattr(plugin, "__file__", None)
-    if path and os.path.basename(path) == "conftest.py":
-        return os.path.relpath(path)
-    return module_of(plugin)
+    return os.path.relpath(plugin.__file__) if is_conftest(plugin) else module_of(plugin)
 
 
 def _only_visits(impl):
@@ -180,9 +177,7 @@ def _same_module_name(config, collectors):
 def _mentions_groups(config, collectors):
     paths = {str(collector.path) for collector in collectors}
     paths.update(
-        getattr(plugin, "__file__", None) or ""
-        for plugin in config.pluginmanager.get_plugins()
-        if os.path.basename(getattr(plugin, "__file__", None) or "") == "conftest.py"
+        plugin.__file__ for plugin in config.pluginmanager.get_plugins() if is_conftest(plugin)
     )
     for path in paths:
         try:

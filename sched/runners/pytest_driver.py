@@ -26,7 +26,7 @@ from dagz_pytest_collect import ZYGOTE_ERRORS_MAX, few_errors, send_file, send_f
 from dagz_pytest_connection import Connection
 from dagz_pytest_coverage import kept_until_the_end
 from dagz_pytest_fork import other_threads, why_not_fork
-from dagz_pytest_plugins import neutralise
+from dagz_pytest_plugins import WorkerNode, neutralise
 from dagz_pytest_process import flush, load_libc, own_basetemp
 from dagz_pytest_reports import (
     FrameReader, bounded, crash_report, exit_reason, packed, quiet, replace_reporter, record_of_suite, reports_wanted,
@@ -122,7 +122,8 @@ def arguments_of(config):
 class Child:
     """A worker as the zygote knows it."""
 
-    def __init__(self, slot, pid, name, reports, process=None):
+    def __init__(self, slot, pid, name, reports, node, process=None):
+        self.node = node
         self.process = process  # of one that was started afresh
         self.slot = slot
         self.pid = pid
@@ -339,16 +340,18 @@ class Zygote(DriverSession):
         here, there = socket.socketpair()
         here.setblocking(False)
         start = self._fork if self.spawner is None else self._spawn
+        node = WorkerNode(self.config, message)
         try:
-            pid, process = start(message, name, here, there)
-        except OSError as error:
+            node.tell_conftests("pytest_configure_node")
+            pid, process = start(dict(message, workerinput=node.workerinput), name, here, there)
+        except Exception as error:
             here.close()
-            text = "cannot start a worker: %s" % error
+            text = "cannot start a worker: %s" % (error if isinstance(error, OSError) else traceback.format_exc())
             self.connection.send("exit", slot=slot, pid=0, status=3 << 8, text=text)
             return
         finally:
             there.close()
-        self.children[pid] = Child(slot, pid, name, here, process)
+        self.children[pid] = Child(slot, pid, name, here, node, process)
         self.connection.send("forked", slot=slot, pid=pid)
 
     def _fork(self, message, name, here, there):
@@ -470,6 +473,10 @@ class Zygote(DriverSession):
             self._replay_crash(child)
         child.close()
         del self.children[pid]
+        try:
+            child.node.tell_conftests("pytest_testnodedown", error="crashed" if status else None)
+        except Exception:
+            sys.stderr.write("dagz: a conftest failed on the end of a worker:\n" + traceback.format_exc())
         self.connection.send("exit", slot=child.slot, pid=pid, status=status)
 
     def _replay_crash(self, child):

@@ -5,9 +5,11 @@ It is written beside dagz_pytest_driver.py as dagz_pytest_plugins.py.
 
 import hashlib
 import sys
+import types
 
 import pytest
 from _pytest.terminal import getreportopt
+from dagz_pytest_reports import is_conftest
 
 
 class XdistFixtures:
@@ -22,6 +24,35 @@ class XdistFixtures:
     def testrun_uid(self, request):
         """The same in all workers of a test run."""
         return request.config.workerinput["testrunuid"]
+
+
+def worker_input(env, number):
+    """config.workerinput, as pytest-xdist fills it."""
+    return {
+        "workerid": env.get("PYTEST_XDIST_WORKER") or "gw%d" % number,
+        "workercount": int(env.get("PYTEST_XDIST_WORKER_COUNT") or 1),
+        "testrunuid": env.get("PYTEST_XDIST_TESTRUNUID") or "",
+        "mainargv": sys.argv,
+    }
+
+
+class WorkerNode:
+    """What a conftest that knows pytest-xdist is given for a worker, in the process that starts it."""
+
+    def __init__(self, config, message):
+        self.config = config
+        self.workerinput = worker_input(message.get("env", {}), message.get("number", 0))
+        self.gateway = types.SimpleNamespace(id=self.workerinput["workerid"])
+
+    def tell_conftests(self, name, **more):
+        """Calls a hook of pytest-xdist where conftest files implement it. What plug-ins do in theirs is between them
+        and pytest-xdist itself."""
+        manager = self.config.pluginmanager
+        caller = getattr(self.config.hook, name, None)
+        if caller is None:
+            return
+        others = [impl.plugin for impl in caller.get_hookimpls() if not is_conftest(impl.plugin)]
+        manager.subset_hook_caller(name, others)(node=self, **more)
 
 
 class SuiteProperties:

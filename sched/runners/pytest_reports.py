@@ -313,6 +313,10 @@ class FrameReader:
 MARKS = {"_hypothesis_pytestplugin": "_hypothesis_", "hypothesis.extra.pytestplugin": "_hypothesis_"}
 
 
+def is_conftest(plugin):
+    return os.path.basename(getattr(plugin, "__file__", None) or "") == "conftest.py"
+
+
 def module_of(plugin):
     """The name of the module that a plug-in is or comes from."""
     return plugin.__name__ if isinstance(plugin, type(os)) else type(plugin).__module__

@@ -54,7 +54,7 @@ class Spawner:
         zygote = self.zygote
         order = {
             "slot": message["slot"], "number": message.get("number", 0), "log": message.get("log"),
-            "tickets": message["tickets"],
+            "tickets": message["tickets"], "workerinput": message["workerinput"],
             "name": name, "parent": os.getpid(), "reports": reports.fileno(), "catalog": self.catalog,
             "wanted": sorted(zygote.wanted), "basetemp": str(zygote.basetemp or ""), "job": zygote.seed.job,
         }  # fmt: skip

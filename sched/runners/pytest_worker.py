@@ -78,13 +78,7 @@ def _say_why():
 def _become_worker(driver, message, name):
     """Makes the configuration look as it does in a worker of pytest-xdist."""
     config = driver.config
-    env = os.environ
-    config.workerinput = {
-        "workerid": env.get("PYTEST_XDIST_WORKER") or "gw%d" % message.get("number", 0),
-        "workercount": int(env.get("PYTEST_XDIST_WORKER_COUNT") or 1),
-        "testrunuid": env.get("PYTEST_XDIST_TESTRUNUID") or "",
-        "mainargv": sys.argv,
-    }
+    config.workerinput = message["workerinput"]
     config.workeroutput = {}
     manager = config.pluginmanager
     replace_reporter(config, mute)

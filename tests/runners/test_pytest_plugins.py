@@ -163,6 +163,48 @@ def test_stepwise_is_told_to_be_ignored_and_its_memory_is_left_alone(write, opti
     assert kept.read_text() == before
 
 
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_conftest_may_hand_things_to_workers_as_under_xdist(write, method):
+    suite = write(
+        conftest="""
+        import itertools, pytest
+        numbers = itertools.count()
+        @pytest.hookimpl(optionalhook=True)
+        def pytest_configure_node(node):
+            assert not hasattr(node.config, "workerinput")
+            node.workerinput["database"] = "%s-%d" % (node.gateway.id, next(numbers))
+        @pytest.hookimpl(optionalhook=True)
+        def pytest_testnodedown(node, error):
+            with open("down", "a") as file:
+                file.write("%s %s\\n" % (node.workerinput["database"], error))
+        """,
+        test_p="""
+        import os, pytest
+        @pytest.mark.parametrize("i", range(4))
+        def test_it(i, request, record_property):
+            record_property("database", request.config.workerinput["database"])
+            if i == 1:
+                os._exit(7)
+        """,
+    )
+    agent = Agent(suite, "-q", env={"DAGZ_DRIVER_START": method}).run()
+    assert len(agent.done) == 3
+    assert sorted({message["p"][0][1] for _, message in agent.done}) == ["gw3-0", "gw4-1"]
+    assert sorted((suite / "down").read_text().splitlines()) == ["gw3-0 crashed", "gw4-1 None"]
+
+
+def test_plug_ins_are_left_alone_by_what_is_for_conftests(write):
+    suite = write(
+        plug="""
+        import pytest
+        @pytest.hookimpl(optionalhook=True)
+        def pytest_configure_node(node): raise RuntimeError("no node of mine")
+        """,
+        test_p="def test_it(): pass\n",
+    )
+    assert Agent(suite, "-q", "-p", "plug", env={"PYTHONPATH": "."}).run().outcomes() == {"test_it": "passed"}
+
+
 @pytest.mark.parametrize("options, word", [
     (["-s"], "-s and --capture=tee-sys show nothing"),
     (["--capture=tee-sys"], "-s and --capture=tee-sys show nothing"),
