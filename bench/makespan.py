@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """How near the plan and the stealing come to the best there is: dagz beside the policies of its peers.
 
-    makespan.py [--workers 2,8,32,128,256] [--known exact,noise,...] [--draws N] [--timeline] [SUITE…]
+    makespan.py [--workers 2,8,32,128,256] [--known exact,noise,...] [--collection] [--draws N] [--timeline] [SUITE…]
 
 Everything is simulated. For dagz that means the real cores of every node, with their messages, in virtual
-time (dagz_sim --makespan); the peers are their rules alone, without any cost of messages, collection or
-forking. Suites are recorded durations (bench/durations/NAME.txt.gz: one file of tests a line, its path and the
-microseconds of its tests, TIMES*MICROSECONDS where marks say that it takes so many times as long as is usual,
-with commas between those of one function) and "tail", 5,000 tests of a heavy-tailed distribution. The bound is max(total / sum
-of speeds, longest / fastest): nobody can be faster. Where one test is the bound its row says "one test". With
+time (dagz_sim --makespan); the peers are their rules alone, without any cost of messages or forking. Collection
+counts with --collection only: then each worker of the peers collects all files before its first test, as theirs
+do (those of pytest-xdist wait for the last one, too), and dagz collects each file where it runs, once more on
+each worker that takes over some of it. Suites are recorded durations (bench/durations/NAME.txt.gz, written by
+record.py, which says how) and "tail", 5,000 tests of a heavy-tailed distribution, whose collection takes as long
+a test as that of networkx. The bound is max(total / sum of speeds, longest / fastest), with each file collected
+once: nobody can be faster. Where one test is the bound its row says "one test". With
 set-ups, a file of work T and set-up S is run by at least T / (end - S) workers, each of which sets it up: the
 bound is the first end at which all that is done. Rows differ in what is known beforehand, and in the machines:
 
@@ -41,6 +43,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from typing import NamedTuple
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -55,14 +58,18 @@ class Test(NamedTuple):
     function: int = 0
 
 
-Files = list[tuple[str, list[Test]]]
+class File(NamedTuple):
+    path: str
+    collection: float  # seconds
+    size: int  # bytes
+    tests: list[Test]
 
 
-def drawn(files: Files, draw: int) -> Files:
+def drawn(files: list[File], draw: int) -> list[File]:
     """In another order: files are collected by name."""
     shuffled = list(files)
     random.Random(draw).shuffle(shuffled)
-    return [(f"{number:04}/{path}", tests) for number, (path, tests) in enumerate(shuffled)]
+    return [file._replace(path=f"{number:04}/{file.path}") for number, file in enumerate(shuffled)]
 
 
 def recorded(cells: list[str]) -> list[Test]:
@@ -75,33 +82,38 @@ def recorded(cells: list[str]) -> list[Test]:
     return tests
 
 
-def suite_of(name: str) -> Files:
+def suite_of(name: str) -> list[File]:
     if name == "tail":
         rng = random.Random(1)
-        return [(f"test_{file:03}.py", [Test(min(8.0, 0.004 * rng.paretovariate(1.1)), function=test) for test in range(50)])
+        return [File(f"test_{file:03}.py", 0.01, 10_000,
+                     [Test(min(8.0, 0.004 * rng.paretovariate(1.1)), function=test) for test in range(50)])
                 for file in range(100)]
     with gzip.open(RECORDED / f"{name}.txt.gz", "rt") as lines:
         rows = (line.split() for line in lines)
-        return [(path, recorded(cells)) for path, *cells in rows]
+        return [File(path, int(collection) / 1e6, int(size), recorded(cells)) for path, collection, size, *cells in rows]
 
 
 class Case:
     """A suite, what the history says of it, and the machines."""
 
-    def __init__(self, files: Files, known: str, workers: int, draw: int = 0):
+    def __init__(self, files: list[File], known: str, workers: int, draw: int = 0, collects: bool = False):
         files = drawn(files, draw) if draw else files
         rng = random.Random(workers * 1000 + draw if draw else workers)
         self.files = files
-        self.times = [test.took for _, tests in files for test in tests]
-        self.path_of = [path for path, tests in files for _ in tests]
-        self.times_of = {path: [test.took for test in tests] for path, tests in files}
+        self.times = [test.took for file in files for test in file.tests]
+        self.path_of = [file.path for file in files for _ in file.tests]
+        self.times_of = {file.path: [test.took for test in file.tests] for file in files}
+        self.collections = {file.path: file.collection if collects else 0.0 for file in files}
+        # Of a worker of the peers, before its first test.
+        self.collection = sum(self.collections.values())
         # As CI steps are cut: up to 4 workers on a node.
         self.each = min(4, max(1, workers // 2))
         nodes = workers // self.each
         self.one_test = False
         self.starts = [0.0] * nodes
         self.deaths = [0.0] * nodes
-        self.setups = {path: rng.uniform(0, 0.3) * sum(times) for path, times in self.times_of.items()} if known == "setup" else {}
+        self.setups = {path: rng.uniform(0, 0.3) * sum(times) if known == "setup" else 0.0
+                       for path, times in self.times_of.items()}
         mixed = known not in ("exact", "none", "setup")
         self.node_speeds = [rng.uniform(0.7, 1.3) if mixed else 1.0 for _ in range(nodes)]
         self.speeds = [speed for speed in self.node_speeds for _ in range(self.each)]
@@ -109,16 +121,18 @@ class Case:
         off, measure = 0.1 if mixed else 0.025, random.Random(workers * 1000 + draw + 7)
         self.measured = [speed * measure.uniform(1 - off, 1 + off) for speed in self.node_speeds]
         self.known = [self._known(took, known, rng) for took in self.times]
-        even = sum(self.times) / sum(self.speeds)
+        work = sum(self.times) + self.collection
+        even = work / sum(self.speeds)
         some = range(nodes - max(1, nodes // 4), nodes) if nodes > 1 else range(0)
         for node in some:
             if known == "late":
                 self.starts[node] = even / 3
             elif known == "dying":
                 self.deaths[node] = even / 2
-        longest = max(max(times) + self.setups.get(path, 0.0) for path, times in self.times_of.items())
+        self.again = {path: took + self.setups[path] for path, took in self.collections.items()}
+        longest = max(max(times) + self.again[path] for path, times in self.times_of.items())
         longest /= max(self.speeds)
-        even = self._even_end_with_setups(longest) if self.setups else self._even_end(sum(self.times))
+        even = self._even_end_with_setups(longest) if known == "setup" else self._even_end(work)
         self.one_test = longest >= even
         self.bound = max(even, longest)
 
@@ -133,12 +147,12 @@ class Case:
         return high
 
     def _even_end_with_setups(self, longest: float) -> float:
-        """The same where each worker that runs some of a file sets it up; all nodes are alike and stay."""
+        """The same where each worker that runs some of a file collects it and sets it up; all nodes are alike and stay."""
         def work(end: float) -> float:
             total = 0.0
             for path, times in self.times_of.items():
-                tests, setup = sum(times), self.setups[path]
-                total += tests + setup * math.ceil(tests / (end - setup) - 1e-9)
+                tests, again = sum(times), self.again[path]
+                total += tests + again * math.ceil(tests / (end - again) - 1e-9)
             return total
 
         low, high = longest, 10 * work(longest)
@@ -168,11 +182,12 @@ def dagz(case: Case) -> float:
 def simulated(case: Case, *more: str) -> str:
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         at = 0
-        for path, tests in case.files:
+        for one in case.files:
             cells = [f"{test.took * 1e6:.0f} {case.known[at + i] * 1e6:.0f} {test.times_usual} {test.function}"
-                     for i, test in enumerate(tests)]
-            at += len(tests)
-            print(path, f"{case.setups.get(path, 0) * 1e6:.0f}", *cells, file=file)
+                     for i, test in enumerate(one.tests)]
+            at += len(one.tests)
+            again = [f"{took[one.path] * 1e6:.0f}" for took in (case.setups, case.collections)]
+            print(one.path, *again, one.size, *cells, file=file)
         file.flush()
         speeds, measured = (",".join(f"{speed:.4f}" for speed in list) for list in (case.node_speeds, case.measured))
         command = [SIMULATOR, "--makespan", file.name, "--workers", str(case.each), "--speeds", speeds,
@@ -184,23 +199,27 @@ def simulated(case: Case, *more: str) -> str:
 
 
 class Workers:
-    """What the peers' workers have set up: their rules are told nothing of it, but pay for it."""
+    """What the peers' workers have collected and set up: their rules are told nothing of it, but pay for it."""
 
-    def __init__(self, case: Case):
+    def __init__(self, case: Case, wait_for_all: bool = False):
         self.case = case
         self.last: list[str | None] = [None] * len(case.speeds)
+        slowest = min(case.speeds) if wait_for_all else 0.0
+        # When each may run its first test: a heap of the next to be free.
+        self.free = [(case.collection / (slowest or speed), worker) for worker, speed in enumerate(case.speeds)]
+        heapq.heapify(self.free)
 
     def run(self, worker: int, test: int) -> float:
         path = self.case.path_of[test]
         again = self.last[worker] != path
         self.last[worker] = path
-        setup = self.case.setups.get(path, 0.0) if again else 0.0
+        setup = self.case.setups[path] if again else 0.0
         return (self.case.times[test] + setup) / self.case.speeds[worker]
 
 
 def fixed(case: Case, lists: list[list[int]]) -> float:
     workers = Workers(case)
-    return max(sum(workers.run(worker, i) for i in sorted(mine)) for worker, mine in enumerate(lists))
+    return max(at + sum(workers.run(worker, i) for i in sorted(lists[worker])) for at, worker in workers.free)
 
 
 def by_count(case: Case) -> float:
@@ -218,15 +237,15 @@ def by_duration(case: Case) -> float:
     return fixed(case, lists)
 
 
-def central_queue(case: Case, units: list[list[int]] | None = None) -> float:
-    """The next of the queue to whoever is free."""
-    units = units if units is not None else [[i] for i in range(len(case.times))]
-    workers = Workers(case)
-    heap = [(0.0, worker) for worker in range(len(case.speeds))]
+def next_to_who_is_free(workers: Workers, units: Iterable[list[int]]) -> float:
     for unit in units:
-        at, worker = heapq.heappop(heap)
-        heapq.heappush(heap, (at + sum(workers.run(worker, i) for i in unit), worker))
-    return max(at for at, _ in heap)
+        at, worker = heapq.heappop(workers.free)
+        heapq.heappush(workers.free, (at + sum(workers.run(worker, i) for i in unit), worker))
+    return max(at for at, _ in workers.free)
+
+
+def central_queue(case: Case) -> float:
+    return next_to_who_is_free(Workers(case), ([i] for i in range(len(case.times))))
 
 
 def xdist_loadfile(case: Case) -> float:
@@ -234,13 +253,13 @@ def xdist_loadfile(case: Case) -> float:
     for test, path in enumerate(case.path_of):
         files.setdefault(path, []).append(test)
     # Larger files first, as pytest-xdist orders its scopes.
-    return central_queue(case, sorted(files.values(), key=len, reverse=True))
+    return next_to_who_is_free(Workers(case, wait_for_all=True), sorted(files.values(), key=len, reverse=True))
 
 
 def xdist_load(case: Case) -> float:
     """LoadScheduling: a first batch of a quarter, then top-ups when fewer than two are pending."""
     workers, rest = len(case.speeds), list(range(len(case.times)))[::-1]
-    runs = Workers(case)
+    runs = Workers(case, wait_for_all=True)
     queues: list[list[int]] = [[] for _ in range(workers)]
 
     def send(worker: int, count: int) -> None:
@@ -249,8 +268,7 @@ def xdist_load(case: Case) -> float:
 
     for worker in range(workers):
         send(worker, max(len(case.times) // (4 * workers), 2))
-    heap, end = [(0.0, worker) for worker in range(workers)], 0.0
-    heapq.heapify(heap)
+    heap, end = runs.free, 0.0
     while heap:
         at, worker = heapq.heappop(heap)
         end = max(end, at)
@@ -265,8 +283,8 @@ def xdist_worksteal(case: Case) -> float:
     """WorkStealingScheduling: even shares, then half of the longest queue."""
     workers, total = len(case.speeds), len(case.times)
     queues = [list(range(total * i // workers, total * (i + 1) // workers)) for i in range(workers)]
-    runs = Workers(case)
-    heap, end = [(0.0, worker) for worker in range(workers)], 0.0
+    runs = Workers(case, wait_for_all=True)
+    heap, end = runs.free, 0.0
     while heap:
         at, worker = heapq.heappop(heap)
         end = max(end, at)
@@ -299,6 +317,7 @@ def main() -> None:
     parser.add_argument("--workers", default="2,8,32,128,256")
     parser.add_argument("--known", default="exact,noise,noise50,unknown,none,late,dying,setup")
     parser.add_argument("--draws", type=int)
+    parser.add_argument("--collection", action="store_true", help="count what it takes to collect, too")
     parser.add_argument("--timeline", action="store_true", help="what each worker did, of dagz only")
     parser.add_argument("suites", nargs="*", default=[*names, "tail"])
     options = parser.parse_args()
@@ -306,7 +325,7 @@ def main() -> None:
                    check=True, stdout=subprocess.DEVNULL)
     if options.timeline:
         for suite, known, workers in itertools.product(options.suites, options.known.split(","), options.workers.split(",")):
-            case = Case(suite_of(suite), known, int(workers))
+            case = Case(suite_of(suite), known, int(workers), collects=options.collection)
             print(f"{suite}, {known}, {workers} workers, bound {case.bound:.3f}:", simulated(case, "--timeline"), sep="\n")
         return
     print("times the bound\n\n| suite | known | workers | bound s |", " | ".join(POLICIES), "|")
@@ -318,8 +337,8 @@ def main() -> None:
                 draws = options.draws
                 if draws is None:
                     draws = 0 if known not in ("unknown", "none") else 20 if workers <= 32 else 8
-                cases = [Case(files, known, workers, draw) for draw in range(1, draws + 1)]
-                cases = cases or [Case(files, known, workers)]
+                cases = [Case(files, known, workers, draw, options.collection)
+                         for draw in (range(1, draws + 1) if draws else [0])]
                 if known in ("late", "dying") and not any(cases[0].starts + cases[0].deaths):
                     continue  # one node
                 # The rules of the peers know of no nodes that come or go.

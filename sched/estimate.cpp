@@ -76,6 +76,7 @@ void Estimates::add(const report::Test& test) {
   }
   if (test.collects) {
     entry.fixed = of_collection(test);
+    entry.is_guess = !history_of_files_.contains(test.id);
     tests_.push_back(entry);
     return;
   }

@@ -369,6 +369,7 @@ void Vassal::finish(Instant now, Slot slot, report::Finished result, Output& out
   Item item = worker.sent.front();
   worker.sent.pop_front();
   worker.lately = std::max(result.duration, worker.lately / 2);
+  worker.running += result.duration;
   worker.delta += result.own_duration() - estimates_.of(item.test);
   worker.head_since = now;
   worker.slow_told = {};
@@ -479,6 +480,7 @@ bool Vassal::tears_down(const Worker& worker) {
 
 void Vassal::reset(Worker& worker) {
   worker.collected.clear();
+  worker.collecting = worker.running = {};
   worker.last.reset();
   worker.stands.reset();
   worker.told_nothing = false;

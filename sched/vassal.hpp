@@ -189,6 +189,9 @@ class Vassal {
     uint32_t restarts = 0;
     uint32_t deaths_in_a_row = 0;
     std::set<uint32_t> collected;  // found files
+    // How long its process has collected, and run tests.
+    Duration collecting;
+    Duration running;
     // One that is too large, or bears another number than its slot has by now, gets no more tests
     // and ends with what it has.
     bool oversized = false;
@@ -228,6 +231,8 @@ class Vassal {
   void put_back(Worker& worker, const std::deque<Item>::iterator& end);
   void miss(const std::vector<Item>& items, Output& out);
   Duration collection_time(uint32_t found) const;
+  std::deque<Group>::iterator file_ahead(const Worker& worker, const std::deque<Item>& next);
+  Duration foretold(const std::deque<Item>& items) const;
   std::vector<RunTests::Name> names_of(const Worker& worker, std::size_t count) const;
   static bool collects(const Item& item) { return item.local.index >= kCollectAgain; }
   static bool is_first(const Item& item) { return item.place.index == 0; }

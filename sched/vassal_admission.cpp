@@ -105,14 +105,24 @@ std::vector<Vassal::Group>::iterator Vassal::first_light(std::vector<Group>& gro
                       [this](const Group& group) { return weight_of(group.items.front()) == 1; });
 }
 
-// The first group that the worker may begin.
+// The first group that the worker may begin; rather one whose file it need not collect once more.
 bool Vassal::take_group(Instant now, Slot slot) {
+  const Worker& worker = workers_[slot];
   const bool light_waits = makes_room(now, slot);
-  const auto group = std::find_if(queue_.begin(), queue_.end(), [&](const Group& one) {
-    if (light_waits && weight_of(one.items.front()) == 1) return false;
-    return admits(slot, one.items.front());
+  const auto first = [&](const auto& is_wanted) {
+    return std::find_if(queue_.begin(), queue_.end(), [&](const Group& one) {
+      const Item& item = one.items.front();
+      return is_wanted(one) && !(light_waits && weight_of(item) == 1) && admits(slot, item);
+    });
+  };
+  auto group = first([&](const Group& one) {
+    const Item& item = one.items.front();
+    return one.very_long || collects(item) || item.found == report::kNone ||
+           worker.collected.contains(item.found);
   });
+  if (group == queue_.end()) group = first([](const Group&) { return true; });
   if (group == queue_.end()) return false;
+  if (const auto file = file_ahead(worker, group->items); file != queue_.end()) group = file;
   workers_[slot].group = std::move(group->items);
   queue_.erase(group);
   return true;

@@ -2,6 +2,7 @@
 #include <iterator>
 #include <utility>
 
+#include "mesh/mark.hpp"
 #include "report/progress.hpp"
 #include "sched/runs.hpp"
 #include "sched/vassal.hpp"
@@ -13,6 +14,10 @@
 namespace dagz::sched {
 
 namespace {
+
+struct {
+  Mark looked_ahead{"vassal: a file that nobody knows is collected before its turn"};
+} marks;
 
 // As long as nobody on this node has collected a file.
 constexpr Duration kCollectionGuess = Duration::milliseconds(50);
@@ -29,6 +34,36 @@ Duration Vassal::collection_time(uint32_t found) const {
   if (found == report::kNone) return {};
   if (const auto known = took_.find(found); known != took_.end()) return known->second;
   return took_.empty() ? kCollectionGuess : took_total_ / static_cast<int64_t>(took_.size());
+}
+
+// The longest that marks foretell of these.
+Duration Vassal::foretold(const std::deque<Item>& items) const {
+  Duration longest;
+  for (const Item& item : items) {
+    if (!collects(item) && estimates_.is_foretold(item.test)) {
+      longest = std::max(longest, estimates_.at_length(item.test));
+    }
+  }
+  return longest;
+}
+
+// Of a file that nobody knows not even the marks are known before it is collected. So a worker that
+// is about to run `next` collects another one before that, as long as it has collected for less
+// time than it ran tests or is foretold to run them, and somebody here has begun some: long before
+// the end all is known.
+std::deque<Vassal::Group>::iterator Vassal::file_ahead(const Worker& worker,
+                                                       const std::deque<Item>& next) {
+  const bool first = std::all_of(workers_.begin(), workers_.end(), [](const Worker& one) {
+    return one.finished == 0 && (one.sent.empty() || collects(one.sent.front()));
+  });
+  if (first || worker.collecting >= worker.running + foretold(next)) return queue_.end();
+  const auto file = std::find_if(queue_.begin(), queue_.end(), [this](const Group& group) {
+    const Item& item = group.items.front();
+    return group.items.size() == 1 && item.local.index == kCollectFile &&
+           !estimates_.is_known(item.test);
+  });
+  if (file != queue_.end()) marks.looked_ahead.reach();
+  return file;
 }
 
 void Vassal::send(Instant now, Slot slot, Item item, std::vector<LocalTest>& tests) {
@@ -89,6 +124,7 @@ void Vassal::collected(Instant now, const WorkerCollected& event,
   worker.last_finished = now;
   worker.deaths_in_a_row = 0;
   took_total_ += event.took - std::exchange(took_[done.found], event.took);
+  worker.collecting += event.took;
   if (done.local.index == kCollectAgain) return;
   held_.erase(done.test);
   for (const report::FileKey key : versions) homes_[key] = event.slot;
@@ -113,12 +149,11 @@ void Vassal::expanded(const report::Expanded& expanded, Output& out) {
     Worker* worker = home == homes_.end() ? nullptr : &workers_[home->second];
     const auto light = first_light(groups);
     if (worker != nullptr && worker->state == Worker::State::kUp && worker->group.empty() &&
-        light != groups.end()) {
+        light != groups.end() && file_ahead(*worker, light->items) == queue_.end()) {
       worker->group = std::move(light->items);
       groups.erase(light);
     }
-    queue_.insert(queue_.begin(), std::make_move_iterator(groups.begin()),
-                  std::make_move_iterator(groups.end()));
+    enqueue(std::move(groups));
     spread(std::move(alone), out);
   }
 }

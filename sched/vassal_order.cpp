@@ -201,8 +201,14 @@ void Vassal::spread(std::vector<Group> alone, Output& out) {
   std::vector<Item> given;
   for (auto group = more; group != alone.end(); ++group) given.push_back(group->items.front());
   if (!given.empty()) give_up(given, 0, out);
-  queue_.insert(queue_.begin(), std::make_move_iterator(alone.begin()),
-                std::make_move_iterator(more));
+  alone.erase(more, alone.end());
+  for (Group& group : alone) {
+    const Duration takes = estimates_.of(group.items.front().test);
+    const auto shorter = std::find_if(queue_.begin(), queue_.end(), [&](const Group& one) {
+      return !one.very_long || estimates_.of(one.items.front().test) < takes;
+    });
+    queue_.insert(shorter, std::move(group));
+  }
 }
 
 // A retry whose verdict is waited for, or a very long test, comes before what the worker has
@@ -221,8 +227,10 @@ void Vassal::take_first(Slot slot) {
   }
   const bool is_dear = setup_of(reserved) * kVeryLongSetupPart > estimates_.of(item.test);
   if (is_dear && !is_retry) return;
-  worker.group.push_front(item);
-  queue_.pop_front();
+  const auto file = is_retry ? queue_.end() : file_ahead(worker, queue_.front().items);
+  const auto taken = file == queue_.end() ? queue_.begin() : file;
+  worker.group.push_front(taken->items.front());
+  queue_.erase(taken);
 }
 
 // What comes later is put before what is smaller, and after retries.

@@ -20,7 +20,7 @@ FakeRunner::FakeRunner(const Suite& suite, bool shared, std::map<std::string, ui
 void FakeRunner::start() {
   if (shared_) {
     sched::FilesFound found;
-    for (const SuiteFile& file : suite_.files) found.files.push_back({file.path, 1000});
+    for (const SuiteFile& file : suite_.files) found.files.push_back({file.path, file.bytes});
     sched::CollectionDone done;
     done.shared = true;
     later_(collect_, std::move(found));

@@ -18,8 +18,10 @@ bool read_suite(const std::string& name, GivenSuite& given) {
     std::istringstream fields(line);
     SuiteFile& file = given.suite.files.emplace_back();
     int64_t setup = 0;
-    fields >> file.path >> setup;
+    int64_t import = 0;
+    fields >> file.path >> setup >> import >> file.bytes;
     file.setup = Duration::microseconds(setup);
+    file.import = Duration::microseconds(import);
     if (setup > 0) given.known.push_back({file.path, file.setup});
     uint32_t times_usual = 1;
     uint32_t function = 0;
@@ -96,6 +98,9 @@ int print_makespan(const MakespanOptions& options) {
   Scenario scenario;
   scenario.nodes = static_cast<uint32_t>(options.speeds.size());
   scenario.given = &given;
+  const auto& files = given.suite.files;
+  scenario.shared = std::any_of(files.begin(), files.end(),
+                                [](const SuiteFile& file) { return file.import.ns > 0; });
   scenario.starts_within = Duration{};
   scenario.give_up_after = Duration::seconds(10'000'000);
   for (const double start : options.starts) given.starts.push_back(Instant{} + seconds(start));

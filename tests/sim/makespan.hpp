@@ -7,10 +7,12 @@
 namespace dagz::sim {
 
 struct MakespanOptions {
-  // One file of tests a line: its path, how long its shared set-up takes, then for each test how
-  // long it takes on a node of speed 1, how long the history says that it takes (0: it does not
-  // know), all in microseconds, how many times as long as is usual its marks say, and the number of
-  // its function in the file (tests of one function are one test with several parameters).
+  // One file of tests a line: its path, how long its shared set-up and its collection take, its
+  // bytes, then for each test how long it takes on a node of speed 1, how long the history says
+  // that it takes (0: it does not know), all in microseconds, how many times as long as is usual
+  // its marks say, and the number of its function in the file (tests of one function are one test
+  // with several parameters). Files are collected where they run if a collection takes any time,
+  // else all beforehand.
   std::string durations;
   uint32_t workers_each = 1;
   std::vector<double> speeds;    // one for each node
@@ -21,8 +23,8 @@ struct MakespanOptions {
   bool timeline = false;  // print what each worker did, too
 };
 
-// Runs this suite on a quiet mesh and prints the seconds from the first test's start to the last
-// one's end, and how many were stolen. An exit code.
+// Runs this suite on a quiet mesh and prints the seconds from the start of the first test, or
+// collection, to the end of the last test, and how many were stolen. An exit code.
 int print_makespan(const MakespanOptions& options);
 
 }  // namespace dagz::sim

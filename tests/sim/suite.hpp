@@ -38,6 +38,7 @@ struct SuiteTest {
 struct SuiteFile {
   std::string path;
   std::vector<SuiteTest> tests;
+  uint32_t bytes = 1000;
   Duration import;
   // What the first of its tests on each worker takes longer.
   Duration setup;
