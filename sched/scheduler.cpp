@@ -183,7 +183,7 @@ void Scheduler::seen(Instant now, const NodeId& origin, const report::Entry& ent
   if (const auto* began = std::get_if<report::Began>(&entry)) review_begun(*began);
   const auto* gave_up = std::get_if<report::GaveUp>(&entry);
   if (gave_up == nullptr || !active_) return;
-  count_retries(job_.node_index(origin), *gave_up);
+  count_retries(now, job_.node_index(origin), *gave_up);
   const auto recall = recalls_.find(gave_up->recall);
   if (recall == recalls_.end() || recall->second.victim != origin) return;
   // What was given up is open now; the thief's standing request takes it from there, or turns to

@@ -145,6 +145,11 @@ class Scheduler {
     NodeId thief;
     Instant expires_at;
   };
+  // How often a node gave a retry up.
+  struct Returned {
+    uint32_t times = 0;
+    Instant last;
+  };
   struct Running {
     report::TestIndex test = 0;
     Instant since;
@@ -202,8 +207,10 @@ class Scheduler {
                          const LiveNode& to) const;
   std::vector<Running> running_on(Instant now, const LiveNode& node) const;
   bool is_given_up(report::TestIndex test, std::optional<Duration>& share) const;
-  void count_retries(report::NodeIndex node, const report::GaveUp& gave_up);
+  void count_retries(Instant now, report::NodeIndex node, const report::GaveUp& gave_up);
+  Returned returned_by(report::NodeIndex node, report::TestIndex test) const;
   bool is_held_up(Instant now, const LiveNode& node) const;
+  bool has_ended_any(report::NodeIndex node, Instant since) const;
   void serve_tail(Instant now, Output& out);
   // Tests that take their nodes down (scheduler_poison.cpp)
   bool was_lost_with(const report::Assignment& one) const;
@@ -245,8 +252,8 @@ class Scheduler {
   // Tests that nobody has, and failed ones that are tried again last; kept only while active.
   std::set<report::TestIndex> open_;
   std::set<report::TestIndex> tail_;
-  // How often each node gave up retries of it, as far as this scheduler has seen.
-  std::map<std::pair<report::TestIndex, report::NodeIndex>, uint32_t> retries_given_up_;
+  // By test and node, as far as this scheduler has seen.
+  std::map<std::pair<report::TestIndex, report::NodeIndex>, Returned> retries_returned_;
   std::set<report::TestIndex> suspects_;                // open ones with which two nodes were lost
   std::map<report::TestIndex, Instant> accused_since_;  // with which one more was, alone
   std::set<report::TestIndex> redundant_;               // and that is not written yet

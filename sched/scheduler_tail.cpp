@@ -74,10 +74,25 @@ bool Scheduler::is_work_held() const {
   });
 }
 
-void Scheduler::count_retries(NodeIndex node, const report::GaveUp& gave_up) {
+void Scheduler::count_retries(Instant now, NodeIndex node, const report::GaveUp& gave_up) {
   for_each_test(job_, gave_up.runs, [&](TestIndex test) {
-    if (job_.tests()[test].verdict == report::Verdict::kRetry) ++retries_given_up_[{test, node}];
+    if (job_.tests()[test].verdict != report::Verdict::kRetry) return;
+    Returned& returned = retries_returned_[{test, node}];
+    ++returned.times;
+    returned.last = now;
   });
+}
+
+Scheduler::Returned Scheduler::returned_by(NodeIndex node, TestIndex test) const {
+  const auto found = retries_returned_.find({test, node});
+  return found == retries_returned_.end() ? Returned{} : found->second;
+}
+
+bool Scheduler::has_ended_any(NodeIndex node, Instant since) const {
+  const auto books = books_.find(node);
+  return books != books_.end() &&
+         std::any_of(books->second.results.begin(), books->second.results.end(),
+                     [since](const auto& one) { return one.second > since; });
 }
 
 bool Scheduler::is_held_up(Instant now, const LiveNode& node) const {
@@ -119,24 +134,25 @@ void Scheduler::serve_tail(Instant now, Output& out) {
       continue;
     }
     Candidate* best = nullptr;
-    const auto times_returned = [&](const Candidate& one) {
-      const auto returned = retries_given_up_.find({test, one.index});
-      return returned == retries_given_up_.end() ? 0 : returned->second;
-    };
     const auto rank = [&](const Candidate& one) {
       const report::Test& it = job_.tests()[test];
       // A node gives one up a second time only for want of room.
-      const uint32_t times = times_returned(one);
+      const uint32_t times = returned_by(one.index, test).times;
       const uint32_t in_vain = !one.idle && (one.held_up || times > 1) ? times : 0;
       return std::tuple(in_vain, has_run(it, one.index), !one.idle, one.load);
     };
+    // Whoever had no room for it has none yet: it stays here for the first that has. That a worker
+    // is not free, as its node runs a test alone, nobody else knows; so another test has to end.
+    const auto lacks_room = [&](const Candidate& one) {
+      const auto [times, last] = returned_by(one.index, test);
+      if (one.held_up && times > 0) return true;
+      return !one.idle && times > 1 && !has_ended_any(one.index, last);
+    };
     for (Candidate& one : candidates) {
-      if (!job_.place_on(test, one.index)) continue;
+      if (!job_.place_on(test, one.index) || lacks_room(one)) continue;
       if (best == nullptr || rank(one) < rank(*best)) best = &one;
     }
     if (best == nullptr) continue;
-    // Whoever had no room for it has none yet: it stays here for the first that has.
-    if (best->held_up && times_returned(*best) > 0) continue;
     // While there is other work, it can wait for a node that may still come.
     if (others_come && work_left && has_run(job_.tests()[test], best->index)) continue;
     if (!may_lock(now, test, best->index)) continue;

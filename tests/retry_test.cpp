@@ -133,6 +133,40 @@ TEST_CASE("retry: the tail goes to who is idle, if the better node is held up by
   CHECK(gives_up() == kA);
 }
 
+TEST_CASE("retry: whoever has no room for the tail gets it back when a test of his has ended",
+          "[sched]") {
+  SchedulerBench bench;
+  for (const NodeId& id : {kA, kB}) bench.join(id, 2);
+  for (const NodeId& id : {kA, kB}) {
+    bench.collect(id, kFile, "f", 6);
+    bench.collected(id);
+  }
+  bench.advance();
+  const report::Place failed = bench.held(kA).front();
+  bench.write(kA, test::finished(failed.file, failed.index, Outcome::kFailed));
+  bench.advance();
+  // Each of them runs a test alone, and leaves a worker idle that may not begin another.
+  const auto is_held = [&] {
+    const auto has_it = [&](const auto& one) { return one.index == failed.index; };
+    return std::ranges::any_of(bench.held(kA), has_it) ||
+           std::ranges::any_of(bench.held(kB), has_it);
+  };
+  const auto give_up = [&](const NodeId& id) {
+    bench.write(id, report::GaveUp{0, {{failed.file, failed.index, 1}}});
+  };
+  uint32_t times = 0;
+  for (; is_held() && times < 10; ++times) {
+    give_up(bench.written<report::Granted>().back().to);
+    bench.advance();
+  }
+  CHECK(times == 4);
+  bench.now = bench.now + Duration::seconds(1);
+  bench.finish(kB, 1);
+  bench.advance();
+  CHECK(bench.written<report::Granted>().back().to == kB);
+  CHECK(is_held());
+}
+
 TEST_CASE("retry: while there is other work, the tail waits for who is still to come", "[sched]") {
   SchedulerBench bench;
   bench.join(kB, 1);
