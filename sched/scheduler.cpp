@@ -32,6 +32,10 @@ struct {
 
 constexpr Duration kNamesAskedEvery = Duration::milliseconds(200);
 
+bool is_restricted(const report::Test& test) {
+  return test.exclusive || test.weight > 1 || test.mutex != 0 || test.group != 0;
+}
+
 }  // namespace
 
 // ---- books ------------------------------------------------------------------------------------
@@ -58,7 +62,7 @@ void Scheduler::changed(const Change& change) {
     } else {
       books.unknown[job_.tests()[test].path] += estimates_.times_usual(test);
     }
-    if (job_.tests()[test].exclusive || job_.tests()[test].weight > 1) books.heavy.insert(test);
+    if (is_restricted(job_.tests()[test])) books.restricted.insert(test);
     book_setup(books, change, true);
   } else if (!held && booked != books.held.end()) {
     if (booked->second.ns > 0) {
@@ -67,7 +71,7 @@ void Scheduler::changed(const Change& change) {
       books.unknown[job_.tests()[test].path] -= estimates_.times_usual(test);
     }
     books.held.erase(booked);
-    books.heavy.erase(test);
+    books.restricted.erase(test);
     books.was_idle = books.held.empty();
     book_setup(books, change, false);
   }

@@ -134,7 +134,8 @@ class Scheduler {
     std::unordered_map<uint32_t, uint64_t> unknown;
     // What it holds, and with what expectation (0: by path).
     std::unordered_map<report::TestIndex, Duration> held;
-    std::set<report::TestIndex> heavy;  // of that: they wait for room, beside idle workers
+    // Of that: they wait for room or for a certain worker, beside others that may be idle.
+    std::set<report::TestIndex> restricted;
     NodeSpeed speed;
     bool was_idle = true;                 // until the grant that is being read
     Instant busy_since;                   // that it holds anything
@@ -177,7 +178,7 @@ class Scheduler {
   Duration load(report::NodeIndex node) const;
   std::vector<Duration> done_since_results(Instant now, const LiveNode& node) const;
   Duration load_left(Instant now, const LiveNode& node) const;
-  Duration heavy_load(const LiveNode& node) const;
+  Duration restricted_load(const LiveNode& node) const;
   int64_t speed(const LiveNode& node) const;
   Duration time_left(Instant now, const LiveNode& node) const;
   std::size_t waiting(const LiveNode& node) const;

@@ -86,12 +86,12 @@ Duration Scheduler::load_left(Instant now, const LiveNode& node) const {
   return left;
 }
 
-// Of what waits for room beside workers that may be idle: the only worker of a node runs it as all.
-Duration Scheduler::heavy_load(const LiveNode& node) const {
+// Of what waits beside workers that may be idle: the only worker of a node runs it as all.
+Duration Scheduler::restricted_load(const LiveNode& node) const {
   const auto found = books_.find(job_.node_index(node.id));
   Duration total;
   if (found == books_.end() || node.workers < 2) return total;
-  for (const report::TestIndex test : found->second.heavy) total += estimates_.of(test);
+  for (const report::TestIndex test : found->second.restricted) total += estimates_.of(test);
   return total;
 }
 

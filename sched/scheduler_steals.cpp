@@ -12,13 +12,13 @@ using report::NodeIndex;
 
 // What moves from one to the other so that both finish together. A node works as fast as its
 // workers times its speed, and the victim begins nothing before one of its workers is free. What is
-// heavy the thief begins when more of its workers are free than ask now.
+// restricted is no work for those workers of the thief that ask now.
 Duration Scheduler::surplus(Instant now, const LiveNode& victim, const LiveNode& thief) const {
   const int64_t from_rate = victim.workers * speed(victim);
   const int64_t to_rate = thief.workers * speed(thief);
   const int64_t both = from_rate + to_rate;
   const Duration waits = wait_for_worker(now, victim) / NodeSpeed::kNormal * from_rate;
-  const Duration before = std::max(Duration{}, load_left(now, thief) - heavy_load(thief));
+  const Duration before = std::max(Duration{}, load_left(now, thief) - restricted_load(thief));
   return (load_left(now, victim) + waits) / both * to_rate - before / both * from_rate;
 }
 

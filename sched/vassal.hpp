@@ -254,6 +254,7 @@ class Vassal {
   Duration beginning_of(const Worker& worker, const Item& item) const;
   Duration running_left(const Worker& worker, Instant now) const;
   Duration busy_for(const Worker& worker, Instant now) const;
+  bool is_any_in_want() const;
   Duration time_left(Instant now, Duration enough) const;
   bool steal_locally(Instant now, Slot slot);
   void take_last(std::deque<Item>& items, Given& given) const;

@@ -62,11 +62,27 @@ Duration Vassal::busy_for(const Worker& worker, Instant now) const {
   return total;
 }
 
+// It is idle, though there is room for a test: what neighbours have reserved is bound to them, or
+// ends no earlier with it, and what is queued waits for what they run.
+bool Vassal::is_any_in_want() const {
+  uint32_t busy = 0;
+  for (const Worker& worker : workers_) {
+    if (!worker.sent.empty()) busy += weight_of(worker.sent.front());
+  }
+  if (busy >= workers_.size()) return false;
+  for (Slot slot = 0; slot < workers_.size(); ++slot) {
+    const Worker& worker = workers_[slot];
+    if (worker.state != Worker::State::kUp || !worker.sent.empty()) continue;
+    if (worker.group.empty() || !admits(slot, worker.group.front())) return true;
+  }
+  return false;
+}
+
 // Of everything held, summed; stops counting once there is enough. A long test that runs keeps one
-// worker busy, and is no work for its neighbours; nor is what waits in the queue beside one that is
-// idle, as it waits for what others run.
+// worker busy, and is no work for its neighbours; nor is anything beside one that is in want.
 Duration Vassal::time_left(Instant now, Duration enough) const {
   Duration total;
+  if (is_any_in_want()) return total;
   const auto count = [&](const std::deque<Item>& items) {
     for (const Item& item : items) {
       if (total >= enough) return;
@@ -79,10 +95,6 @@ Duration Vassal::time_left(Instant now, Duration enough) const {
     total += std::min(config_.ask_below, running_left(worker, now));
     count({worker.sent.begin() + 1, worker.sent.end()});
   }
-  const bool is_any_idle = std::any_of(workers_.begin(), workers_.end(), [](const Worker& worker) {
-    return worker.state == Worker::State::kUp && worker.sent.empty() && worker.group.empty();
-  });
-  if (is_any_idle) return total;
   for (const Group& group : queue_) {
     count(group.items);
     total += setup_of(group.items.front());

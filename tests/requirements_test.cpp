@@ -314,6 +314,26 @@ TEST_CASE("requirements: a mutex is granted to one node at a time", "[sched]") {
   CHECK(bench.held(other).size() == 1);
 }
 
+TEST_CASE("requirements: tests of a mutex are no work for the workers beside it", "[sched]") {
+  std::vector<KnownDuration> known;
+  for (const std::string& id : names_of("f", 20)) known.push_back({id, Duration::seconds(1)});
+  SchedulerBench bench({}, known);
+  bench.write(kA, locked({0, 1, 2, 3, 4, 5, 6, 7, 8, 9}));
+  for (const NodeId& id : {kA, kB}) bench.join(id, 2);
+  for (const NodeId& id : {kA, kB}) {
+    bench.collect(id, test::kFile, "f", 20);
+    bench.collected(id);
+  }
+  bench.advance();
+  const auto holder = bench.held(kA).front().index == 0 ? kA : kB;
+  for (const report::Place& place : bench.held(holder)) {
+    if (place.index >= 10) bench.write(holder, finished(place.file, place.index));
+  }
+  REQUIRE(bench.held(holder).size() == 10);
+  bench.ask(holder);
+  CHECK(bench.written<report::Recalled>().size() == 1);
+}
+
 TEST_CASE("requirements: the mutex of a lost node is free, of a departing one not yet", "[sched]") {
   const auto given_on = [](bool departs, Duration after) {
     const SchedulerConfig config;

@@ -146,6 +146,31 @@ TEST_CASE("vassal steals: an idle worker's node asks, whatever waits for room", 
   CHECK(bench.steal_request);
 }
 
+TEST_CASE("vassal steals: an idle worker's node asks, whatever a neighbour has reserved",
+          "[sched]") {
+  Bench bench(2, 6, ms(1000));
+  bench.fold(kChief, report::Required{kFile, false, 1, "port", 1, {0, 1, 2, 3, 4}});
+  bench.begin(6);
+  const Slot other = bench.queues[0].front().index == 5 ? 0 : 1;
+  bench.done(other);
+  REQUIRE(bench.queues[other].empty());
+  bench.now = bench.now + ms(200);
+  bench.steal_request = false;
+  bench.advance();
+  CHECK(bench.steal_request);
+}
+
+TEST_CASE("vassal steals: beside a test that fills its node nobody is in want", "[sched]") {
+  Bench bench(2, 6, ms(1000));
+  bench.fold(kChief, report::Required{kFile, true, 1, {}, 1, {0}});
+  bench.begin(6);
+  REQUIRE((bench.queues[0].size() == 1) != (bench.queues[1].size() == 1));
+  bench.now = bench.now + ms(200);
+  bench.steal_request = false;
+  bench.advance();
+  CHECK_FALSE(bench.steal_request);
+}
+
 TEST_CASE("vassal steals: a retry of the tail does not wait for what waits for room", "[sched]") {
   HeavyBench bench;
   bench.failed_elsewhere(3);
