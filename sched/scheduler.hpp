@@ -175,12 +175,14 @@ class Scheduler {
   void review_held(report::NodeIndex node);
   void learn_speed(const report::Change& change);
   void book_setup(Books& books, const report::Change& change, bool held);
+  Duration setup_left(report::NodeIndex node, report::TestIndex test) const;
   Duration load(report::NodeIndex node) const;
   std::vector<Duration> done_since_results(Instant now, const LiveNode& node) const;
   Duration load_left(Instant now, const LiveNode& node) const;
   Duration restricted_load(const LiveNode& node) const;
   int64_t speed(const LiveNode& node) const;
   Duration time_left(Instant now, const LiveNode& node) const;
+  const std::vector<Running>* running_now(const LiveNode& node) const;
   std::size_t waiting(const LiveNode& node) const;
   Duration wait_for_worker(Instant now, const LiveNode& node) const;
   void name_job(Output& out);

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstdlib>
+#include <set>
 #include <utility>
 
 #include "mesh/planted.hpp"
@@ -43,6 +44,13 @@ void Scheduler::book_setup(Books& books, const Change& change, bool held) {
   books.to_set_up += left - std::exchange(file.counted, left);
 }
 
+// Before this test, which the node holds.
+Duration Scheduler::setup_left(NodeIndex node, report::TestIndex test) const {
+  const auto& setups = books_.at(node).setups;
+  const auto found = setups.find(job_.tests()[test].path);
+  return found == setups.end() ? Duration{} : found->second.counted;
+}
+
 // What its own measure says beside that of the others, until its tests have shown more.
 int64_t Scheduler::speed(const LiveNode& node) const {
   int64_t usual = usual_speed_.permille();
@@ -74,12 +82,35 @@ std::vector<Duration> Scheduler::done_since_results(Instant now, const LiveNode&
   return done;
 }
 
-// What is being run counts as done, up to the mean of what the node holds: nobody knows which of it
-// runs.
+// What its workers run, if nothing has ended since it has told that.
+const std::vector<Scheduler::Running>* Scheduler::running_now(const LiveNode& node) const {
+  const auto books = books_.find(job_.node_index(node.id));
+  const auto told = told_.find(node.id);
+  if (books == books_.end() || told == told_.end()) return nullptr;
+  const Instant at = told->second.at;
+  const bool is_new = at > books->second.busy_since &&
+                      std::all_of(books->second.results.begin(), books->second.results.end(),
+                                  [at](const auto& one) { return one.second < at; });
+  return is_new ? &told->second.running : nullptr;
+}
+
+// What is being run counts as done as far as it has run, or if nobody knows which of it runs up to
+// the mean of what the node holds.
 Duration Scheduler::load_left(Instant now, const LiveNode& node) const {
   const NodeIndex index = job_.node_index(node.id);
   Duration left = load(index);
   if (left.ns == 0 || node.workers == 0) return left;
+  if (const auto* running = running_now(node)) {
+    std::set<uint32_t> set_up;  // what two of them share is counted once
+    for (const Running& one : *running) {
+      if (!books_.at(index).held.contains(one.test)) continue;
+      const Duration done = (now - one.since) / NodeSpeed::kNormal * speed(node);
+      Duration takes = estimates_.of(one.test);
+      if (set_up.insert(job_.tests()[one.test].path).second) takes += setup_left(index, one.test);
+      left -= std::min(takes, done);
+    }
+    return std::max(Duration{}, left);
+  }
   const auto held = std::max<std::size_t>(books_.at(index).held.size(), node.workers);
   const Duration mean = left / static_cast<int64_t>(held);
   for (const Duration done : done_since_results(now, node)) left -= std::min(mean, done);
@@ -100,20 +131,28 @@ Duration Scheduler::restricted_load(const LiveNode& node) const {
 std::size_t Scheduler::waiting(const LiveNode& node) const {
   const auto found = books_.find(job_.node_index(node.id));
   if (found == books_.end()) return 0;
-  const Books& books = found->second;
-  const auto told = told_.find(node.id);
-  const bool is_new = told != told_.end() && told->second.at > books.busy_since &&
-                      std::all_of(books.results.begin(), books.results.end(),
-                                  [&](const auto& one) { return one.second < told->second.at; });
-  const std::size_t run = is_new ? told->second.running.size() : node.workers;
-  return books.held.size() > run ? books.held.size() - run : 0;
+  const std::size_t held = found->second.held.size();
+  const auto* running = running_now(node);
+  const std::size_t run = running != nullptr ? running->size() : node.workers;
+  return held > run ? held - run : 0;
 }
 
-// Until one of its workers begins what is held beyond the tests that run. What has run for longer
-// than the mean of what the node holds is expected to take as long again.
+// Until one of its workers begins what is held beyond the tests that run, besides what load_left
+// counts. What has run for longer than expected, by the mean of what the node holds if nobody knows
+// which of it runs, is expected to take as long again.
 Duration Scheduler::wait_for_worker(Instant now, const LiveNode& node) const {
   const NodeIndex index = job_.node_index(node.id);
   if (node.workers == 0 || waiting(node) == 0 || is_planted(Planted::kLeavesCrumbs)) return {};
+  if (const auto* running = running_now(node)) {
+    Duration least = running->empty() ? Duration{} : now - running->front().since;
+    for (const Running& one : *running) {
+      const Duration ran = now - one.since;
+      const Duration takes = estimates_.of(one.test) + setup_left(index, one.test);
+      const bool is_late = ran > at_speed(takes, speed(node));
+      least = std::min(least, is_late ? ran : Duration{});
+    }
+    return least;
+  }
   const std::vector<Duration> done = done_since_results(now, node);
   const Duration least = *std::min_element(done.begin(), done.end());
   const Duration mean = load(index) / static_cast<int64_t>(books_.at(index).held.size());

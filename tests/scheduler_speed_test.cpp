@@ -213,6 +213,24 @@ TEST_CASE("scheduler speed: what waits for a test that wants its node for itself
   CHECK(bench.written<report::Recalled>().size() == 1);
 }
 
+TEST_CASE("scheduler speed: a long test is had from behind a short one that takes too long",
+          "[sched]") {
+  Bench bench({}, {{"f::t0", Duration::milliseconds(100)}, {"f::t1", Duration::seconds(8)}});
+  bench.join_ready(kA, 2, 3);
+  bench.advance();
+  REQUIRE(bench.held(kA).size() == 2);
+  bench.join_ready(kB, 2, 3);
+  bench.now = bench.now + Duration::seconds(2);
+  std::vector<report::WorkerStatus> workers(3);
+  workers[0].current = "f::t0";
+  workers[0].running_for = Duration::seconds(2);
+  bench.scheduler.told(bench.now, kA, workers);
+  bench.ask(kB);
+  REQUIRE(bench.written<report::Recalled>().size() == 1);
+  // A vassal gives nothing up that takes twice as long.
+  CHECK(bench.written<report::Recalled>()[0].wanted > Duration::seconds(4));
+}
+
 TEST_CASE("scheduler speed: what a node has yet to set up is work", "[sched]") {
   std::vector<KnownDuration> known{{"f", Duration::seconds(8)}};
   for (const std::string& id : names_of("f", 20)) known.push_back({id, Duration::seconds(1)});
