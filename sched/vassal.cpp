@@ -165,7 +165,9 @@ void Vassal::feed(Instant now, Slot slot, Output& out) {
   std::vector<LocalTest> tests;
   std::vector<Item> missing;
   std::vector<Item> decided;
+  // To collect a file first is work as well.
   const auto cost = [&](const Item& item) {
+    if (item.local.index == kCollectAgain) return collection_time(item.found);
     return std::max(estimates_.of(item.test), worker.lately);
   };
   Duration ahead;
@@ -197,8 +199,11 @@ void Vassal::feed(Instant now, Slot slot, Output& out) {
       missing.push_back(item);
       continue;
     }
-    if (busy) ahead += cost(item);
+    const std::size_t before = worker.sent.size();
     send(now, slot, item, tests);
+    for (std::size_t i = std::max<std::size_t>(1, before); i < worker.sent.size(); ++i) {
+      ahead += cost(worker.sent[i]);
+    }
   }
   if (!tests.empty()) worker.fresh = false;
   if (worker.sent.empty()) take_tail(now, slot, tests, missing);

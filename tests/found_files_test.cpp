@@ -317,6 +317,37 @@ TEST_CASE("found files: a worker that helps another collects first", "[sched]") 
   CHECK(help.tests[1].index < kCollectAgain);
 }
 
+TEST_CASE("found files: to collect a file is enough for a worker's window", "[sched]") {
+  constexpr FileKey kFoundZ = 102;
+  constexpr FileKey kZ = 9;
+  Bench bench(1);
+  bench.fold(kB, Found{{{kFoundZ, "z.py", 1000}}});
+  bench.vassal.found({{"z.py", 1000}});
+  bench.grant({{kFoundX, 0, 1}});
+  bench.event(WorkerReady{0});
+  bench.collected(0, 0, kX, "x.py", 8, Duration::milliseconds(500));
+  // By now its tests are known to be short.
+  for (std::size_t run = 1; run < bench.runs.size(); ++run) {
+    const std::vector<LocalTest> tests = bench.runs[run].tests;
+    for (const LocalTest& test : tests) {
+      TestDone done;
+      done.test = test;
+      done.duration = Duration::microseconds(100);
+      bench.event(done);
+    }
+  }
+  CHECK(bench.written<report::Finished>().size() == 8);
+  bench.runs.clear();
+  for (const auto& [key, path] : {std::pair(kY, "y.py"), std::pair(kZ, "z.py")}) {
+    bench.fold(kA, Offered{key});
+    bench.fold(kA, listed(key, path, 1));
+  }
+  bench.grant({{kY, 0, 1}, {kZ, 0, 1}});
+  REQUIRE(bench.runs.size() == 1);
+  CHECK(bench.runs[0].tests.size() == 2);
+  CHECK(bench.runs[0].tests[0].index == kCollectAgain);
+}
+
 TEST_CASE("found files: very long tests are spread, and what cannot begin here is given up",
           "[sched]") {
   std::vector<KnownDuration> history;
