@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "tests/sim/checkers.hpp"
@@ -12,6 +13,12 @@ constexpr Duration kIdleMax = Duration::seconds(3);
 // It could begin a test, and has none. Where a runner was lost, what it ran then runs alone later.
 bool has_idle_worker(const World& world, const Process& process) {
   const sched::Vassal& vassal = process.node->vassal();
+  const uint32_t capacity = process.node->membership().self().profile.workers;
+  uint32_t busy = 0;
+  for (const SuiteTest* test : process.runner->running()) {
+    busy += test->exclusive ? capacity : std::min(test->weight, capacity);
+  }
+  if (busy >= capacity) return false;
   if (process.runner->was_lost()) return false;
   if (process.paused_until > world.now() || process.leaves_at || vassal.is_draining()) return false;
   const auto workers = vassal.statuses(world.now());
@@ -24,6 +31,13 @@ bool may_run_anywhere(const report::Test& test) {
   const bool is_unfinished = report::bucket_of(test.verdict) == report::Bucket::kUnfinished;
   return is_unfinished && !test.collects && !test.exclusive && test.weight == 1 &&
          test.mutex == 0 && test.group == 0;
+}
+
+// By what nodes say of themselves, which is all that anybody knows without a history: a test ends
+// earlier with the faster one although it has to wait there.
+bool is_taken_for_slower(const Process& process, const Process& other) {
+  const uint64_t own = process.node->membership().self().profile.speed;
+  return own > 0 && own * 4 < uint64_t{other.node->membership().self().profile.speed} * 3;
 }
 
 // Those with the same entry before keep their time.
@@ -56,13 +70,13 @@ void Checkers::check_idleness(const World& world, uint32_t mesh) {
   seen.looked_at = world.now();
   const Process* scheduler = nullptr;
   std::set<uint32_t> idle;
-  std::set<NodeId> stuck;
+  std::map<NodeId, const Process*> stuck;
   std::set<std::string> running;
   for (const Process* process : world.mesh(mesh)) {
     if (!process->node || process->exited) continue;
     if (process->node->is_scheduler()) scheduler = process;
     if (has_idle_worker(world, *process)) idle.insert(process->number);
-    if (is_stuck(world, *process)) stuck.insert(process->node->id());
+    if (is_stuck(world, *process)) stuck[process->node->id()] = process;
     for (const SuiteTest* test : process->runner->running()) running.insert(test->id);
   }
   const auto agreed = agreed_since_.find(mesh);
@@ -87,6 +101,15 @@ void Checkers::check_idleness(const World& world, uint32_t mesh) {
   }
   keep(seen.idle, idle, world.now());
   keep(seen.waiting, waiting, world.now());
+  // Nobody who has it and does not come to it would be done with it earlier all the same.
+  const auto is_better_off = [&](const Process& process, const std::string& id) {
+    const auto& all = job.tests()[job.find_test(id)].assignments;
+    return scenario.slowest > 0 || std::none_of(all.begin(), all.end(), [&](const auto& one) {
+             const auto holder = stuck.find(job.nodes()[one.node].id);
+             return one.held() && holder != stuck.end() &&
+                    is_taken_for_slower(process, *holder->second);
+           });
+  };
   for (const auto& [number, since] : seen.idle) {
     if (world.now() < since + patience) continue;
     const Process& process = world.processes()[number];
@@ -94,6 +117,7 @@ void Checkers::check_idleness(const World& world, uint32_t mesh) {
     if (node == report::kNone || job.nodes()[node].unable || job.nodes()[node].departed) continue;
     for (const auto& [id, waits] : seen.waiting) {
       if (world.now() < waits + patience || !job.place_on(job.find_test(id), node)) continue;
+      if (!is_better_off(process, id)) continue;
       violated(world, &process, "is idle while " + id + " waits behind a long test elsewhere");
       return;
     }
