@@ -1,6 +1,7 @@
 #include "tests/sim/checkers.hpp"
 
 #include <algorithm>
+#include <string_view>
 
 #include "report/exit_code.hpp"
 #include "report/job_report.hpp"
@@ -10,6 +11,8 @@ namespace {
 
 constexpr uint32_t kSpinsMax = 50;
 constexpr Duration kNumberedWithin = Duration::seconds(5);
+// What the fold says of a node that was lost with a test.
+constexpr std::string_view kLost = "its node was lost while it ran";
 
 std::string report_text(const report::JobSummary& summary, const Crypto& crypto) {
   const auto hash = [&crypto](Bytes bytes) { return crypto.hash(bytes); };
@@ -51,6 +54,32 @@ std::string situation(const Process& process) {
     text += ">";
   }
   return text;
+}
+
+// Who is cut off has lost those for good that close a job without it, and go: it may blame a test
+// for them.
+bool is_blamed_for_the_living(const std::vector<const Process*>& mesh,
+                              const report::JobSummary& summary, const report::TestSummary& test) {
+  const auto is_loss = [](const report::AttemptSummary& one) {
+    return one.outcome == report::Outcome::kCrashed && one.message == kLost;
+  };
+  if (!std::all_of(test.attempts.begin(), test.attempts.end(), is_loss)) return false;
+  const auto closed = [](const Process* one) {
+    return one->end && one->end->kind == NodeEnd::Kind::kClosed;
+  };
+  const auto own = std::find_if(mesh.begin(), mesh.end(), [&](const Process* one) {
+    return closed(one) && &one->end->summary == &summary;
+  });
+  const auto has_lived_on = [&](const report::AttemptSummary& loss) {
+    const auto node =
+        std::find_if(summary.nodes.begin(), summary.nodes.end(),
+                     [&loss](const report::NodeSummary& one) { return one.name == loss.node; });
+    return std::any_of(mesh.begin(), mesh.end(), [&](const Process* one) {
+      return closed(one) && short_name(one->node->id()) == node->id &&
+             one->end->closed_by != (*own)->end->closed_by;
+    });
+  };
+  return std::any_of(test.attempts.begin(), test.attempts.end(), has_lived_on);
 }
 
 }  // namespace
@@ -614,6 +643,7 @@ void Checkers::check_verdicts(const World& world, uint32_t mesh, const report::J
     if (lost_try && wanted == report::Verdict::kOkFlaky && test.verdict == report::Verdict::kOk) {
       continue;
     }
+    if (!faults.cuts.empty() && is_blamed_for_the_living(world.mesh(mesh), summary, test)) continue;
     // The failing try may have been a copy's, which counts for nothing.
     if (wanted == report::Verdict::kOkFlaky && was_copied(world, mesh, test.id)) continue;
     std::string attempts;
