@@ -274,8 +274,9 @@ Instant Vassal::overdue_from(const Worker& worker) const {
 
 Instant Vassal::next_deadline() const {
   Instant next = Instant::never();
-  for (const Worker& worker : workers_) {
-    next = std::min({next, slow_from(worker), overdue_from(worker), take_back_from(worker)});
+  for (Slot slot = 0; slot < workers_.size(); ++slot) {
+    const Worker& worker = workers_[slot];
+    next = std::min({next, slow_from(worker), overdue_from(worker), take_back_from(slot)});
   }
   const bool ready = !files_.empty() || !found_.empty();
   if (!ready || draining_ || leaving_ || broken_) return next;

@@ -195,7 +195,8 @@ class Vassal {
     // One that is too large, or bears another number than its slot has by now, gets no more tests
     // and ends with what it has.
     bool oversized = false;
-    uint32_t number = 0;  // in the whole mesh, as it was told at its start
+    uint32_t number = 0;      // in the whole mesh, as it was told at its start
+    bool gives_back = false;  // what it has not begun, as it bears another number by now
   };
 
   void finish(Instant now, Slot slot, report::Finished result, Output& out);
@@ -216,7 +217,7 @@ class Vassal {
   void reset(Worker& worker);
   void amend(const TestDone& event, report::Finished result, Output& out);
   void feed(Instant now, Slot slot, Output& out);
-  Instant take_back_from(const Worker& worker) const;
+  Instant take_back_from(Slot slot) const;
   void take_back(Instant now, Output& out);
   void end_overdue_tests(Instant now, Output& out);
   Duration limit_of(const Item& item) const;

@@ -34,6 +34,7 @@ void Vassal::start(Instant now, Slot slot, Output& out) {
   }
   workers_[slot].state = Worker::State::kStarting;
   workers_[slot].number = number_of(slot);
+  workers_[slot].gives_back = false;
   workers_[slot].head_since = now;
   workers_[slot].slow_told = {};
   out.commands.emplace_back(StartWorker{slot, number_of(slot), job_.workers_enlisted()});

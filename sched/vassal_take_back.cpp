@@ -13,9 +13,11 @@
 namespace dagz::sched {
 
 // What needs a worker that has run nothing before stays with it, and tests with the collection that
-// was begun for them.
-Instant Vassal::take_back_from(const Worker& worker) const {
+// was begun for them; but nothing with a worker whose number is another's by now.
+Instant Vassal::take_back_from(Slot slot) const {
+  const Worker& worker = workers_[slot];
   const bool waits = worker.state == Worker::State::kUp && worker.sent.size() > 1;
+  if (waits && !worker.gives_back && worker.number != number_of(slot)) return worker.head_since;
   if (!waits || collects(worker.sent.front()) || worker.sent.back().tail ||
       worker.taken_back_behind == worker.head_since) {
     return Instant::never();
@@ -26,7 +28,8 @@ Instant Vassal::take_back_from(const Worker& worker) const {
 void Vassal::take_back(Instant now, Output& out) {
   for (Slot slot = 0; slot < workers_.size(); ++slot) {
     Worker& worker = workers_[slot];
-    if (now < take_back_from(worker)) continue;
+    if (now < take_back_from(slot)) continue;
+    worker.gives_back = worker.number != number_of(slot);
     worker.taken_back_behind = worker.head_since;
     out.commands.emplace_back(TakeBack{slot});
   }
