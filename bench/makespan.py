@@ -23,6 +23,7 @@ bound is the first end at which all that is done. Rows differ in what is known b
   dying    as noise; a quarter of the nodes, at least one, dies after half of the time
   setup    as exact; what the tests of a file share takes up to 30 % of their time to set up, once more on each
            worker that runs some of them
+  fresh    as setup, without a history
 
 Each node of dagz also measures its own speed: off by up to 10 % where nodes differ, by up to 2.5 % where they do not.
 With --draws a cell is the mean (least to most) of so many draws of speeds, guesses and the order of files. Where
@@ -49,7 +50,7 @@ from typing import NamedTuple
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SIMULATOR = ROOT / "build" / "dagz_sim"
 RECORDED = pathlib.Path(__file__).parent / "durations"
-
+WITH_SETUPS = ("setup", "fresh")
 
 
 class Test(NamedTuple):
@@ -112,9 +113,9 @@ class Case:
         self.one_test = False
         self.starts = [0.0] * nodes
         self.deaths = [0.0] * nodes
-        self.setups = {path: rng.uniform(0, 0.3) * sum(times) if known == "setup" else 0.0
+        self.setups = {path: rng.uniform(0, 0.3) * sum(times) if known in WITH_SETUPS else 0.0
                        for path, times in self.times_of.items()}
-        mixed = known not in ("exact", "none", "setup")
+        mixed = known not in ("exact", "none", *WITH_SETUPS)
         self.node_speeds = [rng.uniform(0.7, 1.3) if mixed else 1.0 for _ in range(nodes)]
         self.speeds = [speed for speed in self.node_speeds for _ in range(self.each)]
         # By a generator of its own: it is dagz alone that asks.
@@ -132,7 +133,7 @@ class Case:
         self.again = {path: took + self.setups[path] for path, took in self.collections.items()}
         longest = max(max(times) + self.again[path] for path, times in self.times_of.items())
         longest /= max(self.speeds)
-        even = self._even_end_with_setups(longest) if known == "setup" else self._even_end(work)
+        even = self._even_end_with_setups(longest) if known in WITH_SETUPS else self._even_end(work)
         self.one_test = longest >= even
         self.bound = max(even, longest)
 
@@ -163,7 +164,7 @@ class Case:
 
     @staticmethod
     def _known(took: float, known: str, rng: random.Random) -> float:
-        if known == "none" or (known == "unknown" and rng.random() < 0.25):
+        if known in ("none", "fresh") or (known == "unknown" and rng.random() < 0.25):
             return 0.0
         spread = 0.0 if known in ("exact", "setup") else 0.5 if known == "noise50" else 0.3
         return took * rng.uniform(1 - spread, 1 + spread)
@@ -315,7 +316,7 @@ def main() -> None:
     names = sorted(file.name.removesuffix(".txt.gz") for file in RECORDED.glob("*.txt.gz"))
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workers", default="2,8,32,128,256")
-    parser.add_argument("--known", default="exact,noise,noise50,unknown,none,late,dying,setup")
+    parser.add_argument("--known", default="exact,noise,noise50,unknown,none,late,dying,setup,fresh")
     parser.add_argument("--draws", type=int)
     parser.add_argument("--collection", action="store_true", help="count what it takes to collect, too")
     parser.add_argument("--timeline", action="store_true", help="what each worker did, of dagz only")
@@ -336,7 +337,7 @@ def main() -> None:
             for workers in map(int, options.workers.split(",")):
                 draws = options.draws
                 if draws is None:
-                    draws = 0 if known not in ("unknown", "none") else 20 if workers <= 32 else 8
+                    draws = 0 if known not in ("unknown", "none", "fresh") else 20 if workers <= 32 else 8
                 cases = [Case(files, known, workers, draw, options.collection)
                          for draw in (range(1, draws + 1) if draws else [0])]
                 if known in ("late", "dying") and not any(cases[0].starts + cases[0].deaths):

@@ -22,7 +22,7 @@ bool read_suite(const std::string& name, GivenSuite& given) {
     fields >> file.path >> setup >> import >> file.bytes;
     file.setup = Duration::microseconds(setup);
     file.import = Duration::microseconds(import);
-    if (setup > 0) given.known.push_back({file.path, file.setup});
+    bool is_known = false;
     uint32_t times_usual = 1;
     uint32_t function = 0;
     for (int64_t took = 0, known = 0; fields >> took >> known >> times_usual >> function;) {
@@ -32,8 +32,11 @@ bool read_suite(const std::string& name, GivenSuite& given) {
       test.duration = Duration::microseconds(took);
       test.times_usual = times_usual;
       test.outcomes = {report::Outcome::kPassed};
-      if (known > 0) given.known.push_back({test.id, Duration::microseconds(known)});
+      if (known <= 0) continue;
+      given.known.push_back({test.id, Duration::microseconds(known)});
+      is_known = true;
     }
+    if (setup > 0 && is_known) given.known.push_back({file.path, file.setup});
   }
   return given.suite.size() > 0;
 }

@@ -11,8 +11,8 @@ struct MakespanOptions {
   // bytes, then for each test how long it takes on a node of speed 1, how long the history says
   // that it takes (0: it does not know), all in microseconds, how many times as long as is usual
   // its marks say, and the number of its function in the file (tests of one function are one test
-  // with several parameters). Files are collected where they run if a collection takes any time,
-  // else all beforehand.
+  // with several parameters). The history knows the set-up if it knows a test. Files are collected
+  // where they run if a collection takes any time, else all beforehand.
   std::string durations;
   uint32_t workers_each = 1;
   std::vector<double> speeds;    // one for each node
