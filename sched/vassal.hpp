@@ -232,7 +232,7 @@ class Vassal {
   void put_back(Worker& worker, const std::deque<Item>::iterator& end);
   void miss(const std::vector<Item>& items, Output& out);
   Duration collection_time(uint32_t found) const;
-  std::deque<Group>::iterator file_ahead(const Worker& worker, const std::deque<Item>& next);
+  std::deque<Group>::iterator file_ahead(Slot slot, const std::deque<Item>& next);
   Duration foretold(const std::deque<Item>& items) const;
   std::vector<RunTests::Name> names_of(const Worker& worker, std::size_t count) const;
   static bool collects(const Item& item) { return item.local.index >= kCollectAgain; }

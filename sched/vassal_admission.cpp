@@ -122,7 +122,8 @@ bool Vassal::take_group(Instant now, Slot slot) {
   });
   if (group == queue_.end()) group = first([](const Group&) { return true; });
   if (group == queue_.end()) return false;
-  if (const auto file = file_ahead(worker, group->items); file != queue_.end()) group = file;
+  const auto ahead = light_waits ? queue_.end() : file_ahead(slot, group->items);
+  if (ahead != queue_.end()) group = ahead;
   workers_[slot].group = std::move(group->items);
   queue_.erase(group);
   return true;

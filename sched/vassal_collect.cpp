@@ -51,16 +51,16 @@ Duration Vassal::foretold(const std::deque<Item>& items) const {
 // is about to run `next` collects another one before that, as long as it has collected for less
 // time than it ran tests or is foretold to run them, and somebody here has begun some: long before
 // the end all is known.
-std::deque<Vassal::Group>::iterator Vassal::file_ahead(const Worker& worker,
-                                                       const std::deque<Item>& next) {
-  const bool first = std::all_of(workers_.begin(), workers_.end(), [](const Worker& one) {
+std::deque<Vassal::Group>::iterator Vassal::file_ahead(Slot slot, const std::deque<Item>& next) {
+  const Worker& worker = workers_[slot];
+  const bool nobody_runs = std::all_of(workers_.begin(), workers_.end(), [](const Worker& one) {
     return one.finished == 0 && (one.sent.empty() || collects(one.sent.front()));
   });
-  if (first || worker.collecting >= worker.running + foretold(next)) return queue_.end();
-  const auto file = std::find_if(queue_.begin(), queue_.end(), [this](const Group& group) {
+  if (nobody_runs || worker.collecting >= worker.running + foretold(next)) return queue_.end();
+  const auto file = std::find_if(queue_.begin(), queue_.end(), [&](const Group& group) {
     const Item& item = group.items.front();
     return group.items.size() == 1 && item.local.index == kCollectFile &&
-           !estimates_.is_known(item.test);
+           !estimates_.is_known(item.test) && admits(slot, item);
   });
   if (file != queue_.end()) marks.looked_ahead.reach();
   return file;
@@ -149,7 +149,7 @@ void Vassal::expanded(const report::Expanded& expanded, Output& out) {
     Worker* worker = home == homes_.end() ? nullptr : &workers_[home->second];
     const auto light = first_light(groups);
     if (worker != nullptr && worker->state == Worker::State::kUp && worker->group.empty() &&
-        light != groups.end() && file_ahead(*worker, light->items) == queue_.end()) {
+        light != groups.end() && file_ahead(home->second, light->items) == queue_.end()) {
       worker->group = std::move(light->items);
       groups.erase(light);
     }

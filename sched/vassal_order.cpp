@@ -227,7 +227,7 @@ void Vassal::take_first(Slot slot) {
   }
   const bool is_dear = setup_of(reserved) * kVeryLongSetupPart > estimates_.of(item.test);
   if (is_dear && !is_retry) return;
-  const auto file = is_retry ? queue_.end() : file_ahead(worker, queue_.front().items);
+  const auto file = is_retry ? queue_.end() : file_ahead(slot, queue_.front().items);
   const auto taken = file == queue_.end() ? queue_.begin() : file;
   worker.group.push_front(taken->items.front());
   queue_.erase(taken);
