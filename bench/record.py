@@ -70,6 +70,8 @@ def collection_of(arguments: list[str]) -> tuple[dict[str, list[int]], dict[str,
 
 
 def main() -> None:
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
     name, *arguments = sys.argv[1:]
     collections, times_usual = collection_of(arguments)
     files: dict[str, dict[str, str]] = {}
@@ -80,6 +82,10 @@ def main() -> None:
             took = max(1, round(statistics.median(took for _, took in test["recent"])))
             times = times_usual.get(test["id"], 1)
             files.setdefault(test["file"], {})[test["id"]] = f"{times}*{took}" if times > 1 else str(took)
+    for file_name in files:
+        if file_name not in collections:
+            sys.exit(f"record.py: pytest does not collect {file_name}: give it the arguments, and the folder, that the "
+                     "history is of")
     path = HERE / "durations" / f"{name}.txt.gz"
     path.parent.mkdir(exist_ok=True)
     # Without a time in the header: the same durations are the same bytes.

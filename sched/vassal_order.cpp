@@ -213,7 +213,8 @@ void Vassal::spread(std::vector<Group> alone, Output& out) {
 
 // A retry whose verdict is waited for, or a very long test, comes before what the worker has
 // reserved, but for a retry of its own and what asks for more than a worker; and a long test not if
-// the set-up of that is dear.
+// the set-up of that is dear. Before a long test comes a file that is collected ahead, if it is
+// time for that: what is reserved is left anyway.
 void Vassal::take_first(Slot slot) {
   Worker& worker = workers_[slot];
   if (worker.group.empty() || queue_.empty()) return;

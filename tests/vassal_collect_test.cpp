@@ -121,15 +121,20 @@ TEST_CASE("vassal collect: before a test that is foretold to be long others are 
 }
 
 TEST_CASE("vassal collect: a worker turns to files that it has collected itself", "[sched]") {
-  FilesBench bench(2, 4);
-  CHECK(bench.collected(0, 1, ms(1)) == 3);
+  FilesBench bench(2, 6);
+  CHECK(bench.collected(0, 4, ms(1)) == 5);
   CHECK(bench.collected(1, 4, ms(1)) == 0);
-  bench.run(0, 1);
-  CHECK(bench.collected(0, 2, ms(1)) == 1);
-  CHECK(bench.collected(0, 2, ms(100)) == 2);
   bench.run(1, 4);
-  // Both that are left are worker 0's: it has begun one, and goes on with the other.
   bench.run(0, 4);
-  CHECK(bench.written<report::Finished>().size() == 9);
-  CHECK(bench.written<report::Expanded>().size() == 4);
+  // Each collects one ahead, worker 1 first, and what it is to run now.
+  const uint32_t ahead = bench.collected(1, 2, ms(10));
+  const uint32_t other = bench.collected(0, 2, ms(10));
+  bench.collected(0, 2, ms(100));
+  bench.collected(1, 2, ms(100));
+  REQUIRE(ahead != other);
+  // What each of them has collected ahead comes next, and nothing is collected again.
+  bench.run(0, 4);
+  bench.run(1, 4);
+  CHECK(bench.written<report::Finished>().size() == 16);
+  CHECK(bench.written<report::Expanded>().size() == 6);
 }
