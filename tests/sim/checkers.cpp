@@ -56,30 +56,36 @@ std::string situation(const Process& process) {
   return text;
 }
 
-// Who is cut off has lost those for good that close a job without it, and go: it may blame a test
-// for them.
-bool is_blamed_for_the_living(const std::vector<const Process*>& mesh,
-                              const report::JobSummary& summary, const report::TestSummary& test) {
-  const auto is_loss = [](const report::AttemptSummary& one) {
-    return one.outcome == report::Outcome::kCrashed && one.message == kLost;
-  };
-  if (!std::all_of(test.attempts.begin(), test.attempts.end(), is_loss)) return false;
+// Three nodes may have been lost with a good test by chance (sched/scheduler_poison.cpp), as far as
+// whoever condemned it can know: they crashed, or, cut off from it, closed a job of their own and
+// went. The first of them need not have said that it had begun the test.
+bool is_blamed_by_chance(const std::vector<const Process*>& mesh, const report::JobSummary& summary,
+                         const report::TestSummary& test) {
   const auto closed = [](const Process* one) {
     return one->end && one->end->kind == NodeEnd::Kind::kClosed;
   };
   const auto own = std::find_if(mesh.begin(), mesh.end(), [&](const Process* one) {
     return closed(one) && &one->end->summary == &summary;
   });
-  const auto has_lived_on = [&](const report::AttemptSummary& loss) {
+  const auto is_gone = [&](const Process* one) {
+    return one->crashed || (closed(one) && one->end->closed_by != (*own)->end->closed_by);
+  };
+  if (std::count_if(mesh.begin(), mesh.end(), is_gone) < 3) return false;
+  const auto is_loss = [](const report::AttemptSummary& one) {
+    return one.outcome == report::Outcome::kCrashed && one.message == kLost;
+  };
+  const auto has_gone = [&](const report::AttemptSummary& loss) {
     const auto node =
         std::find_if(summary.nodes.begin(), summary.nodes.end(),
                      [&loss](const report::NodeSummary& one) { return one.name == loss.node; });
     return std::any_of(mesh.begin(), mesh.end(), [&](const Process* one) {
-      return closed(one) && short_name(one->node->id()) == node->id &&
-             one->end->closed_by != (*own)->end->closed_by;
+      return one->node && short_name(one->node->id()) == node->id && is_gone(one);
     });
   };
-  return std::any_of(test.attempts.begin(), test.attempts.end(), has_lived_on);
+  const auto& all = test.attempts;
+  return std::any_of(all.begin(), all.end(), is_loss) &&
+         std::all_of(all.begin(), all.end(),
+                     [&](const auto& one) { return !is_loss(one) || has_gone(one); });
 }
 
 }  // namespace
@@ -643,7 +649,10 @@ void Checkers::check_verdicts(const World& world, uint32_t mesh, const report::J
     if (lost_try && wanted == report::Verdict::kOkFlaky && test.verdict == report::Verdict::kOk) {
       continue;
     }
-    if (!faults.cuts.empty() && is_blamed_for_the_living(world.mesh(mesh), summary, test)) continue;
+    if (test.verdict == report::Verdict::kCrashed &&
+        is_blamed_by_chance(world.mesh(mesh), summary, test)) {
+      continue;
+    }
     // The failing try may have been a copy's, which counts for nothing.
     if (wanted == report::Verdict::kOkFlaky && was_copied(world, mesh, test.id)) continue;
     std::string attempts;

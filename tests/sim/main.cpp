@@ -85,8 +85,8 @@ sim::Tasks tasks_of(const Settings& settings) {
   if (settings.count > 0) {
     return [=](uint64_t n) -> std::optional<sim::Task> {
       if (n >= settings.count) return std::nullopt;
-      const uint32_t nodes = settings.nodes > 0 ? settings.nodes : 3;
-      return sim::Task{std::max<uint64_t>(1, settings.first) + n, nodes, n % 20 == 0,
+      return sim::Task{std::max<uint64_t>(1, settings.first) + n,
+                       settings.nodes > 0 ? settings.nodes : size_of(n), n % 20 == 0,
                        settings.meshes};
     };
   }

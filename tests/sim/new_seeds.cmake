@@ -1,0 +1,16 @@
+# Runs SIMULATOR with COUNT seeds that follow from the sources below SOURCES: a change is tried with
+# new ones, and the same sources pass or fail alike on every machine.
+file(GLOB top ${SOURCES}/*.[ch]pp)
+set(folders mesh sched report tests/sim)
+list(TRANSFORM folders PREPEND ${SOURCES}/)
+list(TRANSFORM folders APPEND "/*.[ch]pp" OUTPUT_VARIABLE patterns)
+file(GLOB_RECURSE below ${patterns})
+set(digests "")
+foreach(source ${top} ${below})
+  file(SHA256 ${source} digest)
+  string(APPEND digests ${digest})
+endforeach()
+string(SHA256 digest "${digests}")
+string(SUBSTRING ${digest} 0 10 start)
+math(EXPR first "0x${start}")
+execute_process(COMMAND ${SIMULATOR} --first ${first} --count ${COUNT} COMMAND_ERROR_IS_FATAL ANY)
