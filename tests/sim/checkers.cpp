@@ -56,6 +56,17 @@ std::string situation(const Process& process) {
   return text;
 }
 
+// Which of the mesh a report calls so.
+const Process* named(const std::vector<const Process*>& mesh, const report::JobSummary& summary,
+                     const std::string& name) {
+  const auto node = std::find_if(summary.nodes.begin(), summary.nodes.end(),
+                                 [&name](const auto& one) { return one.name == name; });
+  const auto process = std::find_if(mesh.begin(), mesh.end(), [&](const Process* one) {
+    return one->node && node != summary.nodes.end() && short_name(one->node->id()) == node->id;
+  });
+  return process == mesh.end() ? nullptr : *process;
+}
+
 // Three nodes may have been lost with a good test by chance (sched/scheduler_poison.cpp), as far as
 // whoever condemned it can know: they crashed, or, cut off from it, closed a job of their own and
 // went. The first of them need not have said that it had begun the test.
@@ -75,12 +86,8 @@ bool is_blamed_by_chance(const std::vector<const Process*>& mesh, const report::
     return one.outcome == report::Outcome::kCrashed && one.message == kLost;
   };
   const auto has_gone = [&](const report::AttemptSummary& loss) {
-    const auto node =
-        std::find_if(summary.nodes.begin(), summary.nodes.end(),
-                     [&loss](const report::NodeSummary& one) { return one.name == loss.node; });
-    return std::any_of(mesh.begin(), mesh.end(), [&](const Process* one) {
-      return one->node && short_name(one->node->id()) == node->id && is_gone(one);
-    });
+    const Process* node = named(mesh, summary, loss.node);
+    return node != nullptr && is_gone(node);
   };
   const auto& all = test.attempts;
   return std::any_of(all.begin(), all.end(), is_loss) &&
@@ -159,7 +166,7 @@ void Checkers::check_mutexes(const World& world, uint32_t mesh) {
   }
 }
 
-// So do the tests of one named group run on one worker.
+// So do the tests of one named group run on one worker, as long as its process lives.
 void Checkers::check_groups(const World& world, const Process& process) {
   const Scenario& scenario = world.scenario();
   const Faults& faults = scenario.faults;
@@ -171,16 +178,22 @@ void Checkers::check_groups(const World& world, const Process& process) {
   for (const SuiteFile& file : world.suite().files) {
     for (const SuiteTest& test : file.tests) groups[test.id] = test.group;
   }
-  std::map<std::string, std::string> workers;
+  std::map<std::string, const report::AttemptSummary*> first_of;
+  const auto begins_anew = [&](const report::AttemptSummary& attempt) {
+    const Process* node = named(world.mesh(process.mesh), process.end->summary, attempt.node);
+    return node != nullptr && node->runner->has_begun_anew();
+  };
   for (const report::TestSummary& test : process.end->summary.tests) {
     const std::string& group = groups[test.id];
     // The last try of a test goes to another node.
     if (group.empty() || test.attempts.size() != 1) continue;
-    const report::AttemptSummary& first = test.attempts.front();
-    const std::string worker = std::to_string(first.worker) + " of " + first.node;
-    const std::string& other = workers.try_emplace(group, worker).first->second;
-    if (other == worker) continue;
-    violated(world, &process, group + " ran on worker " + other + " and on " + worker);
+    const report::AttemptSummary& one = test.attempts.front();
+    const report::AttemptSummary& other = *first_of.try_emplace(group, &one).first->second;
+    if (other.worker == one.worker && other.node == one.node) continue;
+    if (begins_anew(one) || begins_anew(other)) continue;
+    violated(world, &process,
+             group + " ran on worker " + std::to_string(other.worker) + " of " + other.node +
+                 " and on " + std::to_string(one.worker) + " of " + one.node);
     return;
   }
 }

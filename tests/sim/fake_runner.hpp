@@ -44,6 +44,8 @@ class FakeRunner {
   std::vector<Run> busy() const;
   // Ever so far.
   bool was_lost() const { return was_lost_; }
+  // One of its workers has had another process before.
+  bool has_begun_anew() const { return has_begun_anew_; }
 
  private:
   struct Order {
@@ -86,6 +88,7 @@ class FakeRunner {
   uint64_t runs_ = 0;
   bool lost_ = false;
   bool was_lost_ = false;
+  bool has_begun_anew_ = false;
 };
 
 }  // namespace dagz::sim
