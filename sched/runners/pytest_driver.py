@@ -29,8 +29,8 @@ from dagz_pytest_fork import other_threads, why_not_fork
 from dagz_pytest_plugins import WorkerNode, neutralise
 from dagz_pytest_process import flush, load_libc, own_basetemp
 from dagz_pytest_reports import (
-    FrameReader, bounded, crash_report, exit_reason, packed, quiet, replace_reporter, record_of_suite, reports_wanted,
-    skip_message, skip_notes, unpacked_warning, update_lastfailed,
+    FrameReader, bounded, crash_report, exit_reason, keep_durations, packed, quiet, replace_reporter, record_of_suite,
+    reports_wanted, skip_message, skip_notes, unpacked_warning, update_lastfailed,
 )  # fmt: skip
 from dagz_pytest_session import DriverSession
 from dagz_pytest_spawn import Spawned, Spawner, take_order
@@ -420,6 +420,9 @@ class Zygote(DriverSession):
             self.skipped.append((nodeid, reason))
         elif kind == "recorded":
             record_of_suite(self.config, fields)
+        elif kind == "took":
+            child.running = None
+            keep_durations(self.config, *fields)
         else:
             nodeid, location, reports = fields
             child.running = None

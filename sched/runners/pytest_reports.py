@@ -322,15 +322,13 @@ def module_of(plugin):
     return plugin.__name__ if isinstance(plugin, type(os)) else type(plugin).__module__
 
 
-def _is_consumer(plugin, hook_name, config):
+def _is_consumer(plugin, config):
     """Whether a plug-in in the zygote would miss the reports of the workers."""
     option = config.option
     is_module = isinstance(plugin, type(os))
     module = module_of(plugin)
     if module == "_pytest.junitxml":
         return not is_module
-    if module == "_pytest.runner":
-        return hook_name == "pytest_terminal_summary" and getattr(option, "durations", None) is not None
     if module.startswith("pytest_cov"):
         return False
     if module.startswith("pytest_rerunfailures"):
@@ -342,22 +340,64 @@ def _is_consumer(plugin, hook_name, config):
 
 def reports_wanted(config):
     """Which reports plug-ins of the zygote want: those with an attribute whose name begins with one of
-    these; "" is all of them."""
+    these; "" is all of them, and DURATIONS what each of the others took."""
     names = ("pytest_runtest_logreport", "pytest_runtest_logstart", "pytest_terminal_summary")
     if any(
-        _is_consumer(impl.plugin, name, config)
+        _is_consumer(impl.plugin, config)
         for name in names
         for impl in getattr(config.hook, name).get_hookimpls()
         if impl.plugin is not config.pluginmanager.getplugin("terminalreporter")
     ):
         return {""}
-    return {MARKS[module] for module in map(module_of, config.pluginmanager.get_plugins()) if module in MARKS}
+    wanted = {MARKS[module] for module in map(module_of, config.pluginmanager.get_plugins()) if module in MARKS}
+    if getattr(config.option, "durations", None) is not None:
+        wanted.add(DURATIONS)
+    return wanted
 
 
 def is_marked(report, marks):
     """Whether the name of an attribute begins with a mark: all names in one search, as each report is asked."""
     names = " " + " ".join(report.__dict__)
     return any(" " + mark in names for mark in marks)
+
+
+# What --durations shows needs no reports, which would take more memory and time than most tests.
+DURATIONS = "--durations"
+
+
+class Took:
+    """What --durations reads of a report. As with reports, plug-ins may look for what they have put there."""
+
+    def __init__(self, nodeid, when, duration):
+        self.nodeid = nodeid
+        self.when = when
+        self.duration = duration
+
+
+# One that is too short to be shown: pytest counts these.
+HIDDEN = Took("", "", 0.0)
+
+
+def least_shown(config):
+    """Seconds from which on --durations shows what a test took."""
+    if config.option.verbose >= 2:
+        return 0.0
+    least = config.option.durations_min
+    return 0.005 if least is None else least
+
+
+def durations(reports, least):
+    """Of one test, for keep_durations: those that are shown, and how many are not."""
+    shown = [(report.when, report.duration) for report in reports if report.duration >= least]
+    return shown, len(reports) - len(shown)
+
+
+def keep_durations(config, nodeid, shown, hidden):
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if reporter is not None:
+        kept = reporter.stats.setdefault("", [])
+        kept += [Took(nodeid, when, duration) for when, duration in shown]
+        kept += [HIDDEN] * hidden
 
 
 class _QuietReporter:

@@ -21,8 +21,9 @@ from dagz_pytest_process import (
     Uncaptured, die_with, flush, forget_cleanups, forget_exit_functions, redirect, run_exit_functions, span_of,
 )  # fmt: skip
 from dagz_pytest_reports import (
-    MESSAGE_MAX, UNCAPTURED_MAX, Shown, bounded, crash_report, exit_reason, frame, has_result, is_marked, mute, packed,
-    packed_warning, properties, replace_reporter, repr_failure, skip_message, verdict,
+    DURATIONS, MESSAGE_MAX, UNCAPTURED_MAX, Shown, bounded, crash_report, durations, exit_reason, frame, has_result,
+    is_marked, least_shown, mute, packed, packed_warning, properties, replace_reporter, repr_failure, skip_message,
+    verdict,
 )  # fmt: skip
 from dagz_pytest_statements import remember_statements
 
@@ -127,7 +128,8 @@ class Worker:
         self.of_suite = []  # recorded since the last result was told
         self.relay = reports.sendall
         self.wanted = bool(driver.wanted)
-        self.marks = None if "" in driver.wanted else tuple(driver.wanted)
+        self.marks = None if "" in driver.wanted else tuple(driver.wanted - {DURATIONS})
+        self.least_shown = least_shown(self.config) if DURATIONS in driver.wanted else None
         self.node = os.environ.get("DAGZ_NODE", "")
         # Kept here, where clocks and functions that tests replace are not looked for.
         self.clock = time.perf_counter
@@ -434,6 +436,8 @@ class Worker:
             self.seen.append(crash_report(item.nodeid, item.location, broken[2]))
         if self.marks is None or any(is_marked(report, self.marks) for report in self.seen):
             self.relay(frame(("test", item.nodeid, item.location, packed(self.config, self.seen))))
+        elif self.least_shown is not None:
+            self.relay(frame(("took", item.nodeid, *durations(self.seen, self.least_shown))))
 
     def _say_done(self, f, k, elapsed, cpu, broken):
         self.last = (f, k)

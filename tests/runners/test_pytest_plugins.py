@@ -109,6 +109,25 @@ def test_durations_are_shown_on_request(write):
     assert "slowest 3 durations" in agent.output and "test_slow" in agent.output
 
 
+@pytest.mark.parametrize(
+    "options", ["--durations=0 --durations-min=1", "--durations=4 --durations-min=1", "--durations=0 -vv"]
+)
+def test_durations_are_those_of_pytest_alone(write, options):
+    suite = write(test_d="import time\ndef test_slow(): time.sleep(1.1)\ndef test_quick(): pass\n")
+    options = options.split()
+    agent = Agent(suite, *options, plugins=True).run()
+    alone = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options], cwd=suite, capture_output=True, text=True
+    )
+
+    def shown(text):
+        lines = text[text.index(" durations ") :].splitlines()[1:]
+        return sorted(line.partition("s ")[2] or line for line in lines if "hidden" in line or "::" in line)
+
+    assert len(shown(alone.stdout)) in (2, 6)
+    assert shown(agent.output) == shown(alone.stdout)
+
+
 def test_last_failed(write):
     suite = write(test_l="def test_a(): assert 0\ndef test_b(): pass\ndef test_c(): assert 0\n")
     Agent(suite, "-q").run()
