@@ -44,8 +44,8 @@ struct VassalBench {
     if (enlist) enlist_as(workers);
   }
   // With this history and no file yet.
-  VassalBench(uint32_t workers, const std::vector<KnownDuration>& known)
-      : estimates(known), vassal(config(workers, 5, 0, {}), job, estimates) {
+  VassalBench(uint32_t workers, const std::vector<KnownDuration>& known, Duration test_timeout = {})
+      : estimates(known), vassal(config(workers, 5, 0, test_timeout), job, estimates) {
     fold(kChief, named(2));
     enlist_as(workers);
   }
