@@ -22,6 +22,10 @@ struct {
 // As long as nobody on this node has collected a file.
 constexpr Duration kCollectionGuess = Duration::milliseconds(50);
 
+// Tests that a node holds for each of its workers, as soon as which it collects nothing ahead: what
+// was collected takes memory (several KB a test of pytest) until the end.
+constexpr std::size_t kHeldAheadMax = 30'000;
+
 }  // namespace
 
 void Vassal::found(const std::vector<FilesFound::File>& files) {
@@ -50,12 +54,13 @@ Duration Vassal::foretold(const std::deque<Item>& items) const {
 // Of a file that nobody knows not even the marks are known before it is collected. So a worker that
 // is about to run `next` collects another one before that, as long as it has collected for less
 // time than it ran tests or is foretold to run them, and somebody here has begun some: long before
-// the end all is known.
+// the end all is known, unless the suite is very large.
 std::deque<Vassal::Group>::iterator Vassal::file_ahead(Slot slot, const std::deque<Item>& next) {
   const Worker& worker = workers_[slot];
   const bool nobody_runs = std::all_of(workers_.begin(), workers_.end(), [](const Worker& one) {
     return one.finished == 0 && (one.sent.empty() || collects(one.sent.front()));
   });
+  if (held_.size() >= kHeldAheadMax * workers_.size()) return queue_.end();
   if (nobody_runs || worker.collecting >= worker.running + foretold(next)) return queue_.end();
   const auto file = std::find_if(queue_.begin(), queue_.end(), [&](const Group& group) {
     const Item& item = group.items.front();

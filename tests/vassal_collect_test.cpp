@@ -199,6 +199,16 @@ TEST_CASE("vassal collect: a worker turns to files that it has collected itself"
   CHECK(bench.written<report::Expanded>().size() == 6);
 }
 
+TEST_CASE("vassal collect: a node that holds very many tests collects no more of them ahead",
+          "[sched]") {
+  FilesBench bench(1, 4);
+  CHECK(bench.collected(0, 4, ms(1)) == 3);
+  bench.run(0, 4);
+  // There is time to collect another one before these tests.
+  CHECK(bench.collected(0, 30'000, ms(1)) == 0);
+  CHECK_FALSE(bench.collects(0));
+}
+
 TEST_CASE("vassal collect: what wants the whole node is not collected ahead while others run",
           "[sched]") {
   const EndsWithin limit(20);
