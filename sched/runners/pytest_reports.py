@@ -376,6 +376,7 @@ class Took:
 
 # One that is too short to be shown: pytest counts these.
 HIDDEN = Took("", "", 0.0)
+HIDDEN_MAX = 100_000  # of one test: what it has written into the descriptor may look like a number
 
 
 def least_shown(config):
@@ -397,7 +398,7 @@ def keep_durations(config, nodeid, shown, hidden):
     if reporter is not None:
         kept = reporter.stats.setdefault("", [])
         kept += [Took(nodeid, when, duration) for when, duration in shown]
-        kept += [HIDDEN] * hidden
+        kept += [HIDDEN] * min(hidden, HIDDEN_MAX)
 
 
 class _QuietReporter:

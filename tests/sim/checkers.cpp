@@ -67,9 +67,10 @@ const Process* named(const std::vector<const Process*>& mesh, const report::JobS
   return process == mesh.end() ? nullptr : *process;
 }
 
-// Three nodes may have been lost with a good test by chance (sched/scheduler_poison.cpp), as far as
-// whoever condemned it can know: they crashed, or, cut off from it, closed a job of their own and
-// went. The first of them need not have said that it had begun the test.
+// Three nodes that had a good test may have been lost by chance (sched/scheduler_poison.cpp), as
+// far as whoever condemned it can know: they crashed, or, cut off from it, closed a job of their
+// own and went. The first of them need not have said that it had begun the test, and is not in the
+// report.
 bool is_blamed_by_chance(const std::vector<const Process*>& mesh, const report::JobSummary& summary,
                          const report::TestSummary& test) {
   const auto closed = [](const Process* one) {
@@ -81,7 +82,19 @@ bool is_blamed_by_chance(const std::vector<const Process*>& mesh, const report::
   const auto is_gone = [&](const Process* one) {
     return one->crashed || (closed(one) && one->end->closed_by != (*own)->end->closed_by);
   };
-  if (std::count_if(mesh.begin(), mesh.end(), is_gone) < 3) return false;
+  const report::JobState& job = (*own)->node->job();
+  const auto lost_with = std::find_if(job.tests().begin(), job.tests().end(),
+                                      [&test](const auto& one) { return one.id == test.id; });
+  const auto had_it = [&](const Process* one) {
+    return std::any_of(lost_with->assignments.begin(), lost_with->assignments.end(),
+                       [&](const report::Assignment& assigned) {
+                         return assigned.held() && job.nodes()[assigned.node].id == one->node->id();
+                       });
+  };
+  const auto lost = std::count_if(mesh.begin(), mesh.end(), [&](const Process* one) {
+    return one->node && is_gone(one) && had_it(one);
+  });
+  if (lost < 3) return false;
   const auto is_loss = [](const report::AttemptSummary& one) {
     return one.outcome == report::Outcome::kCrashed && one.message == kLost;
   };
