@@ -216,6 +216,7 @@ class Scheduler {
   bool has_ended_any(report::NodeIndex node, Instant since) const;
   void serve_tail(Instant now, Output& out);
   // Tests that take their nodes down (scheduler_poison.cpp)
+  bool is_lost(report::NodeIndex node) const;
   bool was_lost_with(const report::Assignment& one) const;
   bool is_suspect(const report::Test& test) const;
   void review_begun(const report::Began& began);

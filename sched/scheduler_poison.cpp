@@ -25,11 +25,16 @@ struct {
   Mark alone{"scheduler: a suspect test runs last, and alone"};
 } marks;
 
+constexpr int kLossesToBlame = 3;
+
 }  // namespace
 
+bool Scheduler::is_lost(NodeIndex node) const {
+  return !is_live(node) && !job_.nodes()[node].departed;
+}
+
 bool Scheduler::was_lost_with(const report::Assignment& one) const {
-  const report::NodeState& node = job_.nodes()[one.node];
-  return one.began > 0 && one.held() && !is_live(one.node) && !node.departed;
+  return one.began > 0 && one.held() && is_lost(one.node);
 }
 
 bool Scheduler::is_suspect(const report::Test& test) const {
@@ -43,11 +48,16 @@ void Scheduler::review_begun(const report::Began& began) {
   for_each_test(job_, began.runs, [this](TestIndex test) { review(test); });
 }
 
+// Of the three the first need not have said that it began the test, and the grant of another may
+// have gone with the scheduler. One that was only cut off, and is back, does not count.
 bool Scheduler::is_accused(TestIndex index) const {
   const auto& all = job_.tests()[index].assignments;
   return !is_planted(Planted::kRunsThePoison) &&
          std::any_of(all.begin(), all.end(),
-                     [this](const auto& one) { return one.alone && was_lost_with(one); });
+                     [this](const auto& one) { return one.alone && was_lost_with(one); }) &&
+         std::count_if(all.begin(), all.end(), [this](const auto& one) {
+           return (one.held() || one.began > 0) && is_lost(one.node);
+         }) >= kLossesToBlame;
 }
 
 void Scheduler::condemn(Instant now, Output& out) {

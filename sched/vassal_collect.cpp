@@ -22,8 +22,8 @@ struct {
 // As long as nobody on this node has collected a file.
 constexpr Duration kCollectionGuess = Duration::milliseconds(50);
 
-// A node that holds so many tests for each of its workers collects nothing ahead: what was collected
-// takes memory (several KB a test of pytest) until the end.
+// A node that holds so many tests for each of its workers collects nothing ahead: what was
+// collected takes memory (several KB a test of pytest) until the end.
 constexpr std::size_t kHeldAheadMax = 30'000;
 
 }  // namespace

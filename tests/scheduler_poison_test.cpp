@@ -13,6 +13,8 @@ const NodeId kD = numbered_id(4);
 
 // A schedules and has no worker; B, C and D have one each.
 struct Poison : SchedulerBench {
+  NodeId first{};  // who was lost before it was known what it ran
+
   explicit Poison(uint32_t tests = 4) {
     join_ready(kA, tests, 0);
     for (const NodeId& id : {kB, kC, kD}) join_ready(id, tests);
@@ -48,6 +50,7 @@ struct Poison : SchedulerBench {
   }
   // Two nodes are lost with test 0, the second of which said that it begins it.
   void make_suspect() {
+    first = *holder(0);
     lose_holder(0);
     for (const NodeId& id : {kB, kC, kD}) ask(id);
     begin(*holder(0), 0);
@@ -185,6 +188,26 @@ TEST_CASE("poison: a node that comes back in time is not blamed on a test", "[sc
   bench.advance();
   CHECK(bench.verdict(0) == Verdict::kOk);
   CHECK(bench.written<report::Poisoned>().empty());
+}
+
+TEST_CASE("poison: a node that was only cut off is none of the three", "[sched]") {
+  Suspect bench;
+  bench.begin(*bench.holder(0), 0);
+  bench.lose_holder(0);
+  bench.join_ready(bench.first, 4);
+  bench.give_up(bench.first, 0, bench.held(bench.first).size());
+  bench.advance();
+  bench.now = bench.now + Duration::seconds(30);
+  bench.advance();
+  CHECK(bench.written<report::Poisoned>().empty());
+  REQUIRE(bench.alone().size() == 2);
+  CHECK(bench.alone()[1].to == bench.first);
+  // Now there are three.
+  bench.begin(bench.first, 0);
+  bench.lose_holder(0);
+  bench.now = bench.now + Duration::seconds(30);
+  bench.advance();
+  CHECK(bench.written<report::Poisoned>().size() == 1);
 }
 
 TEST_CASE("poison: no second copies of it", "[sched]") {

@@ -78,7 +78,9 @@ def test_a_node_whose_command_fails_says_so_though_others_finish(job, script, co
     job.write("test_it.py", "import pytest, time\n@pytest.mark.parametrize('i', range(5))\n"
               "def test_it(i): time.sleep(0.5)\n")
     busy = job.start("-n", "1")
-    broken = shell(job, script)
+    broken = shell(job, f"until test -e met; do sleep 0.05; done; {script}")
+    broken.wait_for_error(r"^dagz: 2 nodes")
+    job.write("met", "")
     assert [busy.wait(), broken.wait()] == [0, code], broken.errors
     same_report([busy, broken])
 
