@@ -116,9 +116,12 @@ void Node::publish_logs(Moment at) {
   if (to_forward_.empty()) return;
   std::vector<mesh::LogBatch> batches = std::exchange(to_forward_, {});
   if (!is_scheduler()) {
-    if (election_.claim().exists()) {
-      push_batches(at.now, election_.claim().scheduler.node, std::move(batches));
+    // Work may come before the claim under which it is given.
+    const mesh::Claim& adopted = election_.claim();
+    if (mesh::is_better(fence_, adopted) && fence_.scheduler.node != adopted.scheduler.node) {
+      push_batches(at.now, fence_.scheduler.node, batches);
     }
+    if (adopted.exists()) push_batches(at.now, adopted.scheduler.node, std::move(batches));
     return;
   }
   for (const auto& [id, member] : membership_.members()) {

@@ -10,7 +10,8 @@ namespace {
 constexpr Duration kLookEvery = Duration::milliseconds(500);
 constexpr Duration kIdleMax = Duration::seconds(3);
 
-// It could begin a test, and has none. Where a runner was lost, what it ran then runs alone later.
+// It could begin a test, and has none. Where a runner was lost, what it ran then runs alone later,
+// one test after the other.
 bool has_idle_worker(const World& world, const Process& process) {
   const sched::Vassal& vassal = process.node->vassal();
   const uint32_t capacity = process.node->membership().self().profile.workers;
@@ -76,7 +77,8 @@ void Checkers::check_idleness(const World& world, uint32_t mesh) {
     if (!process->node || process->exited) continue;
     if (process->node->is_scheduler()) scheduler = process;
     if (has_idle_worker(world, *process)) idle.insert(process->number);
-    if (is_stuck(world, *process)) stuck[process->node->id()] = process;
+    const bool lost = process->runner->was_lost();
+    if (!lost && is_stuck(world, *process)) stuck[process->node->id()] = process;
     for (const SuiteTest* test : process->runner->running()) running.insert(test->id);
   }
   const auto agreed = agreed_since_.find(mesh);
