@@ -125,7 +125,15 @@ void JobState::on(NodeIndex, const Listed& entry) {
     version.tests.assign(entry.count, kNone);
   }
   add_names(entry);
-  if (version.known()) names_known(version);
+  if (version.known()) {
+    names_known(version);
+    return;
+  }
+  // A test is granted once it is known, though the rest of a large file is still to come.
+  for (const auto& [node, waiting] : version.waiting) {
+    if (const auto* grouped = std::get_if<Grouped>(&waiting)) put_together(*grouped);
+    if (const auto* required = std::get_if<Required>(&waiting)) require(*required);
+  }
 }
 
 uint32_t JobState::intern_path(const std::string& path) {
@@ -183,7 +191,11 @@ TestIndex JobState::intern_test(const std::string& id, uint32_t repeat, uint32_t
 }
 
 void JobState::on(NodeIndex origin, const Grouped& entry) {
-  if (defer(origin, entry.file, entry)) return;
+  if (!defer(origin, entry.file, entry)) put_together(entry);
+}
+
+// Of those that are listed by now.
+void JobState::put_together(const Grouped& entry) {
   const auto [found, added] =
       group_index_.try_emplace(entry.name, static_cast<uint32_t>(groups_.size()));
   if (added) groups_.push_back(entry.name);
@@ -193,9 +205,13 @@ void JobState::on(NodeIndex origin, const Grouped& entry) {
   }
 }
 
-// Where two versions of a file differ, a test that both have asks for the more.
 void JobState::on(NodeIndex origin, const Required& entry) {
-  if (defer(origin, entry.file, entry)) return;
+  if (!defer(origin, entry.file, entry)) require(entry);
+}
+
+// Of those that are listed by now. Where two versions of a file differ, a test that both have asks
+// for the more.
+void JobState::require(const Required& entry) {
   uint32_t mutex = 0;
   if (!entry.mutex.empty()) {
     const auto [found, added] =

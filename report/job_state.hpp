@@ -183,6 +183,8 @@ class JobState {
   void add_names(const Listed& listed);
   uint32_t intern_path(const std::string& path);
   void names_known(FileVersion& version);
+  void put_together(const Grouped& entry);
+  void require(const Required& entry);
   TestIndex intern_test(const std::string& id, uint32_t repeat, uint32_t path);
   void find(NodeIndex origin, const FoundFile& found);
   void expand(NodeIndex origin, TestIndex collection, const Expanded& entry);

@@ -60,6 +60,21 @@ TEST_CASE("requirements: they are in the fold, whichever comes first", "[report]
   }
 }
 
+TEST_CASE("requirements: they are known with the names, of a file that is listed in parts",
+          "[report]") {
+  report::JobState job;
+  job.apply(kA, report::Offered{test::kFile});
+  job.apply(kA, Required{test::kFile, true, 3, "database", 5, {1, 3}});
+  job.apply(kA, report::Grouped{test::kFile, "together", {1}});
+  job.apply(kA, report::Listed{test::kFile, "f", 4, 0, {"f::0", "f::1"}});
+  const report::Test& test = job.tests()[1];
+  CHECK((test.exclusive && test.weight == 3 && test.times_usual == 5));
+  CHECK(job.group(test.group) == "together");
+  job.apply(kA, report::Listed{test::kFile, "f", 4, 2, {"f::2", "f::3"}});
+  CHECK(job.tests()[3].exclusive);
+  CHECK(job.mutex(job.tests()[3].mutex).tests == std::vector<report::TestIndex>{1, 3});
+}
+
 TEST_CASE("requirements: an exclusive test runs first, and alone", "[sched]") {
   VassalBench bench(3, 10, kLong);
   bench.fold(kChief, exclusive({4}));
