@@ -1,6 +1,7 @@
 #include "sched/estimate.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "mesh/check.hpp"
@@ -80,6 +81,7 @@ void Estimates::add(const report::Test& test) {
     tests_.push_back(entry);
     return;
   }
+  if (test.times_usual > 1) ++paths_[test.path].foretold;
   // Its neighbours may be new: what is known of the file speaks for them.
   if (entry.fixed.ns > 0 && !entry.is_guess) paths_[test.path].add(entry.fixed);
   tests_.push_back(entry);
@@ -127,11 +129,17 @@ Duration Estimates::of_path(uint32_t path) const {
   return kGuess;
 }
 
+Duration Estimates::foretold_of_path(uint32_t path, uint64_t times) const {
+  const double all = static_cast<double>(of_path(path).ns) * static_cast<double>(times);
+  const double marked = std::max<uint32_t>(1, paths_[path].foretold);
+  return std::min(kLongest, Duration{static_cast<int64_t>(all / std::sqrt(marked))});
+}
+
 Duration Estimates::of(report::TestIndex test) const {
   const Entry& entry = tests_[test];
   if (entry.fixed.ns > 0) return entry.fixed;
-  const Duration usual = of_path(entry.path);
-  return entry.times_usual == 1 ? usual : std::min(kLongest, usual * entry.times_usual);
+  if (entry.times_usual == 1) return of_path(entry.path);
+  return foretold_of_path(entry.path, entry.times_usual);
 }
 
 }  // namespace dagz::sched

@@ -12,8 +12,8 @@
 // How long a test will take: its own history if there is one, else the mean of what its function
 // took with other parameters; else the mean of what its file took in this job, else of the suite,
 // else a guess. If its marks say that it is slow it is so many times the mean of its file or of the
-// suite in the history, the larger one, or without a history so many times that guess. The
-// collection of a file stands for all its tests.
+// suite in the history, the larger one, or without a history so many times that guess, less where
+// many of its file are marked. The collection of a file stands for all its tests.
 
 namespace dagz::sched {
 
@@ -58,10 +58,15 @@ class Estimates {
   // Against what can be measured, such as a set-up: where nobody knows anything, what is foretold
   // takes seconds rather than so many times the guess.
   Duration at_length(report::TestIndex test) const {
-    return is_foretold(test) && !is_fixed(test) ? of(test) * kForetoldTimes : of(test);
+    if (!is_foretold(test) || is_fixed(test)) return of(test);
+    const Duration usual = std::max(kGuess, of_path(tests_[test].path));
+    return std::min(kLongest, usual * times_usual(test)) * kForetoldTimes;
   }
-  // Of a test without a history whose marks say nothing, and how many such a test counts for.
+  // Of a test without a history whose marks say nothing, and of those that marks foretell, which
+  // are `times` as long by all their marks together. The fewer tests of a file are marked, the more
+  // each of these marks says.
   Duration of_path(uint32_t path) const;
+  Duration foretold_of_path(uint32_t path, uint64_t times) const;
   uint32_t times_usual(report::TestIndex test) const { return tests_[test].times_usual; }
   // Of a test that is not known yet.
   Duration of_id(const std::string& id) const;
@@ -87,6 +92,7 @@ class Estimates {
   };
   struct Path : Mean {
     Duration setup;
+    uint32_t foretold = 0;  // so many of its tests
     bool looked_up = false;
     bool is_in_history = false;
     bool was_set_up = false;  // in this job: some of it has run

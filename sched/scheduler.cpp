@@ -53,6 +53,11 @@ void Scheduler::changed(const Change& change) {
   }
   Books& books = books_[change.node];
   const auto booked = books.held.find(test);
+  const uint32_t times = estimates_.times_usual(test);
+  const auto unknown = [&]() -> uint64_t& {
+    Unknown& of_path = books.unknown[job_.tests()[test].path];
+    return times > 1 ? of_path.foretold : of_path.usual;
+  };
   if (held && booked == books.held.end()) {
     const bool fixed = estimates_.is_fixed(test);
     const Duration expected = fixed ? estimates_.of(test) : Duration{};
@@ -60,7 +65,7 @@ void Scheduler::changed(const Change& change) {
     if (fixed) {
       books.fixed += expected;
     } else {
-      books.unknown[job_.tests()[test].path] += estimates_.times_usual(test);
+      unknown() += times;
     }
     if (is_restricted(job_.tests()[test])) books.restricted.insert(test);
     book_setup(books, change, true);
@@ -68,7 +73,7 @@ void Scheduler::changed(const Change& change) {
     if (booked->second.ns > 0) {
       books.fixed -= booked->second;
     } else {
-      books.unknown[job_.tests()[test].path] -= estimates_.times_usual(test);
+      unknown() -= times;
     }
     books.held.erase(booked);
     books.restricted.erase(test);

@@ -125,13 +125,17 @@ class Scheduler {
     bool stands = false;  // one of them has run
     Duration counted;     // as still to be done
   };
+  struct Unknown {
+    uint64_t usual = 0;     // so many
+    uint64_t foretold = 0;  // for so many usual ones their marks count
+  };
   struct Books {
     Duration fixed;  // of tests with a history
     // Per path, and what is still to be set up in all.
     std::unordered_map<uint32_t, SetUp> setups;
     Duration to_set_up;
-    // Per path, for how many usual ones its tests without a history count.
-    std::unordered_map<uint32_t, uint64_t> unknown;
+    // Per path: its tests without a history.
+    std::unordered_map<uint32_t, Unknown> unknown;
     // What it holds, and with what expectation (0: by path).
     std::unordered_map<report::TestIndex, Duration> held;
     // Of that: they wait for room or for a certain worker, beside others that may be idle.

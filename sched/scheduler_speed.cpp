@@ -163,8 +163,9 @@ Duration Scheduler::load(NodeIndex node) const {
   const auto found = books_.find(node);
   if (found == books_.end()) return {};
   Duration total = found->second.fixed + found->second.to_set_up;
-  for (const auto& [path, count] : found->second.unknown) {
-    total += estimates_.of_path(path) * static_cast<int64_t>(count);
+  for (const auto& [path, unknown] : found->second.unknown) {
+    total += estimates_.of_path(path) * static_cast<int64_t>(unknown.usual);
+    if (unknown.foretold > 0) total += estimates_.foretold_of_path(path, unknown.foretold);
   }
   return total;
 }

@@ -46,9 +46,9 @@ Vassal::Rank Vassal::rank_of(const Group& group, const Lengths& lengths) const {
     if (one <= rank.longest) continue;
     if (one >= lengths.long_test || estimates_.is_foretold(item.test)) rank.longest = one;
   }
-  // Where all are guesses the order of collection is as good.
+  // Where all are guesses: files of few tests have the longer ones.
   if (!estimates_.has_history() && !collects(group.items.front())) {
-    rank.total = {};
+    rank.total = Duration{-static_cast<int64_t>(group.items.size())};
     return rank;
   }
   // Neighbours that help would have to set up, too.

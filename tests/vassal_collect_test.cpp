@@ -156,6 +156,24 @@ TEST_CASE("vassal collect: the first file runs at once, later ones are collected
   CHECK(bench.written<report::Finished>().size() == 13);
 }
 
+TEST_CASE("vassal collect: where nobody knows anything small files come before large ones",
+          "[sched]") {
+  FilesBench bench(1, 4);
+  CHECK(bench.collected(0, 4, ms(1)) == 3);
+  bench.run(0, 4);
+  CHECK(bench.collected(0, 5, ms(1)) == 0);
+  CHECK(bench.collected(0, 2, ms(1)) == 1);
+  CHECK(bench.collected(0, 3, ms(1)) == 2);
+  bench.run(0, 3 + 2 + 5);
+  std::string files;
+  for (const RunTests& sent : bench.all<RunTests>()) {
+    for (std::size_t i = 0; i < sent.names.size(); ++i) {
+      if (sent.tests[i].index < kCollectAgain) files += sent.names[i].id.front();
+    }
+  }
+  CHECK(files == "ddddcccbbaaaaa");
+}
+
 TEST_CASE("vassal collect: a file that the history knows is collected when its turn comes",
           "[sched]") {
   FilesBench bench(1, 3, FilesBench::history_of(3, 4, ms(5)));
