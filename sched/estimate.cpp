@@ -81,6 +81,8 @@ void Estimates::add(const report::Test& test) {
     tests_.push_back(entry);
     return;
   }
+  ++all_tests_;
+  if (entry.fixed.ns == 0 || entry.is_guess) ++new_tests_;
   if (test.times_usual > 1) ++paths_[test.path].foretold;
   // Its neighbours may be new: what is known of the file speaks for them.
   if (entry.fixed.ns > 0 && !entry.is_guess) paths_[test.path].add(entry.fixed);

@@ -40,6 +40,8 @@ class Estimates {
   explicit Estimates(const std::vector<KnownDuration>& history);
 
   bool has_history() const { return !history_.empty(); }
+  // It does not know more than a tenth of what has been collected so far.
+  bool is_history_old() const { return history_.empty() || new_tests_ * 10 > all_tests_; }
   // Call once per test, when it becomes known, in order of its index.
   void add(const report::Test& test);
   void learn(report::TestIndex test, Duration duration);
@@ -112,6 +114,8 @@ class Estimates {
   std::unordered_map<std::string, File> history_of_files_;
   std::unordered_map<std::string, Mean> history_of_functions_;  // those with parameters
   std::vector<Entry> tests_;
+  std::size_t all_tests_ = 0;
+  std::size_t new_tests_ = 0;
   std::vector<Path> paths_;
   Mean suite_;
   Mean known_;

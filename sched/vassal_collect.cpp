@@ -65,7 +65,7 @@ std::deque<Vassal::Group>::iterator Vassal::file_ahead(Slot slot, const std::deq
   const auto file = std::find_if(queue_.begin(), queue_.end(), [&](const Group& group) {
     const Item& item = group.items.front();
     return group.items.size() == 1 && item.local.index == kCollectFile &&
-           !estimates_.is_known(item.test) && admits(slot, item);
+           (estimates_.is_history_old() || !estimates_.is_known(item.test)) && admits(slot, item);
   });
   if (file != queue_.end()) marks.looked_ahead.reach();
   return file;

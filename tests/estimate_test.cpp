@@ -70,6 +70,18 @@ TEST_CASE("estimate: known neighbours speak for a new test of their file", "[sch
   CHECK(estimates.of(1) == ms(20));
 }
 
+TEST_CASE("estimate: a history is old when it does not know more than one test in ten", "[sched]") {
+  CHECK(Estimates({}).is_history_old());
+  Estimates estimates({{"f.py::known", ms(10)}, {"f.py::siblings[1]", ms(10)}});
+  CHECK_FALSE(estimates.is_history_old());
+  for (uint32_t i = 0; i < 9; ++i) estimates.add(test_of("f.py::known", 0));
+  estimates.add(test_of("f.py::new", 0));
+  CHECK_FALSE(estimates.is_history_old());
+  // Its siblings tell something, but it is new.
+  estimates.add(test_of("f.py::siblings[2]", 0));
+  CHECK(estimates.is_history_old());
+}
+
 TEST_CASE("estimate: nothing is expected to take no time", "[sched]") {
   Estimates estimates({{"a", Duration{}}});
   estimates.add(test_of("a", 0));

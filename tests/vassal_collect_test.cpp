@@ -184,6 +184,19 @@ TEST_CASE("vassal collect: a file that the history knows is collected when its t
   CHECK(bench.queues[0].empty());
 }
 
+TEST_CASE(
+    "vassal collect: where the history is old the files that it knows are collected ahead, too",
+    "[sched]") {
+  for (const uint32_t more : {0U, 4U}) {
+    FilesBench bench(1, 3, FilesBench::history_of(3, 10, ms(5)));
+    // Four of 24 tests are more than one of ten.
+    bench.collected(0, 10 + more, ms(1));
+    bench.run(0, 10 + more);
+    bench.collected(0, 10, ms(1));
+    CHECK(bench.collects(0) == (more > 0));
+  }
+}
+
 TEST_CASE("vassal collect: before a test that is foretold to be long others are collected",
           "[sched]") {
   FilesBench bench(2, 5);
