@@ -134,7 +134,7 @@ Duration Estimates::of_path(uint32_t path) const {
 Duration Estimates::foretold_of_path(uint32_t path, uint64_t times) const {
   const double all = static_cast<double>(of_path(path).ns) * static_cast<double>(times);
   const double marked = std::max<uint32_t>(1, paths_[path].foretold);
-  return std::min(kLongest, Duration{static_cast<int64_t>(all / std::sqrt(marked))});
+  return std::min(kLongest, Duration{static_cast<int64_t>(all / std::sqrt(std::sqrt(marked)))});
 }
 
 Duration Estimates::of(report::TestIndex test) const {

@@ -149,20 +149,20 @@ TEST_CASE("estimate: a test that its marks call slow, where there is no history"
 
 TEST_CASE("estimate: marks say more where few tests of a file are marked", "[sched]") {
   Estimates estimates({});
-  for (uint32_t i = 0; i < 4; ++i) {
+  for (uint32_t i = 0; i < 16; ++i) {
     report::Test slow = test_of("f.py::slow" + std::to_string(i), 0);
     slow.times_usual = 50;
     estimates.add(slow);
     CHECK(estimates.times_usual(i) == 50);
   }
   CHECK(estimates.of(0) == Estimates::kGuess * 25);
-  CHECK(estimates.foretold_of_path(0, 200) == Estimates::kGuess * 100);
+  CHECK(estimates.foretold_of_path(0, 800) == Estimates::kGuess * 400);
   // Beside what is measured each may be as long as any.
   const Duration seconds = Estimates::kGuess * 50 * Estimates::kForetoldTimes;
   CHECK(estimates.at_length(0) == seconds);
   // Nor is it shorter because others of its file are short.
   estimates.add(test_of("f.py::plain", 0));
-  estimates.learn(4, ms(1));
+  estimates.learn(16, ms(1));
   CHECK(estimates.of(0) == ms(25));
   CHECK(estimates.at_length(0) == seconds);
 }
