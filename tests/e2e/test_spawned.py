@@ -113,29 +113,38 @@ def test_the_job_does_not_wait_for_a_worker_that_hangs_as_it_starts(job):
     assert "18 passed" in node.summary()
 
 
+# Ends with another of its kind: whichever ran alone would be blamed for the loss of its zygote.
 LONG = """
-import os, time
+import os, pathlib, time
 
 def test_pid():
-    with open("pids", "w") as file: file.write(f"{os.getppid()} {os.getpid()}")
+    pathlib.Path("{0}.part").write_text(f"{{os.getppid()}} {{os.getpid()}}")
+    os.rename("{0}.part", "{0}.pids")
+    until = time.monotonic() + 60
+    while len(list(pathlib.Path(".").glob("*.pids"))) < 2:
+        assert time.monotonic() < until
+        time.sleep(0.02)
     time.sleep(1)
 """
 
 
 def test_workers_end_with_their_zygote(job):
     write_few(job)
-    job.write("test_d.py", LONG)
+    pids = [job.suite / f"{name}.pids" for name in "de"]
+    for name in "de":
+        job.write(f"test_{name}.py", LONG.format(name))
     node = job.start("-n", "2")
-    pids = job.suite / "pids"
-    while not (pids.exists() and len(pids.read_text().split()) == 2):
+    while not all(one.exists() for one in pids):
         assert node.process.poll() is None, node.everything()
         time.sleep(0.02)
-    zygote, worker = map(int, pids.read_text().split())
+    (zygote, first), (same, second) = (map(int, one.read_text().split()) for one in pids)
+    assert zygote == same
     os.kill(zygote, signal.SIGKILL)
     assert node.wait() == 0, node.everything()
-    assert "19 passed" in node.summary()
-    with pytest.raises(ProcessLookupError):
-        os.kill(worker, 0)
+    assert "20 passed" in node.summary()
+    for worker in (first, second):
+        with pytest.raises(ProcessLookupError):
+            os.kill(worker, 0)
 
 
 def test_coverage_is_that_of_plain_pytest(job):
