@@ -130,9 +130,10 @@ void JobState::on(NodeIndex, const Listed& entry) {
     return;
   }
   // A test is granted once it is known, though the rest of a large file is still to come.
+  const Part part{entry.first, entry.first + static_cast<uint32_t>(entry.ids.size())};
   for (const auto& [node, waiting] : version.waiting) {
-    if (const auto* grouped = std::get_if<Grouped>(&waiting)) put_together(*grouped);
-    if (const auto* required = std::get_if<Required>(&waiting)) require(*required);
+    if (const auto* grouped = std::get_if<Grouped>(&waiting)) put_together(*grouped, part);
+    if (const auto* required = std::get_if<Required>(&waiting)) require(*required, part);
   }
 }
 
@@ -191,27 +192,26 @@ TestIndex JobState::intern_test(const std::string& id, uint32_t repeat, uint32_t
 }
 
 void JobState::on(NodeIndex origin, const Grouped& entry) {
-  if (!defer(origin, entry.file, entry)) put_together(entry);
+  if (!defer(origin, entry.file, entry)) put_together(entry, {});
 }
 
-// Of those that are listed by now.
-void JobState::put_together(const Grouped& entry) {
+void JobState::put_together(const Grouped& entry, const Part& part) {
   const auto [found, added] =
       group_index_.try_emplace(entry.name, static_cast<uint32_t>(groups_.size()));
   if (added) groups_.push_back(entry.name);
   for (const uint32_t index : entry.indexes) {
+    if (!part.has(index)) continue;
     const TestIndex test = test_at(entry.file, index);
     if (test != kNone) tests_[test].group = found->second;
   }
 }
 
 void JobState::on(NodeIndex origin, const Required& entry) {
-  if (!defer(origin, entry.file, entry)) require(entry);
+  if (!defer(origin, entry.file, entry)) require(entry, {});
 }
 
-// Of those that are listed by now. Where two versions of a file differ, a test that both have asks
-// for the more.
-void JobState::require(const Required& entry) {
+// Where two versions of a file differ, a test that both have asks for the more.
+void JobState::require(const Required& entry, const Part& part) {
   uint32_t mutex = 0;
   if (!entry.mutex.empty()) {
     const auto [found, added] =
@@ -220,6 +220,7 @@ void JobState::require(const Required& entry) {
     mutex = found->second;
   }
   for (const uint32_t index : entry.indexes) {
+    if (!part.has(index)) continue;
     const TestIndex number = test_at(entry.file, index);
     if (number == kNone || tests_[number].collects) continue;
     Test& test = tests_[number];

@@ -183,8 +183,15 @@ class JobState {
   void add_names(const Listed& listed);
   uint32_t intern_path(const std::string& path);
   void names_known(FileVersion& version);
-  void put_together(const Grouped& entry);
-  void require(const Required& entry);
+  // What is said of tests of this part of their file; by default of all.
+  struct Part {
+    uint32_t from = 0;
+    uint32_t until = UINT32_MAX;
+
+    bool has(uint32_t index) const { return from <= index && index < until; }
+  };
+  void put_together(const Grouped& entry, const Part& part);
+  void require(const Required& entry, const Part& part);
   TestIndex intern_test(const std::string& id, uint32_t repeat, uint32_t path);
   void find(NodeIndex origin, const FoundFile& found);
   void expand(NodeIndex origin, TestIndex collection, const Expanded& entry);
