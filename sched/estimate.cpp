@@ -1,7 +1,6 @@
 #include "sched/estimate.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "mesh/check.hpp"
@@ -83,7 +82,7 @@ void Estimates::add(const report::Test& test) {
   }
   ++all_tests_;
   if (entry.fixed.ns == 0 || entry.is_guess) ++new_tests_;
-  if (test.times_usual > 1) ++paths_[test.path].foretold;
+  if (test.times_usual > 1) paths_[test.path].add_foretold();
   // Its neighbours may be new: what is known of the file speaks for them.
   if (entry.fixed.ns > 0 && !entry.is_guess) paths_[test.path].add(entry.fixed);
   tests_.push_back(entry);
@@ -131,10 +130,16 @@ Duration Estimates::of_path(uint32_t path) const {
   return kGuess;
 }
 
+void Estimates::Path::add_foretold() {
+  ++foretold;
+  const auto fourth_power = [](uint64_t n) { return n * n * n * n; };
+  while (fourth_power(foretold_root + 1) <= foretold * fourth_power(kRootOfOne)) ++foretold_root;
+}
+
 Duration Estimates::foretold_of_path(uint32_t path, uint64_t times) const {
-  const double all = static_cast<double>(of_path(path).ns) * static_cast<double>(times);
-  const double marked = std::max<uint32_t>(1, paths_[path].foretold);
-  return std::min(kLongest, Duration{static_cast<int64_t>(all / std::sqrt(std::sqrt(marked)))});
+  const auto factor = static_cast<int64_t>(std::min<uint64_t>(times, INT64_MAX));
+  const Duration all = std::min(kLongest, of_path(path) * factor);
+  return all * kRootOfOne / static_cast<int64_t>(paths_[path].foretold_root);
 }
 
 Duration Estimates::of(report::TestIndex test) const {

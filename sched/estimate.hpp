@@ -92,12 +92,16 @@ class Estimates {
     // A microsecond at the least; of one or more.
     Duration mean() const { return std::max(Duration::microseconds(1), total / count); }
   };
+  static constexpr int64_t kRootOfOne = 256;
   struct Path : Mean {
     Duration setup;
-    uint32_t foretold = 0;  // so many of its tests
+    uint64_t foretold = 0;                // so many of its tests, and the fourth root of that:
+    uint64_t foretold_root = kRootOfOne;  // so many 256ths, one at the least
     bool looked_up = false;
     bool is_in_history = false;
     bool was_set_up = false;  // in this job: some of it has run
+
+    void add_foretold();
   };
   struct File {
     Duration total;  // with the set-up

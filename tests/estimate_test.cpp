@@ -97,6 +97,9 @@ TEST_CASE("estimate: absurd durations from elsewhere do not overflow", "[sched]"
   estimates.add(test_of("a", 0));
   for (int i = 0; i < 2; ++i) estimates.learn(0, Duration{INT64_MAX});
   CHECK(estimates.of(0) >= Duration::seconds(1));
+  for (const uint64_t times : {uint64_t{1'000}, uint64_t{INT64_MAX}, UINT64_MAX}) {
+    CHECK(estimates.foretold_of_path(0, times) == Estimates::kLongest);
+  }
   Estimates negative({});
   negative.add(test_of("a", 0));
   negative.learn(0, Duration{INT64_MIN});
