@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "sched/groups.hpp"
@@ -180,8 +181,15 @@ void Vassal::give_up_long(Duration wanted, Given& given) {
 void Vassal::give_up_queued(Duration wanted, Given& given) {
   // What exceeds twice what is wanted would end later with the thief than here.
   const auto fits = [&](Duration takes) { return takes < (wanted - given.time) * 2; };
-  while (!queue_.empty() && given.time < wanted) {
-    std::deque<Item>& items = queue_.back().items;
+  // A long test that has to run alone here keeps nobody from what stands before it.
+  const auto stays = [&](const Group& group) {
+    const Item& item = group.items.back();
+    return item.suspect && !fits(estimates_.of(item.test));
+  };
+  while (given.time < wanted) {
+    const auto last = std::find_if_not(queue_.rbegin(), queue_.rend(), stays);
+    if (last == queue_.rend()) break;
+    std::deque<Item>& items = last->items;
     const Duration setup = setup_of(items.back());
     const bool bound = !may_be_shortened(items);
     const bool whole = bound ? fits(estimates_.of(items.back().test))
@@ -193,7 +201,7 @@ void Vassal::give_up_queued(Duration wanted, Given& given) {
            (whole || (given.time < until && fits(setup + estimates_.of(items.back().test))))) {
       take_last(items, given);
     }
-    if (items.empty()) queue_.pop_back();
+    if (items.empty()) queue_.erase(std::next(last).base());
     if (given.items.size() == before) break;
     given.time += whole ? setup : setup / 2;
   }

@@ -179,3 +179,30 @@ TEST_CASE("vassal steals: a retry of the tail does not wait for what waits for r
   REQUIRE(bench.all<DrainWorker>().size() == 1);
   CHECK(bench.all<DrainWorker>()[0].slot == 0);
 }
+
+TEST_CASE("vassal steals: a long test that has to run alone keeps nothing else from moving",
+          "[sched]") {
+  std::vector<KnownDuration> known{{"f::t0", ms(20'000)}, {"f::t1", ms(20'000)}};
+  for (const std::string& id : names_of("g", 8)) known.push_back({id, ms(100)});
+  Bench bench(3, known);
+  bench.list(kFile, "f", 2);
+  bench.list(kShared, "g", 8);
+  bench.grant({{kFile, 0, 2}, {kShared, 0, 8}});
+  bench.advance();
+  for (const Slot slot : {0U, 1U, 2U}) bench.ready(slot);
+  REQUIRE(bench.vassal.running() == 3);
+  bench.event(RunnerLost{"SIGKILL"});
+  bench.advance();
+  for (const Slot slot : {0U, 1U, 2U}) bench.ready(slot);
+  // One of the three that ran runs again; the others, one of them long, wait for that.
+  REQUIRE(bench.vassal.running() == 1);
+  bench.call([&](auto& out) { bench.vassal.recalled(bench.now, 1, ms(1000), out); });
+  const auto answers = bench.written<report::GaveUp>();
+  REQUIRE(answers.size() == 1);
+  std::size_t given = 0;
+  for (const report::Run& run : answers[0].runs) {
+    CHECK(run.file == kShared);
+    given += run.count;
+  }
+  CHECK(given >= 7);
+}

@@ -77,8 +77,7 @@ void Checkers::check_idleness(const World& world, uint32_t mesh) {
     if (!process->node || process->exited) continue;
     if (process->node->is_scheduler()) scheduler = process;
     if (has_idle_worker(world, *process)) idle.insert(process->number);
-    const bool lost = process->runner->was_lost();
-    if (!lost && is_stuck(world, *process)) stuck[process->node->id()] = process;
+    if (is_stuck(world, *process)) stuck[process->node->id()] = process;
     for (const SuiteTest* test : process->runner->running()) running.insert(test->id);
   }
   const auto agreed = agreed_since_.find(mesh);
@@ -94,7 +93,8 @@ void Checkers::check_idleness(const World& world, uint32_t mesh) {
   std::set<std::string> waiting;
   for (const report::Test& test : job.tests()) {
     const auto is_held_up = [&](const report::Assignment& one) {
-      return one.held() && stuck.contains(job.nodes()[one.node].id);
+      const auto holder = stuck.find(job.nodes()[one.node].id);
+      return one.held() && holder != stuck.end() && !holder->second->runner->was_lost_with(test.id);
     };
     if (may_run_anywhere(test) && !running.contains(test.id) && !world.suite().is_fickle(test.id) &&
         std::any_of(test.assignments.begin(), test.assignments.end(), is_held_up)) {

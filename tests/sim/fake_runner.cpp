@@ -219,6 +219,7 @@ void FakeRunner::collected(sched::Slot slot) {
 
 void FakeRunner::die(sched::Slot slot, bool with_runner) {
   if (with_runner) {
+    for (const SuiteTest* test : running()) lost_with_.insert(test->id);
     for (auto& [other, worker] : workers_) {
       worker = {};
       worker.life = ++lives_;

@@ -44,6 +44,8 @@ class FakeRunner {
   std::vector<Run> busy() const;
   // Ever so far.
   bool was_lost() const { return was_lost_; }
+  // It ran when the runner was lost: from then on alone on its node.
+  bool was_lost_with(const std::string& id) const { return lost_with_.contains(id); }
   // One of its workers has had another process before.
   bool has_begun_anew() const { return has_begun_anew_; }
 
@@ -88,6 +90,7 @@ class FakeRunner {
   uint64_t runs_ = 0;
   bool lost_ = false;
   bool was_lost_ = false;
+  std::set<std::string> lost_with_;
   bool has_begun_anew_ = false;
 };
 
