@@ -166,7 +166,12 @@ void Node::on(Moment at, const NodeId& from, const mesh::LogPush& message) {
     switch (ledger_.accept(batch, author->profile.key)) {
       case mesh::Ledger::Verdict::kAppended:
         news = true;
-        if (is_scheduler()) to_forward_.push_back(batch);
+        // What came early may follow it.
+        if (is_scheduler()) {
+          for (mesh::LogBatch& one : ledger_.batches_from(batch.origin, batch.first)) {
+            to_forward_.push_back(std::move(one));
+          }
+        }
         break;
       case mesh::Ledger::Verdict::kGap:
         gap = true;

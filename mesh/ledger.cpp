@@ -14,6 +14,7 @@ namespace {
 
 struct {
   Mark gap{"ledger: a batch comes before the one that it follows"};
+  Mark late{"ledger: a batch was kept until the one that it follows came"};
   Mark known{"ledger: a batch comes again"};
 } marks;
 
@@ -141,12 +142,15 @@ Ledger::Verdict Ledger::accept(const LogBatch& batch, const PublicKey& key) {
     log.proof = {log.batches.back(), batch};
     return Verdict::kForked;
   }
-  log.early.reset();
   for (std::size_t i = 0; i < batch.entries.size(); ++i) {
     unread_.push_back({batch.origin, batch.first + i, batch.entries[i]});
   }
   seal(log, batch, head);
-  return Verdict::kAppended;
+  if (!log.early || log.early->first > log.length) return Verdict::kAppended;
+  const LogBatch early = *std::exchange(log.early, std::nullopt);
+  const Verdict verdict = accept(early, key);
+  if (verdict == Verdict::kAppended) marks.late.reach();
+  return verdict == Verdict::kForked ? verdict : Verdict::kAppended;
 }
 
 uint64_t Ledger::length(const NodeId& origin) const {
@@ -183,6 +187,19 @@ bool Ledger::lacks(const std::vector<LogPosition>& theirs) const {
   });
 }
 
+std::deque<LogBatch>::const_iterator Ledger::Log::beyond(uint64_t entries) const {
+  return std::lower_bound(batches.begin(), batches.end(), entries,
+                          [](const LogBatch& batch, uint64_t within) {
+                            return batch.first + batch.entries.size() <= within;
+                          });
+}
+
+std::vector<LogBatch> Ledger::batches_from(const NodeId& origin, uint64_t first) const {
+  const auto log = logs_.find(origin);
+  if (log == logs_.end()) return {};
+  return {log->second.beyond(first), log->second.batches.end()};
+}
+
 std::vector<LogBatch> Ledger::missing_for(const std::vector<LogPosition>& theirs,
                                           std::size_t byte_limit) const {
   std::map<NodeId, uint64_t> known;
@@ -194,11 +211,7 @@ std::vector<LogBatch> Ledger::missing_for(const std::vector<LogPosition>& theirs
     const auto found = known.find(origin);
     const uint64_t from = found == known.end() ? 0 : found->second;
     // Whoever has a part of a batch only was told another story, and learns so by it.
-    auto batch = std::lower_bound(log.batches.begin(), log.batches.end(), from,
-                                  [](const LogBatch& other, uint64_t first) {
-                                    return other.first + other.entries.size() <= first;
-                                  });
-    for (; batch != log.batches.end(); ++batch) {
+    for (auto batch = log.beyond(from); batch != log.batches.end(); ++batch) {
       if (missing.size() >= 1024 || (bytes > 0 && bytes > byte_limit)) return missing;
       for (const Buffer& entry : batch->entries) bytes += entry.size();
       missing.push_back(*batch);

@@ -67,7 +67,8 @@ class Ledger {
   // Signs what is pending as one batch. Null when nothing is.
   const LogBatch* flush();
 
-  // `key` is the origin's.
+  // `key` is the origin's. The last batch of a log that came too early is kept, and appended behind
+  // the one that it follows.
   Verdict accept(const LogBatch& batch, const PublicKey& key);
 
   // Sealed entries of a log, also of one that is shut out; 0 for one never heard of.
@@ -77,6 +78,8 @@ class Ledger {
   uint64_t digest() const;
   // True if this ledger holds at least all that.
   bool covers(const std::vector<LogPosition>& positions) const;
+  // Those of a log that begin with this entry or later.
+  std::vector<LogBatch> batches_from(const NodeId& origin, uint64_t first) const;
   // Whole batches that the holder of `theirs` lacks, oldest first, about `byte_limit` at the most.
   std::vector<LogBatch> missing_for(const std::vector<LogPosition>& theirs,
                                     std::size_t byte_limit) const;
@@ -106,6 +109,8 @@ class Ledger {
     std::vector<LogBatch> proof;    // of two stories; the log is shut out
 
     bool is_shut_out() const { return !proof.empty(); }
+    // The first batch that is not all within this length.
+    std::deque<LogBatch>::const_iterator beyond(uint64_t entries) const;
   };
 
   Hash head_after(const LogBatch& batch) const;

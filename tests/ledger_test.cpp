@@ -86,15 +86,61 @@ TEST_CASE("ledger: a batch survives a journey", "[mesh]") {
   CHECK(pair.give(back) == Verdict::kAppended);
 }
 
-TEST_CASE("ledger: what comes too early is a gap, and nothing is kept of it", "[mesh]") {
+TEST_CASE("ledger: what comes too early is a gap, and waits for what it follows", "[mesh]") {
   Pair pair;
-  const LogBatch first = write(pair.author, {1});
-  const LogBatch second = write(pair.author, {2});
+  const NodeId a = pair.a.id();
+  const LogBatch first = write(pair.author, {1, 2});
+  const LogBatch second = write(pair.author, {3});
+  const LogBatch third = write(pair.author, {4});
   CHECK(pair.give(second) == Verdict::kGap);
-  CHECK(pair.reader.length(pair.a.id()) == 0);
+  CHECK(pair.reader.length(a) == 0);
   CHECK_FALSE(pair.reader.has_unread());
-  CHECK(pair.give(first) == Verdict::kAppended);
-  CHECK(pair.give(second) == Verdict::kAppended);
+  SECTION("one") {
+    CHECK(pair.give(first) == Verdict::kAppended);
+    CHECK(drained(pair.reader)[a] == std::vector<uint64_t>{1, 2, 3});
+    CHECK(pair.give(second) == Verdict::kKnown);
+    CHECK(pair.give(third) == Verdict::kAppended);
+    CHECK(pair.reader.positions() == pair.author.positions());
+  }
+  SECTION("of two the last") {
+    CHECK(pair.give(third) == Verdict::kGap);
+    CHECK(pair.give(first) == Verdict::kAppended);
+    CHECK(pair.reader.length(a) == 2);
+    CHECK(pair.give(second) == Verdict::kAppended);
+    CHECK(drained(pair.reader)[a] == std::vector<uint64_t>{1, 2, 3, 4});
+  }
+  SECTION("nothing that is forged") {
+    LogBatch forged = second;
+    forged.signature.bytes[0] ^= 1;
+    CHECK(pair.give(forged) == Verdict::kGap);
+    CHECK(pair.give(first) == Verdict::kAppended);
+    CHECK(drained(pair.reader)[a] == std::vector<uint64_t>{1, 2});
+    CHECK(pair.give(second) == Verdict::kAppended);
+  }
+  SECTION("not with another story") {
+    Ledger other_story(pair.a.crypto);
+    Ledger reader(pair.b.crypto);
+    write(other_story, {1, 7});
+    CHECK(reader.accept(write(other_story, {3}), pair.a.profile.key) == Verdict::kGap);
+    CHECK(reader.accept(first, pair.a.profile.key) == Verdict::kForked);
+    CHECK(reader.is_shut_out(a));
+  }
+}
+
+TEST_CASE("ledger: batches_from names those of one log", "[mesh]") {
+  Pair pair;
+  write(pair.author, {1, 2});
+  write(pair.author, {3});
+  const auto firsts = [&](uint64_t from) {
+    std::vector<uint64_t> out;
+    for (const LogBatch& one : pair.author.batches_from(pair.a.id(), from))
+      out.push_back(one.first);
+    return out;
+  };
+  CHECK(firsts(0) == std::vector<uint64_t>{0, 2});
+  CHECK(firsts(2) == std::vector<uint64_t>{2});
+  CHECK(firsts(3).empty());
+  CHECK(pair.author.batches_from(pair.b.id(), 0).empty());
 }
 
 TEST_CASE("ledger: nothing forged is believed, and the author does not suffer for it", "[mesh]") {
