@@ -192,9 +192,9 @@ void Checkers::check_groups(const World& world, const Process& process) {
     for (const SuiteTest& test : file.tests) groups[test.id] = test.group;
   }
   std::map<std::string, const report::AttemptSummary*> first_of;
-  const auto begins_anew = [&](const report::AttemptSummary& attempt) {
+  const auto lost_a_worker = [&](const report::AttemptSummary& attempt) {
     const Process* node = named(world.mesh(process.mesh), process.end->summary, attempt.node);
-    return node != nullptr && node->runner->has_begun_anew();
+    return node != nullptr && node->runner->has_lost_a_worker();
   };
   for (const report::TestSummary& test : process.end->summary.tests) {
     const std::string& group = groups[test.id];
@@ -203,7 +203,7 @@ void Checkers::check_groups(const World& world, const Process& process) {
     const report::AttemptSummary& one = test.attempts.front();
     const report::AttemptSummary& other = *first_of.try_emplace(group, &one).first->second;
     if (other.worker == one.worker && other.node == one.node) continue;
-    if (begins_anew(one) || begins_anew(other)) continue;
+    if (lost_a_worker(one) || lost_a_worker(other)) continue;
     violated(world, &process,
              group + " ran on worker " + std::to_string(other.worker) + " of " + other.node +
                  " and on " + std::to_string(one.worker) + " of " + one.node);

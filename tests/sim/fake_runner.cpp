@@ -48,7 +48,6 @@ void FakeRunner::perform(const sched::RunnerCommand& command) {
   if (lost_) return;
   if (const auto* start = std::get_if<sched::StartWorker>(&command)) {
     Worker& worker = workers_[start->slot];
-    has_begun_anew_ = has_begun_anew_ || worker.life > 0;
     worker = {};
     worker.number = start->number;
     worker.alive = true;

@@ -46,8 +46,8 @@ class FakeRunner {
   bool was_lost() const { return was_lost_; }
   // It ran when the runner was lost: from then on alone on its node.
   bool was_lost_with(const std::string& id) const { return lost_with_.contains(id); }
-  // One of its workers has had another process before.
-  bool has_begun_anew() const { return has_begun_anew_; }
+  // A process of one of its workers has ended before its time.
+  bool has_lost_a_worker() const { return lives_ > workers_.size(); }
 
  private:
   struct Order {
@@ -91,7 +91,6 @@ class FakeRunner {
   bool lost_ = false;
   bool was_lost_ = false;
   std::set<std::string> lost_with_;
-  bool has_begun_anew_ = false;
 };
 
 }  // namespace dagz::sim
