@@ -361,6 +361,16 @@ void JobState::on(NodeIndex origin, const Enlisted& entry) {
   ++enlistments_;
 }
 
+// Gives the slot, within bounds.
+uint32_t JobState::seen_worker(NodeIndex index, uint32_t slot) {
+  slot = std::min(slot, mesh::kWorkersMax - 1);
+  NodeState& node = nodes_[index];
+  if (slot < node.workers_seen) return slot;
+  node.workers_seen = slot + 1;
+  if (node.enlisted && node.workers_seen > node.enlisted->workers) ++enlistments_;
+  return slot;
+}
+
 void JobState::on(NodeIndex origin, const Planned& entry) {
   plans_.try_emplace(nodes_[origin].id, sane(entry.makespan));
 }
@@ -459,7 +469,7 @@ void JobState::on(NodeIndex origin, const Finished& entry) {
   result.shared_setup = sane(result.shared_setup);
   result.group_setup = sane(result.group_setup);
   result.started_wall_ms = sane_wall_ms(result.started_wall_ms);
-  result.slot = std::min(result.slot, mesh::kWorkersMax - 1);
+  result.slot = seen_worker(origin, result.slot);
   judge(test);
   const auto place = static_cast<uint32_t>(test.attempts.size() - 1);
   changes_.push_back({Change::Kind::kFinished, index, origin, place});
@@ -471,7 +481,7 @@ void JobState::stopped(NodeIndex origin, TestIndex index, const Finished& run) {
   Finished& kept = stopped_[&tests_[index]].emplace_back(Attempt{origin, run}).result;
   kept.duration = sane(kept.duration);
   kept.started_wall_ms = sane_wall_ms(kept.started_wall_ms);
-  kept.slot = std::min(kept.slot, mesh::kWorkersMax - 1);
+  kept.slot = seen_worker(origin, kept.slot);
   changes_.push_back({Change::Kind::kReleased, index, origin});
 }
 
@@ -525,7 +535,7 @@ void JobState::on(NodeIndex origin, const Poisoned& entry) {
   const std::size_t before = test.attempts.size();
   for (const Loss& loss : entry.losses) {
     const NodeIndex node = intern(loss.node);
-    const uint32_t slot = std::min(loss.slot, mesh::kWorkersMax - 1);
+    const uint32_t slot = seen_worker(node, loss.slot);
     const auto known =
         std::find_if(test.attempts.begin(), test.attempts.end(),
                      [node](const Attempt& other) { return other.lost && other.node == node; });

@@ -104,6 +104,7 @@ struct NodeState {
   std::optional<Opened> opened;
   std::optional<Enlisted> enlisted;  // with workers as a profile may have
   NodeId enlisted_by;
+  uint32_t workers_seen = 0;  // from the first to the last that a run of its names
   bool collected = false;
   std::optional<Unable> unable;
   std::optional<Draining> draining;  // as a scheduler, under its best claim
@@ -164,7 +165,7 @@ class JobState {
   uint32_t max_retries() const { return named_ ? named_->retries : 0; }
   // Which highest worker number is taken.
   uint32_t workers_enlisted() const;
-  // So often a node was numbered, or numbered anew.
+  // So often a node was numbered, or numbered anew, or turned out to have more workers.
   uint64_t enlistments() const { return enlistments_; }
   // Which number the worker in this slot of a node bears in the whole job, as far as is known.
   uint32_t worker_number(NodeIndex node, uint32_t slot) const;
@@ -210,6 +211,7 @@ class JobState {
   void on(NodeIndex origin, const Unable& entry);
   void on(NodeIndex origin, const Named& entry);
   void on(NodeIndex origin, const Enlisted& entry);
+  uint32_t seen_worker(NodeIndex node, uint32_t slot);
   void on(NodeIndex origin, const Planned& entry);
   void on(NodeIndex origin, const Granted& entry);
   void on(NodeIndex origin, const Recalled& entry);

@@ -20,6 +20,7 @@ namespace {
 
 struct {
   Mark renumbered{"scheduler: a node bears the number of another"};
+  Mark nameless{"scheduler: a node that is gone has results, but no number"};
 } marks;
 
 // What is taken: of nodes, and of workers from the first of each node to its last.
@@ -44,8 +45,8 @@ class Numbers {
 
 }  // namespace
 
-// Who bears a number that is taken. Two halves of a mesh each count from 0 before they meet: this
-// scheduler's half keeps its numbers.
+// Who bears a number that is taken, or has more workers than numbers. Two halves of a mesh each
+// count from 0 before they meet: this scheduler's half keeps its numbers.
 std::vector<const NodeState*> Scheduler::namesakes() const {
   std::vector<const NodeState*> nodes;
   for (const NodeState& node : job_.nodes()) {
@@ -59,7 +60,9 @@ std::vector<const NodeState*> Scheduler::namesakes() const {
   std::sort(nodes.begin(), nodes.end(),
             [&](const NodeState* a, const NodeState* b) { return rank(a) < rank(b); });
   Numbers numbers;
-  std::erase_if(nodes, [&](const NodeState* node) { return numbers.take(*node->enlisted); });
+  std::erase_if(nodes, [&](const NodeState* node) {
+    return numbers.take(*node->enlisted) && node->workers_seen <= node->enlisted->workers;
+  });
   return nodes;
 }
 
@@ -77,13 +80,21 @@ void Scheduler::enlist(Output& out) {
     const NodeIndex index = job_.node_index(live.id);
     if (index == kNone || !job_.nodes()[index].enlisted) write(live.id, 0, live.workers);
   }
+  // Of one that is gone, as is the scheduler that numbered it, only results may be left.
+  for (NodeIndex index = 0; index < job_.nodes().size(); ++index) {
+    const NodeState& node = job_.nodes()[index];
+    const bool is_nameless = !node.enlisted && node.workers_seen > 0 && !is_live(index);
+    if (!is_nameless) continue;
+    marks.nameless.reach();
+    write(node.id, 0, node.workers_seen);
+  }
   if (enlistments_seen_ == job_.enlistments()) return;
   enlistments_seen_ = job_.enlistments();
   for (const NodeState* node : namesakes()) {
     const uint32_t revision = node->enlisted->revision + 1;
     if (revision > report::kRevisionMax) continue;
     marks.renumbered.reach();
-    write(node->id, revision, node->enlisted->workers);
+    write(node->id, revision, std::max(node->enlisted->workers, node->workers_seen));
   }
 }
 

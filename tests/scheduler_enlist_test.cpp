@@ -81,3 +81,33 @@ TEST_CASE("scheduler enlist: nobody is numbered anew for ever", "[sched]") {
   bench.advance();
   CHECK(bench.written<Enlisted>().size() == entries);
 }
+
+TEST_CASE("scheduler enlist: whoever left results gets a number, though it is gone", "[sched]") {
+  Bench bench;
+  bench.join_ready(kA, 4, 2);
+  // Its first scheduler has numbered it, but that is gone with all it wrote.
+  constexpr report::FileKey kIts = 11;
+  bench.write(kB, listed(kIts, "g", 3));
+  bench.advance();
+  CHECK_FALSE(bench.job.nodes()[bench.job.node_index(kB)].enlisted);
+  report::Finished result = finished(kIts, 0);
+  result.slot = 2;
+  bench.write(kB, result);
+  bench.advance();
+  CHECK(numbers_of(bench, kB).number == 1);
+  CHECK(bench.job.worker_number(bench.job.node_index(kB), 0) == 2);
+  const std::size_t entries = bench.written<Enlisted>().size();
+  bench.join(kC, 1);
+  bench.advance();
+  CHECK(numbers_of(bench, kC).first_worker == 5);
+  CHECK(bench.written<Enlisted>().size() == entries + 1);
+
+  // Of another worker the word comes late.
+  result = finished(kIts, 1);
+  result.slot = 3;
+  bench.write(kB, result);
+  bench.advance();
+  CHECK((numbers_of(bench, kB).number == 3 && numbers_of(bench, kB).workers == 4));
+  CHECK(numbers_of(bench, kB).first_worker == 6);
+  CHECK(numbers_of(bench, kC).first_worker == 5);
+}
